@@ -1,0 +1,1 @@
+"""RegReveal: does registering medical images first reveal more biology?"""

@@ -1,0 +1,1 @@
+"""Genotypes, the multivariate latent GWAS, loci and SNP clusters."""

@@ -1,0 +1,1 @@
+"""Raw formats in, TensorStore out; one format a module."""

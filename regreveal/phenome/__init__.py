@@ -1,0 +1,1 @@
+"""What a latent space knows of phenotypes and diseases."""

@@ -1,0 +1,1 @@
+"""A biobank drawn from one seed, with its truth."""

@@ -1,0 +1,35 @@
+"""Files appear whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `target`; rename it to `target` if the block succeeds.
+
+    A killed process leaves at most a hidden temporary file, which no reader looks at; the suffix
+    is kept, for writers that choose the format by it.
+
+    Parameters
+    ----------
+    target : path-like
+        Where the finished file is to be. Its folder is created.
+
+    Yields
+    ------
+    Path
+        The temporary file to write.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(target.suffixes)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Declared views of stored tensors, one module per modality."""
