@@ -1,1 +1,1 @@
-"""RegReveal: does registering medical images first reveal more biology?"""
+"""RegReveal asks whether registering medical images first reveals more biology."""

@@ -1,0 +1,272 @@
+"""TensorStore: tensors of many participants in a folder of HDF5 shards."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from regreveal.errors import InputError
+
+
+class TensorStore:
+    """A folder of named tensors, `{group}/{name}/part-00000.h5` and so on.
+
+    Each shard holds `tensor` (n, *shape) and `sample_id` (n,), with the units and the sampling
+    rate or voxel size as attributes. Shards appear whole or not at all, and several processes may
+    write to the same tensor at once; readers see what was complete when they looked.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder. It is created by the first write.
+
+    Examples
+    --------
+    >>> store = TensorStore(folder)
+    >>> store.write("ecg/rest_10s", tensors, sample_ids, units="mV", sampling_rate=500)
+    >>> store.read("ecg/rest_10s", store.sample_ids("ecg/rest_10s")[:8])
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; expected the folder of a TensorStore")
+        self._ids_of_shard: dict[Path, list[str]] = {}
+
+    def names(self) -> list[str]:
+        """Names of the tensors that have at least one shard, sorted."""
+        shards = self.path.rglob("part-*.h5")
+        return sorted({shard.parent.relative_to(self.path).as_posix() for shard in shards})
+
+    def write(
+        self,
+        name: str,
+        tensors: np.ndarray,
+        sample_ids: Sequence[str],
+        *,
+        units: str,
+        sampling_rate: float | None = None,
+        voxel_size: Sequence[float] | None = None,
+        visit: str | None = None,
+        source: str | None = None,
+    ) -> Path:
+        """Add one shard.
+
+        Parameters
+        ----------
+        name : str
+            `group/name` of the tensor.
+        tensors : ndarray, shape (n, *shape)
+            Kept in the type they come in, but float64, which is kept as float32.
+        sample_ids : sequence of str, length n
+        units : str
+            Such as "mV".
+        sampling_rate : float, optional
+            In hertz, for signals.
+        voxel_size : sequence of float, optional
+            In millimetres, for images.
+        visit, source : str, optional
+            Which visit the tensors are of, and which format or stage they come from.
+
+        Returns
+        -------
+        Path
+            The shard.
+
+        Raises
+        ------
+        InputError
+            If ids are repeated, here or in another shard, or if shape or attributes differ from
+            those of the shards already there.
+        """
+        tensors = np.asarray(tensors)
+        if tensors.dtype == np.float64:
+            tensors = tensors.astype(np.float32)
+        ids = [str(sample_id) for sample_id in sample_ids]
+        attributes = {
+            "units": units,
+            "sampling_rate": sampling_rate,
+            "voxel_size": None if voxel_size is None else np.asarray(voxel_size, np.float64),
+            "visit": visit,
+            "source": source,
+        }
+        attributes = {key: value for key, value in attributes.items() if value is not None}
+        folder = self._folder(name)
+        _check_rows(name, tensors, ids)
+        self._check_against_shards(name, tensors, ids, attributes)
+
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{secrets.token_hex(6)}.h5"
+        try:
+            with h5py.File(unfinished, "w") as file:
+                dataset = file.create_dataset("tensor", data=tensors)
+                dataset.attrs.update(attributes)
+                file.create_dataset("sample_id", data=np.array([i.encode() for i in ids]))
+            # Only taking the next number is exclusive: data are written side by side. The check is
+            # made again, since another writer may have taken the same ids meanwhile.
+            with _locked(folder):
+                self._check_against_shards(name, tensors, ids, attributes)
+                shard = folder / f"part-{self._next_number(name):05d}.h5"
+                os.rename(unfinished, shard)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return shard
+
+    def sample_ids(self, name: str) -> list[str]:
+        """Ids of everyone who has the tensor, in the order of the shards."""
+        return [sample_id for shard in self._shards(name) for sample_id in self._ids(shard)]
+
+    def read(self, name: str, sample_ids: Sequence[str] | None = None) -> np.ndarray:
+        """Tensors of some participants, in the order asked.
+
+        Parameters
+        ----------
+        name : str
+        sample_ids : sequence of str, optional
+            By default everyone, in the order of `sample_ids(name)`.
+
+        Returns
+        -------
+        ndarray, shape (n, *shape)
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor, or an id does not have it.
+        """
+        location = self._locations(name)
+        wanted = list(location) if sample_ids is None else [str(i) for i in sample_ids]
+        missing = [sample_id for sample_id in wanted if sample_id not in location]
+        if missing:
+            raise InputError(
+                f"{self.path}: {len(missing)} of {len(wanted)} participants asked for have no "
+                f"tensor '{name}', the first of them '{missing[0]}'"
+            )
+        rows_of_shard: dict[Path, list[tuple[int, int]]] = {}
+        for position, sample_id in enumerate(wanted):
+            shard, row = location[sample_id]
+            rows_of_shard.setdefault(shard, []).append((row, position))
+
+        tensors = np.empty((len(wanted), *self.shape(name)), self._dtype(name))
+        for shard, rows in rows_of_shard.items():
+            with _open_shard(shard) as file:
+                dataset = file["tensor"]
+                # Row by row: HDF5's own selection of many scattered rows is far slower.
+                for row, position in rows:
+                    dataset.read_direct(tensors, np.s_[row], np.s_[position])
+        return tensors
+
+    def attributes(self, name: str) -> dict:
+        """Return what `write` was told: units, sampling_rate, voxel_size, visit, source."""
+        with _open_shard(self._first_shard(name)) as file:
+            return {key: _plain(value) for key, value in file["tensor"].attrs.items()}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one participant's tensor."""
+        with _open_shard(self._first_shard(name)) as file:
+            return file["tensor"].shape[1:]
+
+    def _dtype(self, name: str) -> np.dtype:
+        with _open_shard(self._first_shard(name)) as file:
+            return file["tensor"].dtype
+
+    def _folder(self, name: str) -> Path:
+        parts = name.split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            raise InputError(f"tensor name '{name}': expected 'group/name'")
+        return self.path.joinpath(*parts)
+
+    def _shards(self, name: str) -> list[Path]:
+        return sorted(self._folder(name).glob("part-*.h5"))
+
+    def _next_number(self, name: str) -> int:
+        shards = self._shards(name)
+        return int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
+
+    def _first_shard(self, name: str) -> Path:
+        shards = self._shards(name)
+        if not shards:
+            there = ", ".join(self.names()) or "none"
+            raise InputError(f"{self.path}: no tensor '{name}' (there are: {there})")
+        return shards[0]
+
+    def _ids(self, shard: Path) -> list[str]:
+        if shard not in self._ids_of_shard:
+            with _open_shard(shard) as file:
+                self._ids_of_shard[shard] = [i.decode() for i in file["sample_id"][:]]
+        return self._ids_of_shard[shard]
+
+    def _locations(self, name: str) -> dict[str, tuple[Path, int]]:
+        self._first_shard(name)
+        location: dict[str, tuple[Path, int]] = {}
+        for shard in self._shards(name):
+            for row, sample_id in enumerate(self._ids(shard)):
+                if sample_id in location:
+                    raise InputError(
+                        f"{shard}: sample id '{sample_id}' is also in {location[sample_id][0].name}"
+                    )
+                location[sample_id] = (shard, row)
+        return location
+
+    def _check_against_shards(self, name, tensors, ids, attributes) -> None:
+        if not self._shards(name):
+            return
+        if tensors.shape[1:] != self.shape(name):
+            raise InputError(
+                f"'{name}': tensors of shape {tensors.shape[1:]}; "
+                f"the store holds {self.shape(name)}"
+            )
+        for key in ("units", "sampling_rate"):
+            there = self.attributes(name).get(key)
+            if attributes.get(key) != there:
+                raise InputError(
+                    f"'{name}': {key} is {attributes.get(key)}; the store holds {there}"
+                )
+        present = self._locations(name)
+        repeated = next((sample_id for sample_id in ids if sample_id in present), None)
+        if repeated is not None:
+            raise InputError(
+                f"'{name}': sample id '{repeated}' is already in {present[repeated][0]}"
+            )
+
+
+def _check_rows(name: str, tensors: np.ndarray, ids: list[str]) -> None:
+    if len(ids) != len(tensors):
+        raise InputError(f"'{name}': {len(tensors)} tensors but {len(ids)} sample ids")
+    if not ids:
+        raise InputError(f"'{name}': no tensors to write")
+    if "" in ids:
+        raise InputError(f"'{name}': row {ids.index('')} has an empty sample id")
+    seen = set()
+    for sample_id in ids:
+        if sample_id in seen:
+            raise InputError(f"'{name}': sample id '{sample_id}' is given twice")
+        seen.add(sample_id)
+
+
+def _plain(value):
+    """Attribute values as Python's own types."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+@contextmanager
+def _open_shard(shard: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(shard, "r")
+    except OSError as error:
+        raise InputError(f"{shard}: not a readable HDF5 shard ({error})") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system releases it if the process dies."""
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,165 @@
+"""TensorMap: one declared view of a stored tensor, found by name."""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regreveal.errors import InputError
+from regreveal.store.tensors import TensorStore
+
+
+@dataclass(frozen=True)
+class Standardize:
+    """Subtract `mean` and divide by `standard_deviation`.
+
+    Parameters
+    ----------
+    mean, standard_deviation : float or tuple of float
+        One number, or one a channel.
+    """
+
+    mean: float | tuple[float, ...] = 0.0
+    standard_deviation: float | tuple[float, ...] = 1.0
+
+    def __call__(self, tensors: np.ndarray) -> np.ndarray:
+        """Normalise tensors, (n, *shape)."""
+        mean, deviation = self._as_arrays()
+        return (tensors - mean) / deviation
+
+    def inverse(self, tensors: np.ndarray) -> np.ndarray:
+        """Undo the normalisation, for pictures in the tensor's own units."""
+        mean, deviation = self._as_arrays()
+        return tensors * deviation + mean
+
+    def _as_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.standard_deviation, np.float32)
+
+
+@dataclass(frozen=True)
+class TensorMap:
+    """A declared view of one tensor of a TensorStore.
+
+    Parameters
+    ----------
+    name : str
+        `modality.view`, such as "ecg.rest_10s"; the module and the variable that declare it.
+    path : str
+        Name of the tensor in the store, such as "ecg/rest_10s".
+    shape : tuple of int
+        One participant's tensor, channels last.
+    units : str
+        Units of the stored values.
+    modality : str
+        Module of the tensor maps it is declared in.
+    description : str
+        A sentence for the listing.
+    normalize : Standardize, optional
+        What is done to tensors before a model sees them.
+    """
+
+    name: str
+    path: str
+    shape: tuple[int, ...]
+    units: str
+    modality: str
+    description: str
+    normalize: Standardize = Standardize()
+
+    def load(self, store: TensorStore, sample_ids: Sequence[str]) -> np.ndarray:
+        """Read, validate and normalise tensors.
+
+        Parameters
+        ----------
+        store : TensorStore
+        sample_ids : sequence of str, length n
+
+        Returns
+        -------
+        ndarray of float32, shape (n, *shape)
+
+        Raises
+        ------
+        InputError
+            Naming the tensor, the participant and the rule, if a tensor is not as declared.
+        """
+        stored_shape = store.shape(self.path)
+        if stored_shape != self.shape:
+            raise InputError(
+                f"{store.path}: '{self.path}' has shape {stored_shape}; "
+                f"{self.name} declares {self.shape}"
+            )
+        units = store.attributes(self.path)["units"]
+        if units != self.units:
+            raise InputError(
+                f"{store.path}: '{self.path}' is in {units}; {self.name} declares {self.units}"
+            )
+        tensors = store.read(self.path, sample_ids)
+        self.check_finite(tensors, sample_ids)
+        return self.normalize(tensors.astype(np.float32, copy=False))
+
+    def check_finite(self, tensors: np.ndarray, sample_ids: Sequence[str]) -> None:
+        """Raise InputError, naming the participant, if any value is not finite."""
+        finite = np.isfinite(tensors.reshape(len(tensors), -1)).all(axis=1)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise InputError(
+                f"{self.name}: tensor of participant '{sample_ids[first]}' has values that are not "
+                f"finite ({(~finite).sum()} of {len(finite)} participants do); drop or repair them"
+            )
+
+
+def find_tensor_map(name: str, package: str = "tensormaps") -> TensorMap:
+    """Look up a tensor map by name in a package of declarations.
+
+    Parameters
+    ----------
+    name : str
+        Such as "ecg.rest_10s": variable `rest_10s` of module `ecg`.
+    package : str
+        An importable package; a site's own modality is one more module in its own package.
+
+    Returns
+    -------
+    TensorMap
+
+    Raises
+    ------
+    InputError
+        If there is none of that name; the message lists those there are.
+    """
+    by_name = {tensor_map.name: tensor_map for tensor_map in list_tensor_maps(package)}
+    if name not in by_name:
+        raise InputError(
+            f"no tensor map '{name}' in package '{package}' (there are: {', '.join(by_name)})"
+        )
+    return by_name[name]
+
+
+def list_tensor_maps(package: str = "tensormaps") -> list[TensorMap]:
+    """Every tensor map a package declares, by module and in the order declared.
+
+    Raises
+    ------
+    InputError
+        If the package cannot be imported, or a tensor map's name is not where it stands.
+    """
+    try:
+        modules = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise InputError(f"package of tensor maps '{package}' cannot be imported") from error
+    found = []
+    for module_info in pkgutil.iter_modules(modules.__path__):
+        module = importlib.import_module(f"{package}.{module_info.name}")
+        for variable, value in vars(module).items():
+            if not isinstance(value, TensorMap):
+                continue
+            if value.name != f"{module_info.name}.{variable}":
+                raise InputError(
+                    f"{package}.{module_info.name}.{variable} is named '{value.name}'; "
+                    f"expected '{module_info.name}.{variable}'"
+                )
+            found.append(value)
+    return found

@@ -1,0 +1,96 @@
+import sys
+
+import numpy as np
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import Standardize, TensorMap, find_tensor_map, list_tensor_maps
+
+
+@pytest.fixture
+def store(tmp_path) -> TensorStore:
+    store = TensorStore(tmp_path / "store")
+    store.write("site/scan", np.full((2, 4, 3), 5.0), ["a", "b"], units="mm")
+    return store
+
+
+def declared(**changes) -> TensorMap:
+    parameters = {
+        "name": "site.scan",
+        "path": "site/scan",
+        "shape": (4, 3),
+        "units": "mm",
+        "modality": "site",
+        "description": "A scan.",
+        "normalize": Standardize(1.0, 2.0),
+    }
+    return TensorMap(**(parameters | changes))
+
+
+def test_the_maps_of_the_paper_have_their_shapes():
+    assert find_tensor_map("ecg.rest_10s").shape == (5000, 12)
+    assert find_tensor_map("ecg.median").shape == (600, 12)
+
+
+def test_every_declared_map_says_what_it_is():
+    for tensor_map in list_tensor_maps():
+        assert tensor_map.description.endswith(".")
+        assert tensor_map.name.startswith(f"{tensor_map.modality}.")
+
+
+def test_a_site_adds_a_modality_as_one_file(tmp_path, monkeypatch):
+    package = tmp_path / "site_maps"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "retina.py").write_text(
+        "from regreveal.tensormap import TensorMap\n"
+        "left = TensorMap('retina.left', 'retina/left', (8, 8, 3), 'grey', 'retina', 'Left.')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_tensor_map("retina.left", "site_maps").shape == (8, 8, 3)
+    sys.modules.pop("site_maps.retina")
+    (package / "retina.py").write_text(
+        "from regreveal.tensormap import TensorMap\n"
+        "right = TensorMap('retina.left', 'retina/left', (8, 8, 3), 'grey', 'retina', 'Left.')\n"
+    )
+    with pytest.raises(InputError, match=r"expected 'retina\.right'"):
+        list_tensor_maps("site_maps")
+
+
+def test_unknown_maps_and_packages_are_named():
+    with pytest.raises(InputError, match=r"no tensor map 'ecg\.nothing'.*ecg\.rest_10s"):
+        find_tensor_map("ecg.nothing")
+    with pytest.raises(InputError, match="'no_such_package' cannot be imported"):
+        find_tensor_map("ecg.median", "no_such_package")
+
+
+def test_loading_normalises_and_the_inverse_undoes_it(store):
+    tensor_map = declared()
+    loaded = tensor_map.load(store, ["b"])
+    np.testing.assert_array_equal(loaded, np.full((1, 4, 3), 2.0, np.float32))
+    np.testing.assert_array_equal(
+        tensor_map.normalize.inverse(loaded), store.read("site/scan", "b")
+    )
+
+
+def test_normalisation_can_differ_by_channel():
+    standardize = Standardize((0.0, 1.0), (1.0, 2.0))
+    np.testing.assert_array_equal(standardize(np.array([[3.0, 3.0]])), [[3.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"shape": (4, 2)}, r"shape \(4, 3\); site.scan declares"), ({"units": "cm"}, "is in mm")],
+)
+def test_tensors_other_than_declared_are_refused(store, changes, message):
+    with pytest.raises(InputError, match=message):
+        declared(**changes).load(store, ["a"])
+
+
+def test_values_that_are_not_finite_name_the_participant(store):
+    tensors = np.zeros((2, 4, 3))
+    tensors[1, 2, 0] = np.nan
+    store.write("site/broken", tensors, ["c", "d"], units="mm")
+    with pytest.raises(InputError, match="participant 'd' has values that are not finite"):
+        declared(path="site/broken").load(store, ["c", "d"])
