@@ -1,0 +1,234 @@
+"""The stages of one arm: register, train, embed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from regreveal.compute import parallel_map
+from regreveal.errors import InputError
+from regreveal.experiment.data import Dataset
+from regreveal.experiment.manifest import Manifest
+from regreveal.experiment.settings import Arm, Experiment
+from regreveal.store.atomic import atomic_path
+from regreveal.store.cohort import write_table
+from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import find_tensor_map
+
+FIT_PARTICIPANTS = 500
+CHUNK = 100
+OVERLAY_PARTICIPANTS = 60
+RECONSTRUCTED_PARTICIPANTS = 8
+
+
+class ArmStages:
+    """What is done for one arm, each stage once.
+
+    Parameters
+    ----------
+    name : str
+    experiment : Experiment
+    data, training : Dataset
+        What is analysed, and what the arm learns from; often the same.
+    manifest : Manifest
+
+    Raises
+    ------
+    InputError
+        If a tensor map or the registration does not exist.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        experiment: Experiment,
+        data: Dataset,
+        training: Dataset,
+        manifest: Manifest,
+    ):
+        self.name = name
+        self.arm: Arm = experiment.arms[name]
+        self.seed = experiment.seed
+        self.data, self.training, self.manifest = data, training, manifest
+        self.folder = data.arms_folder / name
+        self.tensor_map = find_tensor_map(self.arm.tensor_map, experiment.tensormaps)
+        self.input_map = find_tensor_map(self.arm.input, experiment.tensormaps)
+
+    @property
+    def embedding(self) -> Path:
+        """Where the arm's embedding is, once it is made."""
+        return self.folder / "embedding.parquet"
+
+    def stage(self, step: str) -> str:
+        """Name of one of the arm's stages in the manifest."""
+        return f"arms/{self.name}/{step}"
+
+    def register(self) -> None:
+        """Fit the registration on training participants and apply it to everyone."""
+        if self.arm.registration is None:
+            return
+        saved = self.folder / "registration"
+        self.manifest.run(
+            self.stage("fit registration"),
+            lambda: self._fit_registration(saved),
+            outputs=[saved],
+            settings=self.arm.registration.model_dump(),
+            files=self.training.files("tensors"),
+            after=self.training.stages,
+        )
+        for dataset in {id(d): d for d in (self.data, self.training)}.values():
+            target = dataset.arms_folder / self.name
+            self.manifest.run(
+                f"{dataset.arms_folder.name}/{self.name}/register",
+                lambda dataset=dataset, target=target: self._register(dataset, saved, target),
+                outputs=[target / "registered", target / "qc.parquet"],
+                settings=self.tensor_map.path,
+                files=dataset.files("tensors"),
+                after=[*dataset.stages, self.stage("fit registration")],
+            )
+
+    def usable_ids(self, dataset: Dataset) -> list[str]:
+        """Ids of those of the data whose tensors the autoencoder can take."""
+        return self._store(dataset).sample_ids(self.tensor_map.path)
+
+    def train(self, train_ids: list[str], validation_ids: list[str]) -> None:
+        """Train the arm's autoencoder."""
+        from regreveal.models.training import train
+
+        self.manifest.run(
+            self.stage("train"),
+            lambda: train(
+                self._store(self.training),
+                self.tensor_map,
+                train_ids,
+                validation_ids,
+                self.folder / "model",
+                seed=self.seed,
+                **self.arm.autoencoder.model_dump(),
+            ),
+            outputs=[self.folder / "model"],
+            settings=[
+                self.arm.autoencoder.model_dump(),
+                self.seed,
+                repr(self.tensor_map),
+                train_ids,
+                validation_ids,
+            ],
+            files=self.training.files("tensors"),
+            after=[*self.training.stages, *self._after_registration(self.training)],
+        )
+
+    def embed(self, sample_ids: list[str]) -> None:
+        """Embed participants, and keep a few tensors, without ids, for the report."""
+        self.manifest.run(
+            self.stage("embed"),
+            lambda: self._embed(sample_ids),
+            outputs=[self.embedding, self.folder / "examples.npz", self.folder / "arm.json"],
+            settings=sample_ids,
+            files=self.data.files("tensors"),
+            after=[*self._after_registration(self.data), self.stage("train")],
+        )
+
+    def _store(self, dataset: Dataset) -> TensorStore:
+        if self.arm.registration:
+            return TensorStore(dataset.arms_folder / self.name / "registered")
+        return TensorStore(dataset.paths.tensors)
+
+    def _after_registration(self, dataset: Dataset) -> list[str]:
+        if self.arm.registration:
+            return [f"{dataset.arms_folder.name}/{self.name}/register"]
+        return []
+
+    def _fit_registration(self, folder: Path) -> None:
+        store, path = TensorStore(self.training.paths.tensors), self.input_map.path
+        from_store = {
+            key: value for key, value in store.attributes(path).items() if key == "sampling_rate"
+        }
+        parameters = from_store | self.arm.registration.parameters
+        registration = registration_class(self.arm.registration.method)(**parameters)
+        present = set(store.sample_ids(path))
+        learn_from = [i for i in self.training.ids_of_split("train") if i in present]
+        registration.fit(store.read(path, learn_from[:FIT_PARTICIPANTS]))
+        registration.save(folder)
+
+    def _register(self, dataset: Dataset, saved: Path, folder: Path) -> None:
+        """Register everyone; those who fail have a row in `qc.parquet` and no tensor."""
+        source, target = TensorStore(dataset.paths.tensors), TensorStore(folder / "registered")
+        shutil.rmtree(target.path, ignore_errors=True)  # the beginnings of a killed run
+        ids = source.sample_ids(self.input_map.path)
+        chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+        method = self.arm.registration.method
+        tasks = [(method, saved, source.path, self.input_map.path, chunk) for chunk in chunks]
+        quality = []
+        results = parallel_map(_register_chunk, tasks, f"Registering by {method}")
+        for chunk, (tensors, qc) in zip(chunks, results, strict=True):
+            ok = qc["ok"].to_numpy()
+            if ok.any():
+                target.write(
+                    self.tensor_map.path,
+                    tensors[ok],
+                    np.array(chunk)[ok],
+                    units=self.tensor_map.units,
+                    sampling_rate=source.attributes(self.input_map.path).get("sampling_rate"),
+                    source=method,
+                )
+            qc.insert(0, "sample_id", chunk)
+            quality.append(qc)
+        write_table(pd.concat(quality, ignore_index=True), folder / "qc.parquet")
+
+    def _embed(self, sample_ids: list[str]) -> None:
+        from regreveal.models.training import embed, reconstruct
+
+        store, model = self._store(self.data), self.folder / "model"
+        embed(model, store, self.tensor_map, sample_ids).write(self.embedding)
+        inputs = self.tensor_map.load(store, sample_ids[:OVERLAY_PARTICIPANTS])
+        reconstructions = reconstruct(model, inputs[:RECONSTRUCTED_PARTICIPANTS])
+        with atomic_path(self.folder / "examples.npz") as temporary:
+            np.savez_compressed(
+                temporary,
+                inputs=self.tensor_map.normalize.inverse(inputs),
+                reconstructions=self.tensor_map.normalize.inverse(reconstructions),
+            )
+        with atomic_path(self.folder / "arm.json") as temporary:
+            temporary.write_text(json.dumps(self._description(store), indent=2) + "\n")
+
+    def _description(self, store: TensorStore) -> dict:
+        method = self.arm.registration.method if self.arm.registration else None
+        failed = None
+        if method:
+            failed = int((~pd.read_parquet(self.folder / "qc.parquet")["ok"]).sum())
+        return {
+            "tensor_map": self.tensor_map.name,
+            "description": self.tensor_map.description,
+            "shape": self.tensor_map.shape,
+            "units": self.tensor_map.units,
+            "sampling_rate": store.attributes(self.tensor_map.path).get("sampling_rate"),
+            "registration": method,
+            "n_registered": len(store.sample_ids(self.tensor_map.path)) if method else None,
+            "n_failed": failed,
+        }
+
+
+def registration_class(method: str) -> type:
+    """Look up a registration by its class name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists those there are.
+    """
+    import regreveal.registration as registrations
+
+    if method not in registrations.__all__:
+        there = ", ".join(sorted(registrations.__all__))
+        raise InputError(f"no registration '{method}' (there are: {there})")
+    return getattr(registrations, method)
+
+
+def _register_chunk(task) -> tuple[np.ndarray, pd.DataFrame]:
+    method, saved, tensors, path, sample_ids = task
+    registration = registration_class(method).load(saved)
+    registered = registration.transform(TensorStore(tensors).read(path, sample_ids))
+    return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True)

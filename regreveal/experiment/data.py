@@ -1,0 +1,204 @@
+"""An experiment's data: where they are, and who of them learns and who is analysed."""
+
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.experiment.manifest import Manifest
+from regreveal.experiment.settings import Data, Experiment, Training
+from regreveal.store.cohort import make_splits, read_splits, read_table, write_table
+from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import find_tensor_map
+
+# What stands where in a data folder, such as the one `regreveal simulate` writes.
+LAYOUT = {
+    "tensors": "tensors",
+    "cohort": "cohort.tsv",
+    "phenotypes": "phenotypes.tsv",
+    "genotypes": "genotypes/genome.bed",
+    "genes": "genes.tsv",
+    "diagnoses": "diagnoses.tsv",
+    "phecodes": "phecodes.tsv",
+    "phecode_info": "phecode_info.tsv",
+    "true_traits": "truth/traits.tsv",
+    "causal_variants": "truth/causal_variants.tsv",
+}
+
+
+EVERYONE_IS_ANALYSED = {"train": 0.0, "validation": 0.0, "analysis": 1.0}
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """Files of one set of data; None where there is none of the kind."""
+
+    tensors: Path
+    cohort: Path | None = None
+    phenotypes: Path | None = None
+    genotypes: Path | None = None
+    genes: Path | None = None
+    diagnoses: Path | None = None
+    phecodes: Path | None = None
+    phecode_info: Path | None = None
+    true_traits: Path | None = None
+    causal_variants: Path | None = None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "DataPaths":
+        """Take from a data folder whatever of the layout it holds."""
+        there = {name: folder / place for name, place in LAYOUT.items()}
+        if not there["tensors"].is_dir():
+            raise InputError(f"{folder}: no folder '{LAYOUT['tensors']}'; expected a data folder")
+        return cls(**{name: path for name, path in there.items() if path.exists()})
+
+    @classmethod
+    def of_settings(cls, data: Data) -> "DataPaths":
+        """Take what an experiment names, single files before those of a folder."""
+        named = {
+            field.name: getattr(data, field.name)
+            for field in fields(cls)
+            if getattr(data, field.name, None) is not None
+        }
+        for key, path in named.items():
+            if not path.exists():
+                raise InputError(f"data.{key}: {path} does not exist")
+        if data.folder is None:
+            return cls(**named)
+        of_folder = cls.of_folder(data.folder)
+        return cls(**{**vars(of_folder), **named})
+
+    def need(self, name: str, purpose: str) -> Path:
+        """Return one of the files, or raise an error that says what it is needed for."""
+        path = getattr(self, name)
+        if path is None:
+            raise InputError(f"data.{name} is not given; {purpose} needs it")
+        return path
+
+    def files(self, *names: str) -> list[Path]:
+        """Those of the named files that there are."""
+        return [path for name in names if (path := getattr(self, name)) is not None]
+
+
+@dataclass
+class Dataset:
+    """One set of data within a run.
+
+    Parameters
+    ----------
+    paths : DataPaths
+    arms_folder : Path
+        Where what the arms make of these data goes.
+    stages : list of str
+        The stages that made the data and the split of their participants.
+    splits : DataFrame
+        Split and fold, indexed by sample id.
+    simulated : bool
+        Whether the run simulated them, so that no file from outside the run is read.
+    """
+
+    paths: DataPaths
+    arms_folder: Path
+    stages: list[str]
+    splits: pd.DataFrame
+    simulated: bool
+
+    def files(self, *names: str) -> list[Path]:
+        """Those of the data's files that come from outside the run, for a stage's key."""
+        return [] if self.simulated else self.paths.files(*names)
+
+    def ids_of_split(self, split: str) -> list[str]:
+        """Ids of a split's participants, sorted."""
+        return self.splits.index[self.splits["split"] == split].tolist()
+
+
+def prepare_data(
+    experiment: Experiment, folder: Path, manifest: Manifest
+) -> tuple[Dataset, Dataset]:
+    """Get the data to analyse and the data to learn from, which may be the same.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    folder : Path
+        The run folder, where simulated data and the splits go.
+    manifest : Manifest
+    """
+    dataset = partial(_dataset, experiment, folder, manifest)
+    shares = experiment.splits.model_dump()
+    if experiment.training is None:
+        data = dataset("data", experiment.data, "splits", shares, "arms")
+        return data, data
+    learning = shares["train"] + shares["validation"]
+    only_learning = {
+        "train": shares["train"] / learning,
+        "validation": shares["validation"] / learning,
+        "analysis": 0.0,
+    }
+    return (
+        dataset("data", experiment.data, "splits", EVERYONE_IS_ANALYSED, "arms"),
+        dataset("training", experiment.training, "training_splits", only_learning, "training_arms"),
+    )
+
+
+def _dataset(
+    experiment: Experiment,
+    folder: Path,
+    manifest: Manifest,
+    name: str,
+    source: Data | Training,
+    splits_name: str,
+    shares: dict[str, float],
+    arms_folder: str,
+) -> Dataset:
+    """Simulate or find one set of data, and split its participants."""
+    stages = []
+    if source.simulate:
+        _simulate(experiment, folder, manifest, name, source)
+        stages.append(name)
+        paths = DataPaths.of_folder(folder / name)
+    else:
+        paths = DataPaths.of_settings(source)
+    splits = folder / f"{splits_name}.parquet"
+    manifest.run(
+        splits_name,
+        lambda: write_table(
+            make_splits(_participants(experiment, paths), shares, experiment.seed), splits
+        ),
+        outputs=[splits],
+        settings=[shares, experiment.seed],
+        files=[] if source.simulate else paths.files("cohort", "tensors"),
+        after=stages,
+    )
+    return Dataset(
+        paths,
+        folder / arms_folder,
+        [*stages, splits_name],
+        read_splits(splits),
+        simulated=source.simulate is not None,
+    )
+
+
+def _simulate(experiment, folder, manifest, name, source) -> None:
+    from regreveal.simulation.biobank import simulate_biobank
+
+    settings = source.simulate.model_dump()
+    if settings["seed"] is None:
+        settings["seed"] = experiment.seed
+    manifest.run(
+        name,
+        lambda: simulate_biobank(folder / name, **settings),
+        outputs=[folder / name],
+        settings=settings,
+    )
+
+
+def _participants(experiment: Experiment, paths: DataPaths) -> list[str]:
+    """Everyone in the cohort; without a cohort, everyone who has an arm's tensor."""
+    if paths.cohort:
+        return read_table(paths.cohort).index.tolist()
+    store = TensorStore(paths.tensors)
+    maps = [find_tensor_map(arm.input, experiment.tensormaps) for arm in experiment.arms.values()]
+    return sorted({sample_id for m in maps for sample_id in store.sample_ids(m.path)})

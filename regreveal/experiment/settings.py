@@ -1,0 +1,274 @@
+"""What an experiment file may say, and the errors where it says something else."""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from regreveal.errors import InputError
+
+
+class Settings(BaseModel):
+    """A table of the experiment file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Simulation(Settings):
+    """A simulated biobank, drawn into the run folder."""
+
+    participants: int = Field(4000, ge=100)
+    variants: int = Field(20_000, ge=500)
+    seed: int | None = Field(None, ge=0, description="The experiment's seed where it is None.")
+
+
+class Data(Settings):
+    """Where the data are: simulated, a folder laid out like the simulated one, or single files.
+
+    Relative paths start at the working directory, as on the command line.
+    """
+
+    simulate: Simulation | None = None
+    folder: Path | None = None
+    tensors: Path | None = None
+    cohort: Path | None = None
+    phenotypes: Path | None = None
+    genotypes: Path | None = None
+    genes: Path | None = None
+    diagnoses: Path | None = None
+    phecodes: Path | None = None
+    phecode_info: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        given = [n for n in ("simulate", "folder", "tensors") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"got {' and '.join(given) or 'none'} of simulate, folder and tensors; "
+                "expected exactly one"
+            )
+        return self
+
+
+class Training(Settings):
+    """Other data for the autoencoders to learn from; by default they learn from the same."""
+
+    simulate: Simulation
+
+
+class Splits(Settings):
+    """Share of participants in each split."""
+
+    train: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.05, gt=0, lt=1)
+    analysis: float = Field(0.75, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _adds_up(self):
+        total = self.train + self.validation + self.analysis
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train + validation + analysis is {total:g}; expected 1")
+        return self
+
+
+class Autoencoder(Settings):
+    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise."""
+
+    latent_size: int = Field(16, ge=1)
+    steps: int = Field(2000, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+
+class Registration(Settings):
+    """How an arm's tensors are made from another tensor map's."""
+
+    method: str
+    input: str
+    parameters: dict[str, Any] = {}
+
+
+class Arm(Settings):
+    """One latent space: a tensor map, how its tensors are registered, its autoencoder."""
+
+    tensor_map: str
+    registration: Registration | None = None
+    autoencoder: Autoencoder
+
+    @property
+    def input(self) -> str:
+        """The tensor map that the data hold: what is registered, or else the arm's own."""
+        return self.registration.input if self.registration else self.tensor_map
+
+
+class Comparison(Settings):
+    """Two arms, compared on the same participants."""
+
+    baseline: str
+    against: str
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """The arms, the baseline first."""
+        return self.baseline, self.against
+
+
+class Probes(Settings):
+    """Linear probes.
+
+    A target is a column of the phenotypes or the cohort, or `arm.column` of an arm's registration
+    quality figures.
+    """
+
+    targets: list[str] = Field(min_length=1)
+
+
+class Gwas(Settings):
+    """The latent GWAS."""
+
+    coding: Literal["genotype", "additive"] = "genotype"
+    transform: Literal["radial", "rint", "none"] = "radial"
+    covariates: list[str] = []
+
+
+class Phewas(Settings):
+    """The PheWAS of phecodes; covariates are columns of the cohort."""
+
+    covariates: list[str] = []
+
+
+class Clusters(Settings):
+    """Clusters of the lead variants; resamples is the number of bootstrap samples."""
+
+    resamples: int = Field(100, ge=0)
+
+
+class Experiment(Settings):
+    """An experiment file.
+
+    Parameters
+    ----------
+    title : str
+        Of the report.
+    seed : int
+        Splits, networks and resampling are drawn from it.
+    tensormaps : str
+        The package that declares the tensor maps.
+    data, training, splits, autoencoder, arms, comparisons, probes, gwas, phewas, clusters
+        The tables of the file. An analysis without a table is not made.
+    """
+
+    title: str
+    seed: int = Field(1, ge=0)
+    tensormaps: str = "tensormaps"
+    data: Data
+    training: Training | None = None
+    splits: Splits = Splits()
+    arms: dict[str, Arm] = Field(min_length=1)
+    comparisons: dict[str, Comparison] = {}
+    probes: Probes | None = None
+    gwas: Gwas | None = None
+    phewas: Phewas | None = None
+    clusters: Clusters | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_the_autoencoder(cls, content: Any) -> Any:
+        """Give every arm the experiment's autoencoder, with what the arm itself changes."""
+        if not isinstance(content, dict) or not isinstance(content.get("arms"), dict):
+            return content
+        content = dict(content)
+        shared = content.pop("autoencoder", {})
+        content["arms"] = {
+            name: {**arm, "autoencoder": {**shared, **arm.get("autoencoder", {})}}
+            if isinstance(arm, dict)
+            else arm
+            for name, arm in content["arms"].items()
+        }
+        return content
+
+    @model_validator(mode="after")
+    def _names_are_known(self):
+        for kind, names in (("arm", self.arms), ("comparison", self.comparisons)):
+            for name in names:
+                if not name.replace("_", "").replace("-", "").isalnum() or name == "oracle":
+                    raise ValueError(
+                        f"{kind} '{name}': expected letters, digits, - and _ (and not 'oracle')"
+                    )
+        for name, comparison in self.comparisons.items():
+            for arm in comparison.arms:
+                if arm not in self.arms:
+                    raise ValueError(
+                        f"comparisons.{name}: no arm '{arm}' (there are: {', '.join(self.arms)})"
+                    )
+            if comparison.baseline == comparison.against:
+                raise ValueError(f"comparisons.{name}: both arms are '{comparison.baseline}'")
+        return self
+
+
+def load_experiment(path: str | os.PathLike) -> Experiment:
+    """Read an experiment file.
+
+    Raises
+    ------
+    InputError
+        One line that names the file, the key, what was found and what is allowed.
+    """
+    return parse_experiment(read_experiment_text(path), path)
+
+
+def read_experiment_text(path: str | os.PathLike) -> str:
+    """Read an experiment file as text, or raise an InputError naming it."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected an experiment (TOML)")
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file; expected an experiment (TOML)") from error
+
+
+def parse_experiment(text: str, path: str | os.PathLike) -> Experiment:
+    """Check an experiment's text; `path` is what errors name."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_line(error)}") from error
+
+
+def _first_line(error: ValidationError) -> str:
+    """Say in one line what is wrong first, and how much more there is."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or "experiment"
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed_keys(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        line = f"unknown key '{key}'{hint} (allowed: {', '.join(allowed)})"
+    elif first["type"] == "missing":
+        line = f"key '{key}' is missing"
+    elif first["type"] == "value_error":
+        line = f"{key}: {first['ctx']['error']}"
+    else:
+        line = f"{key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    more = error.error_count() - 1
+    return line + (f" (and {more} more)" if more else "")
+
+
+def _allowed_keys(location: tuple) -> list[str]:
+    """Keys of the table at a location such as ("arms", "native")."""
+    model: Any = Experiment
+    for step in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            annotation = model.model_fields[step].annotation
+            inner = getattr(annotation, "__args__", ())
+            tables = [a for a in (annotation, *inner) if isinstance(a, type)]
+            model = next((a for a in tables if issubclass(a, BaseModel)), model)
+    return list(model.model_fields) + (["autoencoder"] if model is Experiment else [])

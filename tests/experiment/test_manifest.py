@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from regreveal.experiment.manifest import Manifest, fingerprint
+
+
+class Counted:
+    """A stage that writes how often it ran, and may be told to break off."""
+
+    def __init__(self, output: Path):
+        self.output = output
+        self.runs = 0
+        self.fail = False
+
+    def __call__(self):
+        self.runs += 1
+        self.output.write_text(f"{self.output.exists()} {self.runs}")
+        if self.fail:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def stage(tmp_path) -> Counted:
+    return Counted(tmp_path / "output.txt")
+
+
+def run(stage: Counted, name: str = "stage", **options) -> None:
+    Manifest(stage.output.parent, seed=1).run(name, stage, outputs=[stage.output], **options)
+
+
+def test_a_finished_stage_is_not_run_again(stage):
+    run(stage, settings={"a": 1})
+    run(stage, settings={"a": 1})
+    assert stage.runs == 1
+
+
+def test_other_settings_run_it_again_on_a_clean_slate(stage):
+    run(stage, settings={"a": 1})
+    run(stage, settings={"a": 2})
+    assert stage.output.read_text() == "False 2"
+
+
+def test_a_lost_output_is_made_again(stage):
+    run(stage)
+    stage.output.unlink()
+    run(stage)
+    assert stage.runs == 2
+
+
+def test_a_stage_broken_off_goes_on_with_what_it_left(stage):
+    stage.fail = True
+    with pytest.raises(KeyboardInterrupt):
+        run(stage)
+    stage.fail = False
+    run(stage)
+    assert stage.output.read_text() == "True 2"
+
+
+def test_a_changed_input_file_runs_it_again(stage, tmp_path):
+    source = tmp_path / "source.txt"
+    source.write_text("one")
+    run(stage, files=[source])
+    run(stage, files=[source])
+    assert stage.runs == 1
+    source.write_text("two")
+    run(stage, files=[source])
+    assert stage.runs == 2
+
+
+def test_what_comes_after_a_changed_stage_is_run_again(stage, tmp_path):
+    def run_both(setting):
+        manifest = Manifest(tmp_path, seed=1)
+        first = tmp_path / "first.txt"
+        manifest.run("first", first.touch, outputs=[first], settings=setting)
+        manifest.run("second", stage, outputs=[stage.output], after=["first"])
+
+    run_both(1)
+    run_both(1)
+    assert stage.runs == 1
+    run_both(2)
+    assert stage.runs == 2
+
+
+def test_the_manifest_names_versions_seed_and_stages_in_use(stage, tmp_path):
+    run(stage, name="old")
+    manifest = Manifest(tmp_path, seed=7)
+    manifest.run("new", stage, outputs=[stage.output])
+    manifest.forget_unused()
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    assert content["seed"] == 7
+    assert content["versions"]["numpy"]
+    assert list(content["stages"]) == ["new"]
+    assert content["stages"]["new"]["finished"]
+
+
+def test_a_folder_is_known_by_names_and_contents(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("x")
+    prints = {fingerprint(folder)}
+    (folder / "a").write_text("y")
+    prints.add(fingerprint(folder))
+    (folder / "a").rename(folder / "b")
+    prints.add(fingerprint(folder))
+    assert len(prints) == 3
+
+
+def test_the_end_of_a_large_file_counts(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(2**26 + 10)
+    before = fingerprint(path)
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    assert fingerprint(path) != before

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.experiment.settings import load_experiment
+
+EXPERIMENTS = sorted(Path(__file__).parents[2].joinpath("experiments").glob("*.toml"))
+
+SMALLEST = """
+title = "Smallest"
+[data.simulate]
+[arms.native]
+tensor_map = "ecg.rest_10s"
+[arms.registered]
+tensor_map = "ecg.median"
+registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
+[comparisons.alignment]
+baseline = "native"
+against = "registered"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "experiment.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_that_is_shipped_is_valid(path):
+    assert load_experiment(path).arms
+
+
+def test_arms_share_the_autoencoder_but_for_what_they_change(tmp_path):
+    text = SMALLEST + "[autoencoder]\nlatent_size = 8\nsteps = 10\n"
+    text += "[arms.native.autoencoder]\nsteps = 20\n"
+    arms = load_experiment(written(tmp_path, text)).arms
+    assert (arms["native"].autoencoder.latent_size, arms["native"].autoencoder.steps) == (8, 20)
+    registered = arms["registered"].autoencoder
+    assert (registered.latent_size, registered.steps) == (8, 10)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tensor_map = ", "tensor_mop = ", r"arms.native.tensor_m\wp'"),
+        ("[data.simulate]", "[data.simulate]\nparticpants = 5", "did you mean 'participants'"),
+        ("[data.simulate]", "[data.simulate]\nparticipants = 5", "greater than or equal to 100"),
+        ("[data.simulate]", '[data.simulate]\nseed = "x"', "data.simulate.seed is 'x'"),
+        ("[data.simulate]", "[gwas]\n[data.simulate]\n[splts]", "did you mean 'splits'"),
+        ("[data.simulate]", '[data]\nfolder = "x"\ntensors = "y"', "got folder and tensors"),
+        ("[data.simulate]", "[data]", "got none of simulate, folder and tensors"),
+        ("[data.simulate]", '[gwas]\ncoding = "dominant"\n[data.simulate]', "'genotype' or 'addit"),
+        ("[data.simulate]", "[splits]\ntrain = 0.5\n[data.simulate]", "expected 1"),
+        ('against = "registered"', 'against = "aligned"', r"no arm 'aligned' \(there are: native"),
+        ('against = "registered"', 'against = "native"', "both arms are 'native'"),
+        ("arms.native", "arms.'a/b'", "expected letters, digits"),
+        ('title = "Smallest"', "", "key 'title' is missing"),
+        ('title = "Smallest"', "title = ", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):
+    path = written(tmp_path, SMALLEST.replace(old, new, 1))
+    with pytest.raises(InputError, match=message) as raised:
+        load_experiment(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_experiment_is_named(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_experiment(tmp_path / "nowhere.toml")
