@@ -1,0 +1,153 @@
+"""DICOM 12-lead ECG waveforms.
+
+The rhythm strip is the original waveform with the most samples; a derived one labelled as a median
+or representative beat is the device's own median.
+"""
+
+import re
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
+from regreveal.ingest.recording import Facts, Recording, UnusableRecordingError, identity
+
+NAME = "dicom"
+MAGIC_OFFSET, MAGIC = 128, b"DICM"
+MEDIAN_LABEL = re.compile(r"median|average|representative|template", re.IGNORECASE)
+
+# DICOM PS3.16, CID 3001: leads carry SCP-ECG's numbers, as "2:61" (MDC) or "5.6.3-9-61" (SCPECG).
+LEAD_CODE = re.compile(r"(2:|5\.6\.3-9-)(?P<number>\d+)")
+LEAD_OF_NUMBER = {
+    **{1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 65: "-aVR"},
+    **{number: f"V{number - 2}" for number in range(3, 9)},
+}
+MEASUREMENTS = {
+    "heart_rate": re.compile(r"(ventricular )?(heart )?rate", re.IGNORECASE),
+    "pr_interval": re.compile(r"P[RQ] interval( global)?", re.IGNORECASE),
+    "qrs_duration": re.compile(r"QRS (duration|interval)( global)?", re.IGNORECASE),
+    "qt_interval": re.compile(r"QT interval( global)?", re.IGNORECASE),
+    "rr_interval": re.compile(r"(mean )?RR interval( global)?", re.IGNORECASE),
+}
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether a file is DICOM, by its magic bytes."""
+    with open(path, "rb") as file:
+        file.seek(MAGIC_OFFSET)
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def read(path: Path) -> list[Recording]:
+    """Read the rhythm strip and, where there is one, the median beat.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of Recording
+
+    Raises
+    ------
+    UnusableRecordingError
+        If the file is truncated, or holds no waveform.
+    """
+    try:
+        # pydicom quotes odd values in its warnings, which may be names or dates.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path)
+            if "WaveformSequence" not in dataset:
+                raise UnusableRecordingError(
+                    path, "no waveform", "DICOM of another kind than an ECG"
+                )
+            return _recordings(path, dataset)
+    except UnusableRecordingError:
+        raise
+    except (
+        InvalidDicomError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        OSError,
+        ValueError,
+        struct.error,
+    ) as error:
+        # The error's own text is left out, since it may quote the file.
+        raise UnusableRecordingError(
+            path, "unreadable file", f"broken or incomplete DICOM ({type(error).__name__})"
+        ) from error
+
+
+def _recordings(path: Path, dataset: pydicom.Dataset) -> list[Recording]:
+    facts = _facts(dataset)
+    strips, medians = [], []
+    for index, group in enumerate(dataset.WaveformSequence):
+        is_median = MEDIAN_LABEL.search(group.get("MultiplexGroupLabel", "") or "")
+        (medians if is_median else strips).append(
+            Recording(
+                signal=_signal(dataset, index),
+                leads=tuple(map(_lead, group.ChannelDefinitionSequence)),
+                units=tuple(map(_units, group.ChannelDefinitionSequence)),
+                sampling_rate=float(group.SamplingFrequency),
+                sample_id=identity(path)[0],
+                kind="median" if is_median else "rest_10s",
+                facts=facts,
+            )
+        )
+    if not strips:
+        raise UnusableRecordingError(path, "no 10 s strip", "its only waveform is a median beat")
+    longest = max(strips, key=lambda strip: strip.signal.size)
+    return [longest, *medians[:1]]
+
+
+def _signal(dataset: pydicom.Dataset, index: int) -> np.ndarray:
+    """Waveform in the units of each channel's sensitivity, NaN where padded."""
+    signal = dataset.waveform_array(index).astype(np.float64)
+    padding = dataset.WaveformSequence[index].get("WaveformPaddingValue")
+    if padding is None:
+        return signal
+    raw = pydicom.waveforms.multiplex_array(dataset, index, as_raw=True)
+    if isinstance(padding, bytes):
+        padding = np.frombuffer(padding[: raw.itemsize], dtype=raw.dtype)[0]
+    return np.where(raw == padding, np.nan, signal)
+
+
+def _lead(channel: pydicom.Dataset) -> str:
+    source = channel.ChannelSourceSequence[0]
+    code = LEAD_CODE.fullmatch(source.get("CodeValue", ""))
+    number = code and int(code["number"])
+    return LEAD_OF_NUMBER.get(number) or source.get("CodeMeaning", "")
+
+
+def _units(channel: pydicom.Dataset) -> str:
+    if "ChannelSensitivityUnitsSequence" not in channel:
+        return ""
+    return channel.ChannelSensitivityUnitsSequence[0].CodeValue
+
+
+def _facts(dataset: pydicom.Dataset) -> Facts:
+    measured, statements = {}, []
+    for annotation in dataset.get("WaveformAnnotationSequence", []):
+        if annotation.get("UnformattedTextValue"):
+            statements.append(annotation.UnformattedTextValue)
+        if "NumericValue" in annotation and "ConceptNameCodeSequence" in annotation:
+            meaning = annotation.ConceptNameCodeSequence[0].get("CodeMeaning", "")
+            for name, pattern in MEASUREMENTS.items():
+                if pattern.fullmatch(meaning.strip()):
+                    measured.setdefault(name, measurement(annotation.NumericValue))
+    rr_interval = measured.pop("rr_interval", None)
+    if measured.get("heart_rate") is None and rr_interval is not None:
+        measured["heart_rate"] = 60_000 / rr_interval
+    return Facts(
+        age=age_in_years(dataset.get("PatientAge")),
+        sex=sex_of(dataset.get("PatientSex")),
+        rhythm=rhythm_of_text(statements),
+        **measured,
+    )

@@ -1,0 +1,293 @@
+"""Ingest of ECGs: from files of any known format into a TensorStore.
+
+`ecg/rest_10s` (5000, 12) holds everyone's strip and `ecg/device_median` (600, 12) the device's own
+median beat where a file has one, both in mV at 500 Hz with the leads in the order of `LEADS`.
+`ecg_recordings.tsv` beside them has one row a recording: what the file said about the person.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from regreveal.compute import parallel_map
+from regreveal.errors import InputError
+from regreveal.ingest import cardiosoft, dicom, ml4h, wfdb
+from regreveal.ingest.normalisation import SAMPLING_RATE, normalise
+from regreveal.ingest.recording import Facts, UnusableRecordingError, identity
+from regreveal.store.cohort import read_table, write_table
+from regreveal.store.tensors import TensorStore
+
+FORMATS = (cardiosoft, wfdb, dicom, ml4h)
+STRIP, MEDIAN = "ecg/rest_10s", "ecg/device_median"
+RECORDINGS_TABLE = "ecg_recordings.tsv"
+SHARD_SIZE = 256  # Recordings held in memory at once: 61 MB.
+FILES_WORTH_PROCESSES = 400  # Below this, starting processes takes longer than reading.
+
+KEPT, DROPPED, SKIPPED = "kept", "dropped", "skipped"
+UNKNOWN, LATER_VISIT, PRESENT = "not a known ECG format", "later visit", "already in the store"
+COLUMNS = ("source", *(field.name for field in fields(Facts)), "flags")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes
+    ----------
+    file : str
+    format : str
+        Empty where it was not recognised.
+    sample_id : str
+    outcome : "kept", "dropped" or "skipped"
+    reason : str
+        Why it was dropped or skipped, in a few fixed words; empty when kept.
+    detail : str
+        What was found.
+    flags : str
+        What to know about a kept recording, joined by "; ".
+    """
+
+    file: str
+    format: str
+    sample_id: str
+    outcome: str
+    reason: str = ""
+    detail: str = ""
+    flags: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file's outcome with its tensors, on the way from the reader to the store."""
+
+    outcome: Outcome
+    strip: np.ndarray | None = None
+    median: np.ndarray | None = None
+    facts: Facts | None = None
+
+
+def ingest_ecg(
+    paths: Iterable[str | os.PathLike],
+    store: TensorStore,
+    dead_leads: Literal["drop", "keep"] = "drop",
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Read ECGs of any known format into a store.
+
+    A run that was killed can be repeated: what the store has already is skipped. Shards are of at
+    most 256 recordings, so memory does not grow with their number.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files, and folders, which are searched with all their subfolders.
+    store : TensorStore
+    dead_leads : "drop" or "keep"
+        What to do with recordings of which a lead is constant and cannot be derived from others:
+        drop them, or keep them with a flag that names the leads.
+    workers : int, optional
+        Processes; by default one a core where there are many files.
+
+    Returns
+    -------
+    DataFrame
+        One row a file, with the attributes of `Outcome` as columns; signal and annotation files of
+        a WFDB record belong to its header and have no row. `summarise` counts them by reason.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, two files have the same sample id, or no file could be used. The
+        store is then as it was.
+    """
+    files = _find_files(paths)
+    outcomes, readable = _plan(files)
+    present = set(store.sample_ids(STRIP))
+    to_read = []
+    for path, name in readable:
+        if identity(path)[0] in present:
+            outcomes.append(_outcome(path, name, SKIPPED, PRESENT))
+        else:
+            to_read.append((path, name))
+
+    if workers is None and len(to_read) < FILES_WORTH_PROCESSES:
+        workers = 1
+    read = partial(_read, dead_leads=dead_leads)
+    batch: list[_Read] = []
+    for result in parallel_map(read, to_read, "Reading ECGs", workers):
+        outcomes.append(result.outcome)
+        if result.outcome.outcome == KEPT:
+            batch.append(result)
+        if len(batch) == SHARD_SIZE:
+            _write(store, batch)
+            batch = []
+    if batch:
+        _write(store, batch)
+
+    report = pd.DataFrame(outcomes, columns=[field.name for field in fields(Outcome)])
+    if not report["outcome"].isin((KEPT, SKIPPED)).any():
+        raise InputError(_why_nothing(report))
+    return report.sort_values("file", ignore_index=True)
+
+
+def summarise(report: pd.DataFrame) -> pd.DataFrame:
+    """Count a report of `ingest_ecg` by reason.
+
+    Parameters
+    ----------
+    report : DataFrame
+
+    Returns
+    -------
+    DataFrame
+        Columns `outcome` (read, kept, flagged, skipped, dropped), `reason` and `count`; a recording
+        with several flags is counted under each.
+    """
+    counts = [("read", "", len(report)), (KEPT, "", int((report["outcome"] == KEPT).sum()))]
+    flags = report.loc[report["outcome"] == KEPT, "flags"].str.split("; ").explode()
+    kinds = flags[flags != ""].dropna().str.partition(": ")[0]
+    counts += [("flagged", kind, count) for kind, count in kinds.value_counts().items()]
+    for outcome in (SKIPPED, DROPPED):
+        reasons = report.loc[report["outcome"] == outcome, "reason"]
+        counts += [(outcome, reason, count) for reason, count in reasons.value_counts().items()]
+    return pd.DataFrame(counts, columns=["outcome", "reason", "count"])
+
+
+def _find_files(paths: Iterable[str | os.PathLike]) -> list[Path]:
+    files: dict[Path, Path] = {}
+    for given in map(Path, paths):
+        if not given.exists():
+            raise InputError(f"{given}: no such file or folder")
+        found = sorted(given.rglob("*")) if given.is_dir() else [given]
+        for path in found:
+            if path.is_file():
+                files.setdefault(path.resolve(), path)
+    return list(files.values())
+
+
+def _plan(files: list[Path]) -> tuple[list[Outcome], list[tuple[Path, str]]]:
+    """Divide files into those that will not be read, with the reason, and those to read."""
+    formats = {path: _recognise(path) for path in files}
+    outcomes = []
+    visits: dict[str, list[tuple[int | None, Path]]] = {}
+    owned = _files_of_records(path for path, name in formats.items() if name == wfdb.NAME)
+    for path, name in formats.items():
+        if name:
+            sample_id, visit = identity(path)
+            visits.setdefault(sample_id, []).append((visit, path))
+        elif path.with_suffix("") not in owned and path not in owned:
+            detail = "empty file" if path.stat().st_size == 0 else f"suffix '{path.suffix}'"
+            outcomes.append(Outcome(str(path), "", path.stem, DROPPED, UNKNOWN, detail))
+
+    to_read = []
+    for sample_id, recordings in visits.items():
+        first = min(visit or 0 for visit, _ in recordings)
+        firsts = [path for visit, path in recordings if (visit or 0) == first]
+        if len(firsts) > 1:
+            raise InputError(
+                f"{firsts[0]} and {firsts[1]}: both have the sample id '{sample_id}'; "
+                "rename one, or ingest one only"
+            )
+        to_read.append((firsts[0], formats[firsts[0]]))
+        outcomes += [
+            _outcome(path, formats[path], DROPPED, LATER_VISIT, f"visit {visit}; kept {first}")
+            for visit, path in recordings
+            if path != firsts[0]
+        ]
+    return outcomes, to_read
+
+
+def _recognise(path: Path) -> str:
+    try:
+        return next((known.NAME for known in FORMATS if known.recognises(path)), "")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _files_of_records(headers: Iterable[Path]) -> set[Path]:
+    """Stems of WFDB records, whose annotation files they are, and the signal files they name."""
+    owned = set()
+    for header in headers:
+        owned |= {header.with_suffix(""), *wfdb.signal_files(header)}
+    return owned
+
+
+def _outcome(path: Path, name: str, outcome: str, reason: str, detail: str = "") -> Outcome:
+    return Outcome(str(path), name, identity(path)[0], outcome, reason, detail)
+
+
+def _read(file: tuple[Path, str], dead_leads: Literal["drop", "keep"]) -> _Read:
+    path, name = file
+    reader = next(known for known in FORMATS if name == known.NAME)
+    try:
+        recordings = {recording.kind: recording for recording in reader.read(path)}
+        if "rest_10s" not in recordings:
+            raise UnusableRecordingError(path, "no 10 s strip", f"only {', '.join(recordings)}")
+        strip, flags = normalise(recordings["rest_10s"], dead_leads)
+    except UnusableRecordingError as error:
+        return _Read(_outcome(path, name, DROPPED, error.reason, error.detail))
+
+    median = None
+    if "median" in recordings:
+        try:
+            median, _ = normalise(recordings["median"], dead_leads)
+        except UnusableRecordingError as error:
+            flags += (f"device median left out: {error.reason}, {error.detail}",)
+    outcome = Outcome(str(path), name, identity(path)[0], KEPT, flags="; ".join(flags))
+    return _Read(outcome, strip, median, recordings["rest_10s"].facts)
+
+
+def _write(store: TensorStore, batch: Sequence[_Read]) -> None:
+    """Write table, medians and strips, in this order.
+
+    Ids in `STRIP` are what a repeated run skips, so a run killed in between leaves none there
+    whose row or median is missing.
+    """
+    rows = pd.DataFrame(
+        [
+            {
+                "sample_id": read.outcome.sample_id,
+                "source": read.outcome.format,
+                **asdict(read.facts),
+                "flags": read.outcome.flags,
+            }
+            for read in batch
+        ]
+    ).set_index("sample_id")[list(COLUMNS)]
+    path = store.path / RECORDINGS_TABLE
+    if path.exists():
+        earlier = read_table(path)
+        rows = pd.concat([earlier[~earlier.index.isin(rows.index)].astype(object), rows])
+    write_table(rows, path)
+
+    present = set(store.sample_ids(MEDIAN))
+    medians = [r for r in batch if r.median is not None and r.outcome.sample_id not in present]
+    for name, tensors, reads in (
+        (MEDIAN, [read.median for read in medians], medians),
+        (STRIP, [read.strip for read in batch], batch),
+    ):
+        if reads:
+            store.write(
+                name,
+                np.stack(tensors),
+                [read.outcome.sample_id for read in reads],
+                units="mV",
+                sampling_rate=SAMPLING_RATE,
+                source="+".join(sorted({read.outcome.format for read in reads})),
+            )
+
+
+def _why_nothing(report: pd.DataFrame) -> str:
+    if report.empty:
+        return "no files found; expected CardioSoft XML, WFDB, DICOM or ml4h HD5 files"
+    first = report.iloc[0]
+    if len(report) == 1:
+        return f"{first['file']}: {first['reason']}: {first['detail']}"
+    counts = ", ".join(f"{n} {reason}" for reason, n in report["reason"].value_counts().items())
+    return f"none of {len(report)} files could be used: {counts} (such as {first['file']})"

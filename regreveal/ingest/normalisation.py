@@ -1,0 +1,267 @@
+"""From a recording as its file has it to the tensor every later stage expects.
+
+Leads in the order of `LEADS`, millivolts, 500 Hz. What is wrong with a lead decides:
+
+- **missing, or dead** (its range over the recording is under 20 µV, which no heart's is): a limb
+  lead is derived exactly from two others, which is flagged; a chest lead cannot be, and the
+  recording is dropped, since a flat lead would pass for a finding. Dead leads can be asked to be
+  kept, flagged, where a few leads less do not matter.
+- **clipped, or flat for 2 s or longer**: kept and flagged. The signal is real but for these
+  stretches, and rate and intervals can still be measured, so that is for the analysis to decide.
+- **missing samples, an unknown unit, an amplitude that no heart has, under 10 s**: dropped.
+"""
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from regreveal.ecg_leads import LEADS
+from regreveal.ingest.recording import Recording, UnusableRecordingError
+
+SAMPLING_RATE = 500
+SAMPLES = {"rest_10s": 5000, "median": 600}
+MARGIN_SECONDS = 1.0  # Of a longer recording, so that the filter's edge lies outside what is kept.
+
+MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "nv": 1e-6}
+DEAD_RANGE = 0.02
+IMPLAUSIBLE_RANGE = 100.0
+FLAT_SECONDS = 2.0
+
+# A clipped wave meets the rail at a steep angle and stays; the rounded top of a true wave, however
+# coarsely quantised, leaves its highest value by a step or two.
+CLIPPED_RUN_SECONDS = 0.008
+CLIPPED_STEP = 0.03
+CLIPPED_WAVES = 2
+SATURATED_SECONDS = 0.2
+
+LEAD_PREFIX = re.compile(r"^(mdc[_ ]ecg[_ ])?(ecg[_ ])?(lead[_ ]?)?(ml(?=i))?")
+ALIASES = {
+    **{lead.lower(): lead for lead in LEADS},
+    **{f"c{number}": f"V{number}" for number in range(1, 7)},
+    **{"di": "I", "dii": "II", "diii": "III"},
+}
+# Limb leads from I and II: Einthoven (III) and Goldberger (the augmented ones).
+LIMB_LEADS = LEADS[:6]
+LIMB_FROM_I_AND_II = np.array([[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]])
+
+
+def normalise(
+    recording: Recording, dead_leads: Literal["drop", "keep"] = "drop"
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Bring a recording to 12 ordered leads in mV at 500 Hz.
+
+    Parameters
+    ----------
+    recording : Recording
+    dead_leads : "drop" or "keep"
+        Whether a recording with a dead lead that cannot be derived is refused, or kept and flagged.
+
+    Returns
+    -------
+    tensor : ndarray of float32, shape (5000, 12), or (600, 12) for a median beat
+    flags : tuple of str
+        The recording's own, and what was found here.
+
+    Raises
+    ------
+    UnusableRecordingError
+        By the rules above.
+    """
+    where = recording.sample_id
+    recording = _first_seconds(recording)
+    flags = list(recording.flags)
+    columns, others = _columns(recording)
+    if others:
+        flags.append("other leads left out")
+
+    dead = [lead for lead in LEADS if lead in columns and np.ptp(columns[lead]) < DEAD_RANGE]
+    live = {lead: column for lead, column in columns.items() if lead not in dead}
+    derived = _derive_limb_leads(live)
+    if derived:
+        flags.append(f"limb lead derived: {' '.join(derived)}")
+    missing = [lead for lead in LEADS if lead not in live]
+    if [lead for lead in missing if lead not in dead]:
+        raise UnusableRecordingError(where, "missing lead", " ".join(missing))
+    if missing:
+        if dead_leads == "drop":
+            raise UnusableRecordingError(where, "dead lead", " ".join(missing))
+        flags.append(f"dead lead: {' '.join(missing)}")
+        live |= {lead: columns[lead] for lead in missing}
+
+    clipped = [lead for lead in LEADS if is_clipped(live[lead], recording.sampling_rate)]
+    if clipped:
+        flags.append(f"clipped lead: {' '.join(clipped)}")
+    flat = [
+        lead
+        for lead in LEADS
+        if lead not in missing and _is_flat_for_long(live[lead], recording.sampling_rate)
+    ]
+    if flat:
+        flags.append(f"flat for over 2 s: {' '.join(flat)}")
+    if recording.sampling_rate != SAMPLING_RATE:
+        flags.append(f"resampled: from {recording.sampling_rate:g} Hz")
+
+    signal = np.stack([live[lead] for lead in LEADS], axis=1)
+    signal = resample(signal, recording.sampling_rate)[: SAMPLES[recording.kind]]
+    return signal.astype(np.float32), tuple(flags)
+
+
+def standard_lead(name: str) -> tuple[str, int] | None:
+    """Give the standard name of a lead.
+
+    Parameters
+    ----------
+    name : str
+        Such as "MLII", "AVR", "Lead I (Einthoven)", "MDC_ECG_LEAD_V1", "C3" or "-aVR".
+
+    Returns
+    -------
+    tuple of str and int, or None
+        One of `LEADS`, and −1 where the lead is upside down, as Cabrera's −aVR; None where it is
+        not one of the twelve.
+    """
+    text = re.sub(r"\(.*?\)", "", name).strip().lower()
+    text = LEAD_PREFIX.sub("", text).strip()
+    sign = -1 if text.startswith("-") else 1
+    lead = ALIASES.get(text.removeprefix("-"))
+    return None if lead is None else (lead, sign)
+
+
+def resample(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Resample to 500 Hz by a polyphase filter, which removes what 500 Hz cannot hold.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples, leads)
+    sampling_rate : float
+        In hertz.
+
+    Returns
+    -------
+    ndarray, shape (samples × 500 / sampling_rate, leads)
+    """
+    ratio = (Fraction(SAMPLING_RATE) / Fraction(sampling_rate)).limit_denominator(1000)
+    if ratio == 1:
+        return signal
+    # Beyond its ends the signal is taken to go on along its own trend: zeros would bend them.
+    return resample_poly(signal, ratio.numerator, ratio.denominator, axis=0, padtype="line")
+
+
+def is_clipped(samples: np.ndarray, sampling_rate: float) -> bool:
+    """Tell whether a lead runs into a rail.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples,)
+        As digitised: filtering would round the corners off.
+    sampling_rate : float
+
+    Returns
+    -------
+    bool
+        True where, at the highest or the lowest value, two waves or more are cut off (8 ms or
+        longer at exactly that value, entered and left by steps over 3 % of the lead's range), or
+        the lead stays there for 200 ms.
+    """
+    starts, lengths = _constant_runs(samples)
+    levels = samples[starts]
+    step = CLIPPED_STEP * np.ptp(samples)
+    if step == 0:
+        return False
+    jumps = np.abs(np.diff(levels))
+    entered = np.append(np.inf, jumps)
+    left = np.append(jumps, np.inf)
+    for rail in (levels.max(), levels.min()):
+        at_rail = levels == rail
+        if lengths[at_rail].max() >= SATURATED_SECONDS * sampling_rate:
+            return True
+        long = at_rail & (lengths >= max(3, CLIPPED_RUN_SECONDS * sampling_rate))
+        if np.count_nonzero(long & (entered > step) & (left > step)) >= CLIPPED_WAVES:
+            return True
+    return False
+
+
+def _first_seconds(recording: Recording) -> Recording:
+    """Cut a strip to 10 s (and a margin), in its own sampling rate."""
+    rate, kind = recording.sampling_rate, recording.kind
+    if not (np.isfinite(rate) and rate > 0):
+        raise UnusableRecordingError(
+            recording.sample_id, "unreadable file", f"sampling rate {rate} Hz"
+        )
+    seconds = len(recording.signal) / rate
+    wanted = SAMPLES[kind] / SAMPLING_RATE
+    tolerance = 0.5 / SAMPLING_RATE
+    if seconds < wanted - tolerance:
+        raise UnusableRecordingError(
+            recording.sample_id, f"shorter than {wanted:g} s", f"{seconds:.4g} s"
+        )
+    if seconds < wanted + tolerance:
+        return recording
+    if kind == "median":
+        raise UnusableRecordingError(
+            recording.sample_id, "median of another length", f"{seconds:.4g} s"
+        )
+    kept = int(np.ceil((wanted + MARGIN_SECONDS) * rate))
+    return replace(
+        recording,
+        signal=recording.signal[:kept],
+        flags=(*recording.flags, "longer than 10 s: its start is used"),
+    )
+
+
+def _columns(recording: Recording) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Each standard lead's samples in mV, and the names of the other leads."""
+    columns, others = {}, []
+    for name, units, column in zip(
+        recording.leads, recording.units, recording.signal.T, strict=True
+    ):
+        standard = standard_lead(name)
+        if standard is None:
+            others.append(name)
+            continue
+        lead, sign = standard
+        if lead in columns:
+            raise UnusableRecordingError(recording.sample_id, "lead given twice", lead)
+        millivolts = MILLIVOLTS.get(units.strip().lower().replace("µ", "u").replace("μ", "u"))
+        if millivolts is None:
+            raise UnusableRecordingError(
+                recording.sample_id, "unknown units", f"lead {lead} is in '{units}'"
+            )
+        column = column.astype(np.float64) * (sign * millivolts)
+        if not np.isfinite(column).all():
+            raise UnusableRecordingError(recording.sample_id, "missing samples", f"in lead {lead}")
+        if np.ptp(column) > IMPLAUSIBLE_RANGE:
+            raise UnusableRecordingError(
+                recording.sample_id,
+                "implausible amplitude",
+                f"lead {lead} spans {np.ptp(column):.3g} mV; check the units",
+            )
+        columns[lead] = column
+    return columns, others
+
+
+def _derive_limb_leads(columns: dict[str, np.ndarray]) -> list[str]:
+    """Add the limb leads that are not there, if two are, and name those added."""
+    known = [lead for lead in LIMB_LEADS if lead in columns][:2]
+    absent = [lead for lead in LIMB_LEADS if lead not in columns]
+    if len(known) < 2:
+        return []
+    rows = [LIMB_LEADS.index(lead) for lead in known]
+    i_and_ii = np.linalg.solve(LIMB_FROM_I_AND_II[rows], np.stack([columns[k] for k in known]))
+    for lead in absent:
+        columns[lead] = LIMB_FROM_I_AND_II[LIMB_LEADS.index(lead)] @ i_and_ii
+    return absent
+
+
+def _is_flat_for_long(samples: np.ndarray, sampling_rate: float) -> bool:
+    return _constant_runs(samples)[1].max() >= FLAT_SECONDS * sampling_rate
+
+
+def _constant_runs(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and length of every run of equal samples."""
+    starts = np.append(0, np.flatnonzero(np.diff(samples)) + 1)
+    return starts, np.diff(np.append(starts, len(samples)))

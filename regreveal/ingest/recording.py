@@ -1,0 +1,115 @@
+"""What every reader of an ECG format returns, whatever the format.
+
+A format is one module with a `NAME`, a cheap `recognises(path)` and a `read(path)`; all three
+speak in the types of this module.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from regreveal.errors import InputError
+
+# UK Biobank's bulk files are named participant_field_visit_array, such as 1000012_20205_2_0.xml.
+UK_BIOBANK_STEM = re.compile(r"(?P<participant>\d{7})_\d+_(?P<visit>\d+)_\d+")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says about the person and the recording, besides the signal.
+
+    Only what is needed later: names, dates, ids and device numbers have no place here.
+
+    Attributes
+    ----------
+    age : float, optional
+        In years.
+    sex : str, optional
+        "female" or "male".
+    rhythm : str, optional
+        "sinus" or "other"; None where the file does not say.
+    heart_rate : float, optional
+        Beats a minute.
+    pr_interval, qrs_duration, qt_interval : float, optional
+        In milliseconds.
+    """
+
+    age: float | None = None
+    sex: str | None = None
+    rhythm: str | None = None
+    heart_rate: float | None = None
+    pr_interval: float | None = None
+    qrs_duration: float | None = None
+    qt_interval: float | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One signal as its file has it, before leads, units and sampling rate are normalised.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (samples, leads)
+        In `units`, the file's own gains applied; NaN where the file marks samples as missing.
+    leads : tuple of str, length leads
+        Names as the file has them.
+    units : tuple of str, length leads
+        Such as "mV" or "uV".
+    sampling_rate : float
+        In hertz.
+    sample_id : str
+        From the file's name, never from its contents.
+    kind : "rest_10s" or "median"
+        A rhythm strip, or the device's own median beat.
+    facts : Facts
+    flags : tuple of str
+        What a user should know, each a fixed reason, optionally followed by ": " and details.
+    """
+
+    signal: np.ndarray
+    leads: tuple[str, ...]
+    units: tuple[str, ...]
+    sampling_rate: float
+    sample_id: str
+    kind: Literal["rest_10s", "median"]
+    facts: Facts = field(default_factory=Facts)
+    flags: tuple[str, ...] = ()
+
+
+class UnusableRecordingError(InputError):
+    """A file that no ECG can be had from.
+
+    Attributes
+    ----------
+    reason : str
+        A few fixed words, by which such files are counted.
+    detail : str
+        What was found in this one.
+    """
+
+    def __init__(self, where: str | Path, reason: str, detail: str):
+        super().__init__(f"{where}: {reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def identity(path: Path) -> tuple[str, int | None]:
+    """Sample id of a file, and the visit where its name tells.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or a WFDB header.
+
+    Returns
+    -------
+    tuple of str and int or None
+        The name without its suffix; or, for a UK Biobank bulk file, participant and visit.
+    """
+    matched = UK_BIOBANK_STEM.fullmatch(path.stem)
+    if matched is None:
+        return path.stem, None
+    return matched["participant"], int(matched["visit"])
