@@ -83,17 +83,17 @@ def normal_beats(traits: dict[str, np.ndarray], shape: dict[str, np.ndarray]) ->
     centre[:, 5] = centre[:, 6] - 1.3 * shape["t_width"]
 
     r = traits["r_amplitude"]
-    dipole[:, 0] = traits["p_amplitude"][:, None] * _unit(50.0, -20.0)
-    dipole[:, 1] = traits["p_amplitude"][:, None] * 0.8 * _unit(45.0, 25.0)
+    dipole[:, 0] = traits["p_amplitude"][:, None] * 0.8 * unit_dipole(50.0, -20.0)
+    dipole[:, 1] = traits["p_amplitude"][:, None] * 0.7 * unit_dipole(45.0, 25.0)
     dipole[:, 2] = (r * shape["septum"])[:, None] * np.array([-0.5, -0.2, -0.84])
-    dipole[:, 3] = r[:, None] * _unit(traits["frontal_axis"], shape["r_horizontal"])
+    dipole[:, 3] = r[:, None] * unit_dipole(traits["frontal_axis"], shape["r_horizontal"])
     dipole[:, 4] = (r * shape["base"])[:, None] * np.array([-0.35, -0.45, 0.82])
-    t = traits["t_amplitude"][:, None] * _unit(shape["t_axis"], shape["t_horizontal"])
+    t = traits["t_amplitude"][:, None] * unit_dipole(shape["t_axis"], shape["t_horizontal"])
     dipole[:, 5], dipole[:, 6] = 0.45 * t, 0.8 * t
     return Beats(centre, width, dipole)
 
 
-def _unit(frontal_axis, horizontal) -> np.ndarray:
+def unit_dipole(frontal_axis, horizontal) -> np.ndarray:
     """Give unit vectors by the axis the limb leads show, tilted back (+) or forward (-), degrees.
 
     The frontal part is found through the lead matrix, since the axis that a reader takes from

@@ -1,0 +1,19 @@
+"""`regreveal simulate`: a biobank to try things on, with its truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Where the biobank is to be.")],
+    participants: Annotated[int, typer.Option(help="How many participants.")] = 4000,
+    variants: Annotated[int, typer.Option(help="How many genotyped variants.")] = 20000,
+    seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 1,
+) -> None:
+    """Simulate a biobank: genomes, ECGs, phenotypes and diagnoses, and the truth behind them."""
+    from regreveal.simulation.biobank import simulate_biobank
+
+    simulate_biobank(folder, participants, variants, seed)
+    typer.echo(folder)

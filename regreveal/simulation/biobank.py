@@ -1,0 +1,251 @@
+"""A whole biobank from one seed: genomes, traits, recordings, health, and the truth of it all."""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from regreveal.compute import available_cores, parallel_map
+from regreveal.errors import InputError
+from regreveal.simulation import health
+from regreveal.simulation.genome import (
+    ANCESTRIES,
+    CHROMOSOME_MB,
+    Genome,
+    call_genotypes,
+    draw_genome,
+    principal_components,
+    write_plink,
+)
+from regreveal.simulation.traits import Traits, draw_traits, read_table
+from regreveal.store.tensors import TensorStore
+
+MODALITIES = ("ecg",)
+FEWEST_PARTICIPANTS = 100
+FEWEST_VARIANTS = 200
+PRINCIPAL_COMPONENTS = 10
+FILLER_GENES = 2000
+FILLER_DISTANCE_BP = 500_000  # planted genes stay the nearest to their variants' neighbours
+CHUNK = 250  # participants recorded at once, each chunk from a seed of its own
+
+
+def simulate_biobank(
+    folder: str | os.PathLike,
+    participants: int = 4000,
+    variants: int = 20000,
+    seed: int = 1,
+    modalities: Sequence[str] = ("ecg",),
+) -> None:
+    """Write a simulated biobank: the same parameters give the same bytes.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where it is to be. A biobank of the same parameters that is there already is left as it
+        is; otherwise the folder must be empty or not exist. It appears whole or not at all.
+    participants, variants : int
+        How many.
+    seed : int
+        All randomness comes from it.
+    modalities : sequence of str
+        Which images to make: "ecg".
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of range or the folder holds something else.
+    """
+    folder = Path(folder)
+    parameters = {
+        "participants": participants,
+        "variants": variants,
+        "seed": seed,
+        "modalities": list(modalities),
+    }
+    _check_parameters(**parameters)
+    if _already_there(folder, parameters):
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    try:
+        # One thread: the order in which threads add up would show in the last digits.
+        with threadpool_limits(1):
+            _write_biobank(unfinished, parameters)
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check_parameters(participants: int, variants: int, seed: int, modalities: list[str]) -> None:
+    if participants < FEWEST_PARTICIPANTS:
+        raise InputError(f"{participants} participants; expected at least {FEWEST_PARTICIPANTS}")
+    if variants < FEWEST_VARIANTS:
+        raise InputError(f"{variants} variants; expected at least {FEWEST_VARIANTS}")
+    if seed < 0:
+        raise InputError(f"seed {seed}; expected 0 or more")
+    unknown = [modality for modality in modalities if modality not in MODALITIES]
+    if unknown or not modalities:
+        found = f"unknown modality '{unknown[0]}'" if unknown else "no modality"
+        raise InputError(f"{found}; those that can be simulated are: {', '.join(MODALITIES)}")
+
+
+def _already_there(folder: Path, parameters: dict) -> bool:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; expected a folder for the biobank")
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    description = folder / "biobank.json"
+    if not description.is_file():
+        raise InputError(f"{folder}: is not empty and holds no biobank; name another folder")
+    try:
+        found = json.loads(description.read_text())["parameters"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{description}: not the description of a biobank ({error})") from error
+    different = [key for key in parameters if found.get(key) != parameters[key]]
+    if different:
+        key = different[0]
+        raise InputError(
+            f"{folder}: holds a biobank with {key} {found.get(key)}, not {parameters[key]}; "
+            "name another folder or remove it"
+        )
+    return True
+
+
+def _write_biobank(folder: Path, parameters: dict) -> None:
+    participants, seed = parameters["participants"], parameters["seed"]
+    # A stream for each part, so that a change to one leaves the others as they were.
+    streams = np.random.SeedSequence(seed).spawn(6)
+    genome_rng, person_rng, trait_rng, gene_rng, health_rng = map(
+        np.random.default_rng, streams[:5]
+    )
+    traits = _of_modalities("traits.tsv", parameters["modalities"])
+    loci = _of_modalities("loci.tsv", parameters["modalities"])
+    genes = read_table("genes.tsv")
+    planted = genes[genes["gene"].isin(loci["gene"])]
+    genome = draw_genome(participants, parameters["variants"], planted, genome_rng)
+    called = call_genotypes(genome.dosages, genome_rng)
+
+    sample_ids = [f"P{number:06d}" for number in range(1, participants + 1)]
+    age = person_rng.uniform(45, 80, participants).round(1)
+    male = person_rng.random(participants) < 0.48
+    drawn = draw_traits(genome, age, male, traits, loci, trait_rng)
+    lifestyle = health.draw_lifestyle(drawn.values, age, male, health_rng)
+    phenotypes = health.measure(drawn.values, lifestyle, health_rng)
+    diagnoses = health.draw_diagnoses(drawn.values, lifestyle, age, male, health_rng)
+    diagnoses.insert(0, "sample_id", np.array(sample_ids)[diagnoses.pop("row")])
+
+    (folder / "genotypes").mkdir(parents=True)
+    (folder / "truth").mkdir()
+    sex = np.where(male, "male", "female")
+    write_plink(folder / "genotypes" / "genome", called, genome.variants, sample_ids, sex)
+    cohort = pd.DataFrame({"age": age, "sex": sex})
+    cohort["ancestry"] = np.array(ANCESTRIES)[genome.ancestry.argmax(axis=1)]
+    components = principal_components(called, genome.variants, PRINCIPAL_COMPONENTS, seed)
+    for number, component in enumerate(components.T, start=1):
+        cohort[f"pc_{number}"] = component
+    _write_people(folder / "cohort.tsv", cohort, sample_ids)
+    _write_people(folder / "phenotypes.tsv", phenotypes, sample_ids)
+    _write(folder / "diagnoses.tsv", diagnoses)
+    _write(folder / "phecodes.tsv", health.phecode_map())
+    _write(folder / "phecode_info.tsv", health.phecode_info())
+    _write(folder / "genes.tsv", _with_filler_genes(genes, gene_rng))
+    _write_truth(folder / "truth", genome, drawn, sample_ids)
+
+    beats = _write_ecgs(folder, drawn.values, sample_ids, streams[5])
+    description = {
+        "parameters": parameters,
+        "counts": {
+            "participants": participants,
+            "variants": len(genome.variants),
+            "planted_loci": int(drawn.causal["variant_id"].nunique()),
+            "sibling_pairs": len(genome.siblings),
+            "diagnoses": len(diagnoses),
+            "beats": beats,
+        },
+        "versions": {name: version(name) for name in ("regreveal", "numpy", "pandas", "scipy")},
+    }
+    (folder / "biobank.json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+def _write_truth(folder: Path, genome: Genome, drawn: Traits, sample_ids: list[str]) -> None:
+    _write(folder / "causal_variants.tsv", drawn.causal)
+    _write(folder / "heritability.tsv", drawn.heritability)
+    _write(folder / "diseases.tsv", health.disease_truth())
+    _write_people(folder / "traits.tsv", drawn.values, sample_ids)
+    _write_people(folder / "genetic_values.tsv", drawn.genetic, sample_ids)
+    _write_people(
+        folder / "ancestry.tsv", pd.DataFrame(genome.ancestry, columns=ANCESTRIES), sample_ids
+    )
+    pairs = np.array(sample_ids)[genome.siblings]
+    families = pd.DataFrame(pairs, columns=["sample_id_1", "sample_id_2"])
+    _write(folder / "families.tsv", families.assign(relationship="siblings"))
+
+
+def _write_ecgs(
+    folder: Path, traits: pd.DataFrame, sample_ids: list[str], seeds: np.random.SeedSequence
+) -> int:
+    """Record everyone's ECG, chunk by chunk; give the number of beats."""
+    store = TensorStore(folder / "tensors")
+    firsts = range(0, len(traits), CHUNK)
+    chunks = [
+        (traits.iloc[first : first + CHUNK], chunk_seed)
+        for first, chunk_seed in zip(firsts, seeds.spawn(len(firsts)), strict=True)
+    ]
+    workers = min(len(chunks), available_cores())
+    beats, nuisance = [], []
+    recorded = parallel_map(_record_chunk, chunks, "Simulating ECGs", workers)
+    for first, (ecgs, truth) in zip(firsts, recorded, strict=True):
+        ids = np.array(sample_ids[first : first + CHUNK])
+        store.write("ecg/rest_10s", ecgs, ids, units="mV", sampling_rate=500, source="simulated")
+        rows = truth.beats.pop("row")
+        truth.beats.insert(0, "sample_id", ids[rows])
+        beats.append(truth.beats)
+        nuisance.append(truth.nuisance)
+    all_beats = pd.concat(beats, ignore_index=True)
+    all_beats.to_parquet(folder / "truth" / "beats.parquet", index=False)
+    _write_people(folder / "truth" / "nuisance.tsv", pd.concat(nuisance), sample_ids)
+    return len(all_beats)
+
+
+def _record_chunk(chunk: tuple[pd.DataFrame, np.random.SeedSequence]):
+    from regreveal.simulation.ecg import simulate_ecgs
+
+    traits, seed = chunk
+    return simulate_ecgs(traits, np.random.default_rng(seed))
+
+
+def _of_modalities(name: str, modalities: list[str]) -> pd.DataFrame:
+    table = read_table(name)
+    return table[table["modality"].isin(modalities)].reset_index(drop=True)
+
+
+def _with_filler_genes(genes: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Add invented genes in between, so that a nearest gene is to be found everywhere."""
+    chromosome = rng.choice(
+        np.arange(1, 23), size=FILLER_GENES, p=CHROMOSOME_MB / CHROMOSOME_MB.sum()
+    )
+    start = rng.integers(1, CHROMOSOME_MB[chromosome - 1] * 1_000_000)
+    end = start + np.exp(rng.normal(np.log(25_000), 1.0, FILLER_GENES)).astype(int)
+    clear = np.ones(FILLER_GENES, dtype=bool)
+    for gene in genes.itertuples():
+        near = (start < gene.end + FILLER_DISTANCE_BP) & (end > gene.start - FILLER_DISTANCE_BP)
+        clear &= ~(near & (chromosome == gene.chromosome))
+    filler = pd.DataFrame({"chromosome": chromosome, "start": start, "end": end})[clear]
+    filler["gene"] = [f"GENE{number:04d}" for number in range(1, len(filler) + 1)]
+    table = pd.concat([genes, filler], ignore_index=True)
+    return table.sort_values(["chromosome", "start"], ignore_index=True)
+
+
+def _write_people(path: Path, table: pd.DataFrame, sample_ids: list[str]) -> None:
+    _write(path, table.set_axis(pd.Index(sample_ids, name="sample_id")).reset_index())
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    table.to_csv(path, sep="\t", index=False, float_format="%.8g", lineterminator="\n")
