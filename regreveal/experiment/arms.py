@@ -1,24 +1,21 @@
 """The stages of one arm: register, train, embed."""
 
 import json
-import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Arm, Experiment
+from regreveal.registration.stage import fit_registration, register_store
 from regreveal.store.atomic import atomic_path
-from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
-FIT_PARTICIPANTS = 500
-CHUNK = 100
 OVERLAY_PARTICIPANTS = 60
 RECONSTRUCTED_PARTICIPANTS = 8
 
@@ -72,7 +69,14 @@ class ArmStages:
         saved = self.folder / "registration"
         self.manifest.run(
             self.stage("fit registration"),
-            lambda: self._fit_registration(saved),
+            lambda: fit_registration(
+                self.arm.registration.method,
+                self.arm.registration.parameters,
+                TensorStore(self.training.paths.tensors),
+                self.input_map,
+                self.training.ids_of_split("train"),
+                saved,
+            ),
             outputs=[saved],
             settings=self.arm.registration.model_dump(),
             files=self.training.files("tensors"),
@@ -82,7 +86,15 @@ class ArmStages:
             target = dataset.arms_folder / self.name
             self.manifest.run(
                 f"{dataset.arms_folder.name}/{self.name}/register",
-                lambda dataset=dataset, target=target: self._register(dataset, saved, target),
+                partial(
+                    register_store,
+                    self.arm.registration.method,
+                    saved,
+                    TensorStore(dataset.paths.tensors),
+                    self.input_map,
+                    self.tensor_map,
+                    target,
+                ),
                 outputs=[target / "registered", target / "qc.parquet"],
                 settings=self.tensor_map.path,
                 files=dataset.files("tensors"),
@@ -97,6 +109,12 @@ class ArmStages:
         """Train the arm's autoencoder."""
         from regreveal.models.training import train
 
+        if not (train_ids and validation_ids):
+            raise InputError(
+                f"arms.{self.name}: {len(train_ids)} participants to learn from and "
+                f"{len(validation_ids)} for validation have {self.tensor_map.name}; "
+                "expected some of each"
+            )
         self.manifest.run(
             self.stage("train"),
             lambda: train(
@@ -106,6 +124,7 @@ class ArmStages:
                 validation_ids,
                 self.folder / "model",
                 seed=self.seed,
+                description=f"Training {self.name}",
                 **self.arm.autoencoder.model_dump(),
             ),
             outputs=[self.folder / "model"],
@@ -141,48 +160,11 @@ class ArmStages:
             return [f"{dataset.arms_folder.name}/{self.name}/register"]
         return []
 
-    def _fit_registration(self, folder: Path) -> None:
-        store, path = TensorStore(self.training.paths.tensors), self.input_map.path
-        from_store = {
-            key: value for key, value in store.attributes(path).items() if key == "sampling_rate"
-        }
-        parameters = from_store | self.arm.registration.parameters
-        registration = registration_class(self.arm.registration.method)(**parameters)
-        present = set(store.sample_ids(path))
-        learn_from = [i for i in self.training.ids_of_split("train") if i in present]
-        registration.fit(store.read(path, learn_from[:FIT_PARTICIPANTS]))
-        registration.save(folder)
-
-    def _register(self, dataset: Dataset, saved: Path, folder: Path) -> None:
-        """Register everyone; those who fail have a row in `qc.parquet` and no tensor."""
-        source, target = TensorStore(dataset.paths.tensors), TensorStore(folder / "registered")
-        shutil.rmtree(target.path, ignore_errors=True)  # the beginnings of a killed run
-        ids = source.sample_ids(self.input_map.path)
-        chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-        method = self.arm.registration.method
-        tasks = [(method, saved, source.path, self.input_map.path, chunk) for chunk in chunks]
-        quality = []
-        results = parallel_map(_register_chunk, tasks, f"Registering by {method}")
-        for chunk, (tensors, qc) in zip(chunks, results, strict=True):
-            ok = qc["ok"].to_numpy()
-            if ok.any():
-                target.write(
-                    self.tensor_map.path,
-                    tensors[ok],
-                    np.array(chunk)[ok],
-                    units=self.tensor_map.units,
-                    sampling_rate=source.attributes(self.input_map.path).get("sampling_rate"),
-                    source=method,
-                )
-            qc.insert(0, "sample_id", chunk)
-            quality.append(qc)
-        write_table(pd.concat(quality, ignore_index=True), folder / "qc.parquet")
-
     def _embed(self, sample_ids: list[str]) -> None:
-        from regreveal.models.training import embed, reconstruct
+        from regreveal.models.embedding import embed, reconstruct
 
         store, model = self._store(self.data), self.folder / "model"
-        embed(model, store, self.tensor_map, sample_ids).write(self.embedding)
+        embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
         inputs = self.tensor_map.load(store, sample_ids[:OVERLAY_PARTICIPANTS])
         reconstructions = reconstruct(model, inputs[:RECONSTRUCTED_PARTICIPANTS])
         with atomic_path(self.folder / "examples.npz") as temporary:
@@ -209,26 +191,3 @@ class ArmStages:
             "n_registered": len(store.sample_ids(self.tensor_map.path)) if method else None,
             "n_failed": failed,
         }
-
-
-def registration_class(method: str) -> type:
-    """Look up a registration by its class name.
-
-    Raises
-    ------
-    InputError
-        If there is none; the message lists those there are.
-    """
-    import regreveal.registration as registrations
-
-    if method not in registrations.__all__:
-        there = ", ".join(sorted(registrations.__all__))
-        raise InputError(f"no registration '{method}' (there are: {there})")
-    return getattr(registrations, method)
-
-
-def _register_chunk(task) -> tuple[np.ndarray, pd.DataFrame]:
-    method, saved, tensors, path, sample_ids = task
-    registration = registration_class(method).load(saved)
-    registered = registration.transform(TensorStore(tensors).read(path, sample_ids))
-    return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True)

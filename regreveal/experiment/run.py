@@ -7,7 +7,7 @@ from pathlib import Path
 import tomlkit
 
 from regreveal.errors import InputError
-from regreveal.experiment.arms import ArmStages, registration_class
+from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import ComparisonStages
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.manifest import Manifest
@@ -16,6 +16,7 @@ from regreveal.experiment.settings import (
     parse_experiment,
     read_experiment_text,
 )
+from regreveal.registration.stage import registration_class
 from regreveal.store.atomic import atomic_path
 from regreveal.tensormap import find_tensor_map
 

@@ -1,0 +1,107 @@
+"""Single stages on files: list tensor maps, register, train, embed."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Store = Annotated[Path, typer.Option(help="The TensorStore.")]
+TensorMaps = Annotated[str, typer.Option(help="The package that declares the tensor maps.")]
+
+
+def tensormaps(package: TensorMaps = "tensormaps") -> None:
+    """List the tensor maps a package declares."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from regreveal.tensormap import list_tensor_maps
+
+    table = Table("name", "shape", "units", "description")
+    for tensor_map in list_tensor_maps(package):
+        shape = " × ".join(map(str, tensor_map.shape))
+        table.add_row(tensor_map.name, shape, tensor_map.units, tensor_map.description)
+    Console().print(table)
+
+
+def register(
+    method: Annotated[str, typer.Argument(help="Such as QRSAlignment.")],
+    store: Store,
+    source: Annotated[str, typer.Option("--from", help="Tensor map to register.")],
+    target: Annotated[str, typer.Option("--to", help="Tensor map of what comes out.")],
+    out: Annotated[Path, typer.Option(help="Folder for the registered tensors and their quality.")],
+    parameters: Annotated[str, typer.Option(help="Parameters of the method, as JSON.")] = "{}",
+    package: TensorMaps = "tensormaps",
+) -> None:
+    """Register a tensor of everyone in a store."""
+    from regreveal.errors import InputError
+    from regreveal.registration.stage import fit_registration, register_store
+    from regreveal.store.tensors import TensorStore
+    from regreveal.tensormap import find_tensor_map
+
+    try:
+        chosen = json.loads(parameters)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--parameters is not JSON ({error})") from error
+    input_map, output_map = (find_tensor_map(name, package) for name in (source, target))
+    tensors = TensorStore(store)
+    everyone = tensors.sample_ids(input_map.path)
+    fit_registration(method, chosen, tensors, input_map, everyone, out / "registration")
+    qc = register_store(method, out / "registration", tensors, input_map, output_map, out)
+    print(
+        f"{qc['ok'].sum()} of {len(qc)} registered; the others, by reason, are in {out}/qc.parquet"
+    )
+
+
+def train(
+    tensor_map: Annotated[str, typer.Argument(help="Such as ecg.median.")],
+    store: Store,
+    splits: Annotated[Path, typer.Option(help="Split file: sample_id, split, fold.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model; an unfinished one goes on.")],
+    latent_size: Annotated[int, typer.Option(help="Dimensions of the latent space.")] = 16,
+    steps: Annotated[int, typer.Option(help="Batches to learn from.")] = 2000,
+    batch_size: Annotated[int, typer.Option(help="Participants a batch.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Largest step size of Adam.")] = 5e-3,
+    seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 1,
+    package: TensorMaps = "tensormaps",
+) -> None:
+    """Train an autoencoder on the training participants of a split."""
+    from regreveal.models import training
+    from regreveal.store.cohort import read_splits
+    from regreveal.store.tensors import TensorStore
+    from regreveal.tensormap import find_tensor_map
+
+    declared, tensors = find_tensor_map(tensor_map, package), TensorStore(store)
+    present = set(tensors.sample_ids(declared.path))
+    split = read_splits(splits)["split"]
+    train_ids, validation_ids = (
+        [i for i in split.index[split == name] if i in present] for name in ("train", "validation")
+    )
+    print(f"{len(train_ids)} participants to learn from, {len(validation_ids)} for validation")
+    training.train(
+        tensors,
+        declared,
+        train_ids,
+        validation_ids,
+        out,
+        latent_size=latent_size,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+
+
+def embed(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    store: Store,
+    out: Annotated[Path, typer.Option(help="The embedding (parquet).")],
+) -> None:
+    """Embed everyone in a store by a trained encoder."""
+    from regreveal.models import embedding
+    from regreveal.models.training import read_model_json
+    from regreveal.store.tensors import TensorStore
+
+    tensors = TensorStore(store)
+    path = embedding.trained_tensor_map(read_model_json(model)).path
+    embedding.embed(model, tensors, tensors.sample_ids(path)).write(out)
