@@ -6,6 +6,7 @@ median beat where a file has one, both in mV at 500 Hz with the leads in the ord
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -119,16 +120,17 @@ def ingest_ecg(
     if workers is None and len(to_read) < FILES_WORTH_PROCESSES:
         workers = 1
     read = partial(_read, dead_leads=dead_leads)
+    table = _table_of(store)
     batch: list[_Read] = []
     for result in parallel_map(read, to_read, "Reading ECGs", workers):
         outcomes.append(result.outcome)
         if result.outcome.outcome == KEPT:
             batch.append(result)
         if len(batch) == SHARD_SIZE:
-            _write(store, batch)
+            _write(store, table, batch)
             batch = []
     if batch:
-        _write(store, batch)
+        _write(store, table, batch)
 
     report = pd.DataFrame(outcomes, columns=[field.name for field in fields(Outcome)])
     if not report["outcome"].isin((KEPT, SKIPPED)).any():
@@ -150,9 +152,10 @@ def summarise(report: pd.DataFrame) -> pd.DataFrame:
         with several flags is counted under each.
     """
     counts = [("read", "", len(report)), (KEPT, "", int((report["outcome"] == KEPT).sum()))]
-    flags = report.loc[report["outcome"] == KEPT, "flags"].str.split("; ").explode()
-    kinds = flags[flags != ""].dropna().str.partition(": ")[0]
-    counts += [("flagged", kind, count) for kind, count in kinds.value_counts().items()]
+    flags = Counter(
+        flag.partition(": ")[0] for joined in report["flags"] for flag in joined.split("; ") if flag
+    )
+    counts += [("flagged", kind, count) for kind, count in flags.most_common()]
     for outcome in (SKIPPED, DROPPED):
         reasons = report.loc[report["outcome"] == outcome, "reason"]
         counts += [(outcome, reason, count) for reason, count in reasons.value_counts().items()]
@@ -243,28 +246,26 @@ def _read(file: tuple[Path, str], dead_leads: Literal["drop", "keep"]) -> _Read:
     return _Read(outcome, strip, median, recordings["rest_10s"].facts)
 
 
-def _write(store: TensorStore, batch: Sequence[_Read]) -> None:
+def _table_of(store: TensorStore) -> dict[str, dict]:
+    """Rows that the store's table of recordings has already, by sample id."""
+    path = store.path / RECORDINGS_TABLE
+    return read_table(path).to_dict("index") if path.exists() else {}
+
+
+def _write(store: TensorStore, table: dict[str, dict], batch: Sequence[_Read]) -> None:
     """Write table, medians and strips, in this order.
 
     Ids in `STRIP` are what a repeated run skips, so a run killed in between leaves none there
     whose row or median is missing.
     """
-    rows = pd.DataFrame(
-        [
-            {
-                "sample_id": read.outcome.sample_id,
-                "source": read.outcome.format,
-                **asdict(read.facts),
-                "flags": read.outcome.flags,
-            }
-            for read in batch
-        ]
-    ).set_index("sample_id")[list(COLUMNS)]
-    path = store.path / RECORDINGS_TABLE
-    if path.exists():
-        earlier = read_table(path)
-        rows = pd.concat([earlier[~earlier.index.isin(rows.index)].astype(object), rows])
-    write_table(rows, path)
+    for read in batch:
+        table[read.outcome.sample_id] = {
+            "source": read.outcome.format,
+            **asdict(read.facts),
+            "flags": read.outcome.flags,
+        }
+    rows = pd.DataFrame.from_dict(table, orient="index", columns=COLUMNS)
+    write_table(rows.rename_axis("sample_id"), store.path / RECORDINGS_TABLE)
 
     present = set(store.sample_ids(MEDIAN))
     medians = [r for r in batch if r.median is not None and r.outcome.sample_id not in present]

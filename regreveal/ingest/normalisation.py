@@ -31,12 +31,14 @@ DEAD_RANGE = 0.02
 IMPLAUSIBLE_RANGE = 100.0
 FLAT_SECONDS = 2.0
 
-# A clipped wave meets the rail at a steep angle and stays; the rounded top of a true wave, however
-# coarsely quantised, leaves its highest value by a step or two.
-CLIPPED_RUN_SECONDS = 0.008
-CLIPPED_STEP = 0.03
-CLIPPED_WAVES = 2
+# Hearts vary from beat to beat, so the tops of true waves do not agree to the last digit, and only
+# the highest reaches a lead's extreme; a rail cuts beat after beat off at one value. In 1,488 real
+# leads no more than 2 waves agree; cut at 60 % of their height, 4 or more do in 91 % of them.
+CLIPPED_SECONDS = 0.008
+CLIPPED_WAVES = 4
+WAVES_APART_SECONDS = 0.2
 SATURATED_SECONDS = 0.2
+COARSE_LEVELS = 150  # With fewer steps over a lead's range, true waves agree by chance.
 
 LEAD_PREFIX = re.compile(r"^(mdc[_ ]ecg[_ ])?(ecg[_ ])?(lead[_ ]?)?(ml(?=i))?")
 ALIASES = {
@@ -163,24 +165,21 @@ def is_clipped(samples: np.ndarray, sampling_rate: float) -> bool:
     Returns
     -------
     bool
-        True where, at the highest or the lowest value, two waves or more are cut off (8 ms or
-        longer at exactly that value, entered and left by steps over 3 % of the lead's range), or
-        the lead stays there for 200 ms.
+        True where four waves or more are cut off at exactly the highest or exactly the lowest
+        value, for 8 ms or longer each, or where the lead stays there for 200 ms. False where the
+        lead is digitised too coarsely to tell.
     """
-    starts, lengths = _constant_runs(samples)
-    levels = samples[starts]
-    step = CLIPPED_STEP * np.ptp(samples)
-    if step == 0:
+    levels = np.unique(samples)
+    if len(levels) < 2 or np.ptp(levels) < COARSE_LEVELS * np.diff(levels).min():
         return False
-    jumps = np.abs(np.diff(levels))
-    entered = np.append(np.inf, jumps)
-    left = np.append(jumps, np.inf)
-    for rail in (levels.max(), levels.min()):
-        at_rail = levels == rail
+    starts, lengths = _constant_runs(samples)
+    for rail in (levels[0], levels[-1]):
+        at_rail = samples[starts] == rail
         if lengths[at_rail].max() >= SATURATED_SECONDS * sampling_rate:
             return True
-        long = at_rail & (lengths >= max(3, CLIPPED_RUN_SECONDS * sampling_rate))
-        if np.count_nonzero(long & (entered > step) & (left > step)) >= CLIPPED_WAVES:
+        cut = starts[at_rail & (lengths >= max(3, CLIPPED_SECONDS * sampling_rate))]
+        waves = 1 + np.count_nonzero(np.diff(cut) > WAVES_APART_SECONDS * sampling_rate)
+        if len(cut) and waves >= CLIPPED_WAVES:
             return True
     return False
 

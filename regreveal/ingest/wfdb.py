@@ -116,6 +116,7 @@ def read(path: Path) -> list[Recording]:
 
     signal, units, flags = _physical(path, record)
     facts, fact_flags = _facts(record.comments or [])
+    measured, annotation_flags = _delineated(path, record)
     return [
         Recording(
             signal=signal,
@@ -124,8 +125,8 @@ def read(path: Path) -> list[Recording]:
             sampling_rate=float(record.fs),
             sample_id=identity(path)[0],
             kind="rest_10s",
-            facts=replace(facts, **_delineated(path, record)),
-            flags=flags + fact_flags,
+            facts=replace(facts, **measured),
+            flags=flags + fact_flags + annotation_flags,
         )
     ]
 
@@ -193,12 +194,18 @@ def _facts(comments: list[str]) -> tuple[Facts, tuple[str, ...]]:
     return facts, flags
 
 
-def _delineated(path: Path, record: wfdb.Record) -> dict[str, float]:
-    """QRS duration and heart rate from one annotation file a lead, where there are such files."""
+def _delineated(path: Path, record: wfdb.Record) -> tuple[dict[str, float], tuple[str, ...]]:
+    """QRS duration and heart rate from one annotation file a lead, where there are such files.
+
+    A file that cannot be read costs these two, not the signal, and is flagged.
+    """
     complexes = []
     for lead in dict.fromkeys(name.lower() for name in record.sig_name):
         if path.with_suffix(f".{lead}").is_file():
-            complexes += _qrs_complexes(path, lead)
+            try:
+                complexes += _qrs_complexes(path, lead)
+            except (OSError, ValueError, LookupError):
+                return {}, (f"unreadable annotation: {lead}",)
     beats = _beats_over_leads(complexes, QRS_SPREAD_SECONDS * record.fs)
     measured = {}
     if beats:
@@ -207,17 +214,12 @@ def _delineated(path: Path, record: wfdb.Record) -> dict[str, float]:
     if len(beats) > 1:
         peaks = [np.median(peaks) for _, peaks, _ in beats]
         measured["heart_rate"] = 60 * record.fs * (len(peaks) - 1) / (peaks[-1] - peaks[0])
-    return measured
+    return measured, ()
 
 
 def _qrs_complexes(path: Path, lead: str) -> list[tuple[int, int, int]]:
     """Onset, peak and offset of every complex one lead's file delineates, in samples."""
-    try:
-        annotation = wfdb.rdann(str(path.with_suffix("")), lead)
-    except (OSError, ValueError, LookupError) as error:
-        raise UnusableRecordingError(
-            path.with_suffix(f".{lead}"), "unreadable annotation", str(error)
-        ) from error
+    annotation = wfdb.rdann(str(path.with_suffix("")), lead)
     marks = list(zip(annotation.symbol, annotation.sample.tolist(), strict=True))
     return [
         (before[1], peak[1], after[1])
