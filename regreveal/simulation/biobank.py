@@ -136,9 +136,9 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
     age = person_rng.uniform(45, 80, participants).round(1)
     male = person_rng.random(participants) < 0.48
     drawn = draw_traits(genome, age, male, traits, loci, trait_rng)
-    lifestyle = health.draw_lifestyle(drawn.values, age, male, health_rng)
-    phenotypes = health.measure(drawn.values, lifestyle, health_rng)
-    diagnoses = health.draw_diagnoses(drawn.values, lifestyle, age, male, health_rng)
+    lifestyle = health.draw_lifestyle(drawn.traits, age, male, health_rng)
+    phenotypes = health.measure(drawn.traits, lifestyle, health_rng)
+    diagnoses = health.draw_diagnoses(drawn.traits, lifestyle, age, male, health_rng)
     diagnoses.insert(0, "sample_id", np.array(sample_ids)[diagnoses.pop("row")])
 
     (folder / "genotypes").mkdir(parents=True)
@@ -158,7 +158,7 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
     _write(folder / "genes.tsv", _with_filler_genes(genes, gene_rng))
     _write_truth(folder / "truth", genome, drawn, sample_ids)
 
-    beats = _write_ecgs(folder, drawn.values, sample_ids, streams[5])
+    beats = _write_ecgs(folder, drawn.traits, sample_ids, streams[5])
     description = {
         "parameters": parameters,
         "counts": {
@@ -178,7 +178,7 @@ def _write_truth(folder: Path, genome: Genome, drawn: Traits, sample_ids: list[s
     _write(folder / "causal_variants.tsv", drawn.causal)
     _write(folder / "heritability.tsv", drawn.heritability)
     _write(folder / "diseases.tsv", health.disease_truth())
-    _write_people(folder / "traits.tsv", drawn.values, sample_ids)
+    _write_people(folder / "traits.tsv", drawn.traits, sample_ids)
     _write_people(folder / "genetic_values.tsv", drawn.genetic, sample_ids)
     _write_people(
         folder / "ancestry.tsv", pd.DataFrame(genome.ancestry, columns=ANCESTRIES), sample_ids

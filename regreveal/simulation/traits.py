@@ -19,10 +19,10 @@ class Traits:
 
     Attributes
     ----------
-    values : DataFrame, shape (participants, traits)
+    traits : DataFrame, shape (participants, traits)
         In the units of `traits.tsv`.
     genetic : DataFrame, shape (participants, traits)
-        Genetic part of `values`, in the same units, around 0.
+        Genetic part of `traits`, in the same units, around 0.
     causal : DataFrame
         One row per planted variant and trait: `variant_id`, `chromosome`, `position`, `gene`,
         `trait`, `effect` (per alt allele, in the trait's units), `variance_explained`.
@@ -31,7 +31,7 @@ class Traits:
         parts), `realised` (share of the variance in these participants).
     """
 
-    values: pd.DataFrame
+    traits: pd.DataFrame
     genetic: pd.DataFrame
     causal: pd.DataFrame
     heritability: pd.DataFrame

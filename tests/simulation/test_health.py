@@ -1,0 +1,131 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from regreveal.simulation.health import (
+    MISSING_SHARE,
+    disease_truth,
+    draw_diagnoses,
+    draw_lifestyle,
+    measure,
+    parse_risks,
+    phecode_info,
+    phecode_map,
+)
+from regreveal.simulation.traits import read_table
+
+N = 20_000
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(1)
+    table = read_table("traits.tsv")
+    z = rng.standard_normal((N, len(table)))
+    traits = pd.DataFrame(
+        table["mean"].to_numpy() + z * table["sd"].to_numpy(), columns=table["trait"].to_list()
+    )
+    age, male = rng.uniform(45, 80, N), rng.random(N) < 0.48
+    lifestyle = draw_lifestyle(traits, age, male, rng)
+    return traits, age, male, lifestyle
+
+
+@pytest.fixture(scope="module")
+def diagnoses(people):
+    traits, age, male, lifestyle = people
+    return draw_diagnoses(traits, lifestyle, age, male, np.random.default_rng(2))
+
+
+@pytest.fixture(scope="module")
+def has(diagnoses):
+    """Phecode to whether each person has it."""
+    coded = diagnoses.merge(phecode_map(), on="icd10", how="left", validate="many_to_one")
+    assert coded["phecode"].notna().all()
+    return {code: np.isin(np.arange(N), rows["row"]) for code, rows in coded.groupby("phecode")}
+
+
+def test_every_disease_is_as_common_as_asked_and_keeps_to_its_sex(people, has):
+    male = people[2]
+    for disease in read_table("diseases.tsv").itertuples():
+        can_have = {"both": np.ones(N, bool), "male": male, "female": ~male}[disease.sex]
+        ill = has[disease.phecode]
+        assert not ill[~can_have].any()
+        # Diseases of one sex are as common as asked in that sex at the mean of what else counts.
+        if disease.male == 0 or disease.sex == "both":
+            error = np.sqrt(disease.prevalence / can_have.sum())
+            assert ill[can_have].mean() == pytest.approx(
+                disease.prevalence, abs=4 * error + 0.1 * disease.prevalence
+            ), disease.name
+
+
+def test_diseases_follow_the_traits_of_the_truth_and_no_others(people, has):
+    traits, age, male, _ = people
+    truth = disease_truth()
+    z = (traits - traits.mean()) / traits.std()
+    covariates = np.column_stack([np.ones(N), age, male])
+    checked_null = 0
+    for disease in read_table("diseases.tsv").itertuples():
+        risks = parse_risks(disease.risks)
+        ill = has[disease.phecode].astype(float)
+        ill -= covariates @ np.linalg.lstsq(covariates, ill, rcond=None)[0]
+        statistic = pd.Series(z.T @ ill / (ill.std() * np.sqrt(N)), index=z.columns)
+        for trait in set(risks) & set(z.columns):
+            assert np.sign(statistic[trait]) == np.sign(risks[trait])
+            assert abs(statistic[trait]) > 5, (disease.name, trait)
+        # Body mass, smoking and blood pressure go along with ECG traits: no null where they count.
+        if not set(risks) - set(z.columns):
+            null = statistic.drop(list(risks))
+            assert null.abs().max() < norm.isf(1e-5)
+            checked_null += len(null)
+    assert checked_null > 100
+    assert set(truth.loc[truth["phecode"] == "426.2", "risk"]) == {"age", "male", "pr_interval"}
+
+
+def test_conduction_diseases_depend_on_conduction(has, people):
+    traits = people[0]
+    for phecode, trait in [
+        ("426.2", "pr_interval"),
+        ("426.3", "qrs_duration"),
+        ("426.9", "qt_interval"),
+    ]:
+        assert traits[trait][has[phecode]].mean() > traits[trait].mean() + traits[trait].std()
+
+
+def test_codes_have_dates_and_come_in_order(diagnoses):
+    dates = pd.to_datetime(diagnoses["date"], format="%Y-%m-%d")
+    assert dates.between("2000-01-01", "2022-12-31").all()
+    assert not diagnoses.duplicated().any()
+    assert diagnoses.groupby("row")["date"].apply(lambda d: d.is_monotonic_increasing).all()
+    assert diagnoses.duplicated(["row", "icd10"]).any()
+
+
+def test_phecode_tables_are_complete():
+    codes, info = phecode_map(), phecode_info()
+    assert codes["icd10"].is_unique
+    assert info["phecode"].is_unique
+    assert set(codes["phecode"]) == set(info["phecode"])
+    number = info["phecode"].astype(float)
+    assert (info["exclude_from"] <= number).all()
+    assert (number <= info["exclude_to"]).all()
+    assert set(info["sex"]) == {"both", "female", "male"}
+    assert info["category"].nunique() >= 8
+    assert len(info) >= 25
+    assert codes["icd10"].str.fullmatch(r"[A-Z]\d\d(\.\d)?").all()
+
+
+def test_liabilities_leave_room_for_chance():
+    truth = disease_truth()
+    assert (truth["weight"] ** 2).groupby(truth["phecode"]).sum().max() < 0.8
+    assert truth["prevalence"].between(0.005, 0.3).all()
+
+
+def test_measurements_are_near_the_truth_and_some_are_missing(people):
+    traits, _, _, lifestyle = people
+    measured = measure(traits, lifestyle, np.random.default_rng(3))
+    assert measured.isna().to_numpy().mean() == pytest.approx(MISSING_SHARE, rel=0.1)
+    for trait in traits:
+        # Noise of 0.2 SD: the correlation is 1 / sqrt(1 + 0.2²).
+        assert measured[trait].corr(traits[trait]) == pytest.approx(1 / np.sqrt(1.04), abs=0.005)
+    assert set(measured["smoking"].dropna()) == {"yes", "no"}
+    assert measured["bmi"].dropna().between(10, 65).all()
