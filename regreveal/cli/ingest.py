@@ -25,20 +25,13 @@ def ecg(
     report: Annotated[
         Path | None, typer.Option(help="Table to write, one row a file: what became of it, why.")
     ] = None,
-    keep_dead_leads: Annotated[
-        bool,
-        typer.Option(
-            "--keep-dead-leads",
-            help="Keep recordings with a constant lead, flagged; by default they are dropped.",
-        ),
-    ] = False,
 ) -> None:
     """Read ECGs into a store as 12 leads in mV at 500 Hz; one that is there already is skipped."""
     from regreveal.ingest.ecg import ingest_ecg, summarise
     from regreveal.store.cohort import write_table
     from regreveal.store.tensors import TensorStore
 
-    files = ingest_ecg(paths, TensorStore(store), "keep" if keep_dead_leads else "drop")
+    files = ingest_ecg(paths, TensorStore(store))
     for row in summarise(files).itertuples():
         typer.echo(f"{row.outcome:<8} {row.count:>7}  {row.reason}".rstrip())
     if report is not None:

@@ -1,0 +1,326 @@
+"""The stages of one comparison: what two latent spaces know of the same participants."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.experiment.arms import ArmStages
+from regreveal.experiment.data import Dataset
+from regreveal.experiment.manifest import Manifest
+from regreveal.experiment.settings import Experiment
+from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
+from regreveal.genetics.loci import compare_with_truth, read_genes
+from regreveal.store.cohort import design_matrix, read_table, write_table
+from regreveal.store.embedding import Embedding
+
+ORACLE = "oracle"
+
+
+class ComparisonStages:
+    """What is done for one comparison, each stage once.
+
+    Parameters
+    ----------
+    name : str
+    experiment : Experiment
+    arms : dict of str to ArmStages
+        Every arm of the experiment, embedded.
+    data : Dataset
+    manifest : Manifest
+    """
+
+    def __init__(
+        self,
+        name: str,
+        experiment: Experiment,
+        arms: dict[str, ArmStages],
+        data: Dataset,
+        manifest: Manifest,
+    ):
+        self.name = name
+        self.experiment = experiment
+        self.comparison = experiment.comparisons[name]
+        self.arms = {arm: arms[arm] for arm in self.comparison.arms}
+        self.all_arms = arms
+        self.data, self.manifest = data, manifest
+        self.folder = manifest.folder / "comparisons" / name
+        self.participants_file = self.folder / "participants.parquet"
+
+    def run(self) -> None:
+        """Choose the participants and make every analysis the experiment has a table for."""
+        self._choose_participants()
+        if self.experiment.probes:
+            self._probe()
+        if self.experiment.gwas:
+            for arm in self.arms:
+                self._gwas(arm)
+                if self.experiment.clusters:
+                    self._cluster(arm)
+            if self.data.paths.true_traits and self.data.paths.causal_variants:
+                self._oracle()
+                self._compare_with_truth()
+        if self.experiment.phewas:
+            for arm in self.arms:
+                self._phewas(arm)
+
+    def _stage(self, step: str) -> str:
+        return f"comparisons/{self.name}/{step}"
+
+    def _embedded(self, *arms: str) -> list[str]:
+        """Name the stages whose embeddings, for these participants, an analysis reads."""
+        return [self.all_arms[arm].stage("embed") for arm in arms] + [self._stage("participants")]
+
+    def _choose_participants(self) -> None:
+        """Keep the analysis participants whom every arm has embedded, with their fold."""
+        self.manifest.run(
+            self._stage("participants"),
+            self._write_participants,
+            outputs=[self.participants_file],
+            after=[arm.stage("embed") for arm in self.arms.values()],
+        )
+        self.participants = read_table(self.participants_file)
+
+    def _write_participants(self) -> None:
+        embedded = [set(Embedding.read(arm.embedding).sample_ids) for arm in self.arms.values()]
+        splits = self.data.splits
+        chosen = splits.index[splits["split"] == "analysis"]
+        chosen = [i for i in chosen if all(i in ids for ids in embedded)]
+        if not chosen:
+            raise InputError(
+                f"comparisons.{self.name}: no analysis participant has both "
+                f"{' and '.join(self.arms)}"
+            )
+        write_table(splits.loc[chosen, ["fold"]], self.participants_file)
+
+    def _probe(self) -> None:
+        targets = self.experiment.probes.targets
+        of_arms = [t.split(".")[0] for t in targets if "." in t]
+        outputs = [self.folder / "probes.tsv", self.folder / "probe_differences.tsv"]
+        self.manifest.run(
+            self._stage("probes"),
+            lambda: self._write_probes(*outputs),
+            outputs=outputs,
+            settings=targets,
+            files=self.data.files("phenotypes", "cohort"),
+            after=self._embedded(*{*self.arms, *(a for a in of_arms if a in self.all_arms)}),
+        )
+
+    def _write_probes(self, scores_file: Path, differences_file: Path) -> None:
+        from regreveal.phenome.probes import run_probes
+
+        scores, differences = run_probes(
+            {name: self._latents(name) for name in self.arms},
+            self._probe_targets(),
+            self.participants["fold"],
+            baseline=self.comparison.baseline,
+        )
+        write_table(scores, scores_file)
+        write_table(differences, differences_file)
+
+    def _latents(self, arm: str):
+        return Embedding.read(self.arms[arm].embedding).select(self.participants.index)
+
+    def _probe_targets(self) -> pd.DataFrame:
+        """Gather the targets' values, missing where a participant has none."""
+        tables = [read_table(path) for path in self.data.paths.files("phenotypes", "cohort")]
+        values = {}
+        for target in self.experiment.probes.targets:
+            if "." in target:
+                values[target] = self._quality_figure(target)
+                continue
+            holding = [table for table in tables if target in table]
+            if not holding:
+                there = ", ".join(dict.fromkeys(c for table in tables for c in table.columns))
+                raise InputError(f"probes.targets: no column '{target}' (there are: {there})")
+            values[target] = holding[0][target]
+        return pd.DataFrame(values).reindex(self.participants.index)
+
+    def _quality_figure(self, target: str) -> pd.Series:
+        """Find a target such as "registered.heart_rate" in that arm's quality figures."""
+        arm, column = target.split(".", 1)
+        stages = self.all_arms.get(arm)
+        if stages is None or stages.arm.registration is None:
+            raise InputError(f"probes.targets: '{target}': '{arm}' is no arm with a registration")
+        quality = read_table(stages.folder / "qc.parquet")
+        if column not in quality:
+            raise InputError(
+                f"probes.targets: '{target}': the registration of '{arm}' has no figure "
+                f"'{column}' (it has: {', '.join(quality.columns)})"
+            )
+        return quality[column]
+
+    def _gwas(self, arm: str) -> None:
+        settings = self.experiment.gwas
+        genotypes = self.data.paths.need("genotypes", "the GWAS")
+        covariates = self._covariates(settings.covariates, "the GWAS")
+        folder = self.folder / arm / "gwas"
+        self.manifest.run(
+            self._stage(f"{arm}/gwas"),
+            lambda: run_gwas(
+                self.arms[arm].embedding,
+                genotypes,
+                covariates,
+                folder,
+                covariate_columns=settings.covariates,
+                participants=self.participants.index,
+                genes=self._genes(),
+                coding=settings.coding,
+                transform=settings.transform,
+            ),
+            outputs=[folder],
+            settings=settings.model_dump(),
+            files=self._genotype_files(),
+            after=self._embedded(arm),
+        )
+
+    def _oracle(self) -> None:
+        """Run a GWAS on the simulation's true traits: what could be found at all."""
+        settings = self.experiment.gwas
+        folder = self.folder / ORACLE
+        self.manifest.run(
+            self._stage("oracle"),
+            lambda: run_univariate_gwas(
+                read_table(self.data.paths.true_traits),
+                self.data.paths.genotypes,
+                self._covariates(settings.covariates, "the oracle"),
+                folder,
+                covariate_columns=settings.covariates,
+                participants=self.participants.index,
+                genes=self._genes(),
+            ),
+            outputs=[folder],
+            settings=settings.covariates,
+            files=[*self._genotype_files(), *self.data.files("true_traits")],
+            after=[*self.data.stages, self._stage("participants")],
+        )
+
+    def _compare_with_truth(self) -> None:
+        outputs = [self.folder / "truth.tsv", self.folder / "truth_summary.tsv"]
+        self.manifest.run(
+            self._stage("truth"),
+            lambda: self._write_truth(*outputs),
+            outputs=outputs,
+            files=self.data.files("causal_variants"),
+            after=[
+                self._stage("oracle"),
+                *(self._stage(f"{arm}/gwas") for arm in self.arms),
+            ],
+        )
+
+    def _write_truth(self, truth_file: Path, summary_file: Path) -> None:
+        causal = pd.read_csv(
+            self.data.paths.causal_variants, sep="\t", dtype={"chromosome": str}
+        ).drop_duplicates("variant_id")
+        rows = []
+        for name, folder in self._gwas_folders().items():
+            loci = pd.read_csv(folder / "loci.tsv", sep="\t", dtype={"chromosome": str})
+            compared = compare_with_truth(loci, causal)
+            causal[name] = causal["variant_id"].isin(compared.found["variant_id"])
+            causal[f"neg_log10_p_{name}"] = causal["variant_id"].map(_best_p(folder))
+            rows.append((name, len(causal), causal[name].sum(), len(compared.false)))
+        summary = pd.DataFrame(rows, columns=["arm", "planted", "found", "false"])
+        summary.insert(3, "missed", summary["planted"] - summary["found"])
+        by_oracle = summary.set_index("arm")["found"][ORACLE]
+        summary["share_of_oracle"] = summary["found"] / by_oracle
+        write_table(causal, truth_file)
+        write_table(summary, summary_file)
+
+    def _gwas_folders(self) -> dict[str, Path]:
+        of_arms = {arm: self.folder / arm / "gwas" for arm in self.arms}
+        return {ORACLE: self.folder / ORACLE, **of_arms}
+
+    def _cluster(self, arm: str) -> None:
+        """Cluster an arm's lead variants, where it has at least two."""
+        loci = pd.read_csv(self.folder / arm / "gwas" / "loci.tsv", sep="\t")
+        if len(loci) < 2:
+            return
+        folder = self.folder / arm / "clusters"
+        self.manifest.run(
+            self._stage(f"{arm}/clusters"),
+            lambda: self._write_clusters(arm, loci, folder),
+            outputs=[folder],
+            settings=[self.experiment.clusters.model_dump(), self.experiment.seed],
+            after=[self._stage(f"{arm}/gwas")],
+        )
+
+    def _write_clusters(self, arm: str, loci: pd.DataFrame, folder: Path) -> None:
+        from regreveal.genetics.clusters import cluster_variants
+        from regreveal.genetics.matching import match_participants
+
+        genotypes = open_genotypes(self.data.paths.genotypes)
+        embedding = Embedding.read(self.arms[arm].embedding)
+        covariates = self.experiment.gwas.covariates
+        matched = match_participants(
+            embedding.sample_ids,
+            genotypes.samples,
+            self._covariates(covariates, "clusters"),
+            covariates,
+            self.participants.index,
+        )
+        row_of_variant = pd.Series(range(len(genotypes.variants)), genotypes.variants["variant_id"])
+        leads = row_of_variant.loc[loci["variant_id"]].to_numpy()
+        cluster_variants(
+            embedding.select(matched.sample_ids),
+            genotypes.dosages(leads, matched.sample_ids),
+            loci["variant_id"],
+            loci["nearest_gene"].fillna(""),
+            matched.covariates,
+            bootstraps=self.experiment.clusters.bootstraps,
+            seed=self.experiment.seed,
+        ).write(folder)
+
+    def _phewas(self, arm: str) -> None:
+        settings = self.experiment.phewas
+        folder = self.folder / arm / "phewas"
+        self.manifest.run(
+            self._stage(f"{arm}/phewas"),
+            lambda: self._write_phewas(arm, folder),
+            outputs=[folder],
+            settings=[settings.model_dump(), self.experiment.seed],
+            files=self.data.files("diagnoses", "phecodes", "phecode_info", "cohort"),
+            after=self._embedded(arm),
+        )
+
+    def _write_phewas(self, arm: str, folder: Path) -> None:
+        from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
+        from regreveal.phenome.phewas import phewas
+
+        paths, purpose = self.data.paths, "the PheWAS"
+        phecodes = read_phecode_map(
+            paths.need("phecodes", purpose), paths.need("phecode_info", purpose)
+        )
+        diagnoses = read_diagnoses(paths.need("diagnoses", purpose))
+        cohort = read_table(paths.need("cohort", purpose)).loc[self.participants.index]
+        covariates = self.experiment.phewas.covariates
+        table = phewas(
+            self._latents(arm),
+            phecode_status(diagnoses, phecodes, cohort["sex"]),
+            design_matrix(cohort, covariates, cohort.index)[0] if covariates else None,
+            phecodes.info,
+            seed=self.experiment.seed,
+        )
+        write_table(table, folder / "phewas.tsv")
+
+    def _genes(self) -> pd.DataFrame | None:
+        return read_genes(self.data.paths.genes) if self.data.paths.genes else None
+
+    def _genotype_files(self) -> list[Path]:
+        """List what a GWAS reads from outside the run: a .bed with its .bim and .fam among it."""
+        beds = self.data.files("genotypes")
+        beside = [bed.with_suffix(suffix) for bed in beds for suffix in (".bim", ".fam")]
+        return [*beds, *beside, *self.data.files("cohort", "genes")]
+
+    def _covariates(self, columns: list[str], purpose: str) -> pd.DataFrame | None:
+        return read_table(self.data.paths.need("cohort", purpose)) if columns else None
+
+
+def _best_p(folder: Path) -> pd.Series:
+    """Each variant's largest −log10 p over the tables of a GWAS, by variant id."""
+    columns = ["variant_id", "neg_log10_p", "neg_log_10_p_value"]
+    tables = [
+        pd.read_csv(path, sep="\t", usecols=lambda name: name in columns, index_col="variant_id")
+        for path in sorted(folder.glob("*.tsv.gz"))
+    ]
+    return pd.concat(tables, axis=1).max(axis=1)

@@ -10,6 +10,7 @@ from regreveal.errors import InputError
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import ComparisonStages
 from regreveal.experiment.data import Dataset, prepare_data
+from regreveal.experiment.dropped import count_dropped
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import (
     Experiment,
@@ -18,6 +19,7 @@ from regreveal.experiment.settings import (
 )
 from regreveal.registration.stage import registration_class
 from regreveal.store.atomic import atomic_path
+from regreveal.store.cohort import write_table
 from regreveal.tensormap import find_tensor_map
 
 
@@ -81,8 +83,8 @@ def _run_stages(experiment: Experiment, folder: Path) -> Path:
         )
         arm.embed(_in_all(data.ids_of_split("analysis"), partners, data))
     for name in experiment.comparisons:
-        ComparisonStages(name, experiment, arms, data, manifest, folder).run()
-    _count_dropped(experiment, folder, data, arms)
+        ComparisonStages(name, experiment, arms, data, manifest).run()
+    write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
     report = folder / "report.html"
     manifest.run(
         "report",

@@ -141,9 +141,9 @@ class Phewas(Settings):
 
 
 class Clusters(Settings):
-    """Clusters of the lead variants; resamples is the number of bootstrap samples."""
+    """Clusters of the lead variants; their stability over bootstrap samples."""
 
-    resamples: int = Field(100, ge=0)
+    bootstraps: int = Field(100, ge=1)
 
 
 class Experiment(Settings):

@@ -9,9 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -76,7 +74,6 @@ class _Read:
 def ingest_ecg(
     paths: Iterable[str | os.PathLike],
     store: TensorStore,
-    dead_leads: Literal["drop", "keep"] = "drop",
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Read ECGs of any known format into a store.
@@ -89,9 +86,6 @@ def ingest_ecg(
     paths : iterable of path-like
         Files, and folders, which are searched with all their subfolders.
     store : TensorStore
-    dead_leads : "drop" or "keep"
-        What to do with recordings of which a lead is constant and cannot be derived from others:
-        drop them, or keep them with a flag that names the leads.
     workers : int, optional
         Processes; by default one a core where there are many files.
 
@@ -119,10 +113,9 @@ def ingest_ecg(
 
     if workers is None and len(to_read) < FILES_WORTH_PROCESSES:
         workers = 1
-    read = partial(_read, dead_leads=dead_leads)
     table = _table_of(store)
     batch: list[_Read] = []
-    for result in parallel_map(read, to_read, "Reading ECGs", workers):
+    for result in parallel_map(_read, to_read, "Reading ECGs", workers):
         outcomes.append(result.outcome)
         if result.outcome.outcome == KEPT:
             batch.append(result)
@@ -225,21 +218,21 @@ def _outcome(path: Path, name: str, outcome: str, reason: str, detail: str = "")
     return Outcome(str(path), name, identity(path)[0], outcome, reason, detail)
 
 
-def _read(file: tuple[Path, str], dead_leads: Literal["drop", "keep"]) -> _Read:
+def _read(file: tuple[Path, str]) -> _Read:
     path, name = file
     reader = next(known for known in FORMATS if name == known.NAME)
     try:
         recordings = {recording.kind: recording for recording in reader.read(path)}
         if "rest_10s" not in recordings:
             raise UnusableRecordingError(path, "no 10 s strip", f"only {', '.join(recordings)}")
-        strip, flags = normalise(recordings["rest_10s"], dead_leads)
+        strip, flags = normalise(recordings["rest_10s"])
     except UnusableRecordingError as error:
         return _Read(_outcome(path, name, DROPPED, error.reason, error.detail))
 
     median = None
     if "median" in recordings:
         try:
-            median, _ = normalise(recordings["median"], dead_leads)
+            median, _ = normalise(recordings["median"])
         except UnusableRecordingError as error:
             flags += (f"device median left out: {error.reason}, {error.detail}",)
     outcome = Outcome(str(path), name, identity(path)[0], KEPT, flags="; ".join(flags))

@@ -3,9 +3,10 @@
 Leads in the order of `LEADS`, millivolts, 500 Hz. What is wrong with a lead decides:
 
 - **missing, or dead** (its range over the recording is under 20 µV, which no heart's is): a limb
-  lead is derived exactly from two others, which is flagged; a chest lead cannot be, and the
-  recording is dropped, since a flat lead would pass for a finding. Dead leads can be asked to be
-  kept, flagged, where a few leads less do not matter.
+  lead is derived exactly from two others, which is flagged. A chest lead cannot be: a recording
+  that lacks one is dropped; one with a dead lead is kept and flagged, since the other leads still
+  tell rate and intervals, and it is for each registration to say whether it can do without.
+  Without any live lead it is dropped.
 - **clipped, or flat for 2 s or longer**: kept and flagged. The signal is real but for these
   stretches, and rate and intervals can still be measured, so that is for the analysis to decide.
 - **missing samples, an unknown unit, an amplitude that no heart has, under 10 s**: dropped.
@@ -14,7 +15,6 @@ Leads in the order of `LEADS`, millivolts, 500 Hz. What is wrong with a lead dec
 import re
 from dataclasses import replace
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -51,16 +51,12 @@ LIMB_LEADS = LEADS[:6]
 LIMB_FROM_I_AND_II = np.array([[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]])
 
 
-def normalise(
-    recording: Recording, dead_leads: Literal["drop", "keep"] = "drop"
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def normalise(recording: Recording) -> tuple[np.ndarray, tuple[str, ...]]:
     """Bring a recording to 12 ordered leads in mV at 500 Hz.
 
     Parameters
     ----------
     recording : Recording
-    dead_leads : "drop" or "keep"
-        Whether a recording with a dead lead that cannot be derived is refused, or kept and flagged.
 
     Returns
     -------
@@ -88,9 +84,9 @@ def normalise(
     missing = [lead for lead in LEADS if lead not in live]
     if [lead for lead in missing if lead not in dead]:
         raise UnusableRecordingError(where, "missing lead", " ".join(missing))
+    if not live:
+        raise UnusableRecordingError(where, "dead lead", " ".join(missing))
     if missing:
-        if dead_leads == "drop":
-            raise UnusableRecordingError(where, "dead lead", " ".join(missing))
         flags.append(f"dead lead: {' '.join(missing)}")
         live |= {lead: columns[lead] for lead in missing}
 

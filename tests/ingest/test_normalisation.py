@@ -136,19 +136,21 @@ def test_one_limb_lead_is_too_few(recording):
 
 
 @pytest.mark.parametrize("level", [0.0, -1234.0])
-def test_a_dead_chest_lead_is_refused_or_kept_with_a_flag(recording, level):
-    dead = with_column(recording, "V2", level)
-    with pytest.raises(InputError, match="dead lead: V2"):
-        normalise(dead)
-    tensor, flags = normalise(dead, dead_leads="keep")
+def test_a_dead_chest_lead_is_flagged(recording, level):
+    tensor, flags = normalise(with_column(recording, "V2", level))
     assert flags == ("dead lead: V2",)
     np.testing.assert_allclose(tensor[:, 7], level / 1000)
 
 
 def test_a_dead_lead_with_converter_noise_is_still_dead(recording):
     noise = np.random.default_rng(0).integers(-1, 2, 5000) * 5.0
-    with pytest.raises(InputError, match="dead lead: V6"):
-        normalise(with_column(recording, "V6", noise))
+    _, flags = normalise(with_column(recording, "V6", noise))
+    assert flags == ("dead lead: V6",)
+
+
+def test_a_recording_without_a_live_lead_is_refused(recording):
+    with pytest.raises(InputError, match="dead lead: I II III"):
+        normalise(replace(recording, signal=np.zeros((5000, 12))))
 
 
 def test_a_dead_limb_lead_is_derived(recording, microvolts):
