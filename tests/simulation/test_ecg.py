@@ -125,6 +125,24 @@ def test_intervals_move_the_waves_they_measure_and_no_other():
     np.testing.assert_allclose(late_t[:640], usual[:640], atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("amplitude", "first", "last"),
+    [("p_amplitude", 380, 540), ("r_amplitude", 590, 640), ("t_amplitude", 800, 1000)],
+)
+def test_amplitudes_scale_their_own_wave(amplitude, first, last):
+    usual, doubled = render(), render(**{amplitude: 2 * USUAL[amplitude]})
+    np.testing.assert_allclose(doubled[first:last], 2 * usual[first:last], atol=0.02)
+    others = np.r_[0 : first - 100, last + 120 : 1400]
+    np.testing.assert_allclose(doubled[others], usual[others], atol=0.02)
+
+
+def test_one_lobe_is_a_gaussian_of_the_size_given():
+    signal = np.zeros((100, 1))
+    add_lobes(signal, np.array([50.25]), *np.array([[[3.0]], [[4.0]]]), np.array([[[0.7]]]))
+    expected = 0.7 * np.exp(-0.5 * ((np.arange(100) - 53.25) / 4.0) ** 2)
+    np.testing.assert_allclose(signal[:, 0], expected, atol=1e-5)
+
+
 def test_waves_begin_and_end_where_the_intervals_say():
     signal = render(p_amplitude=0.2)
     # From the intervals alone: QRS runs from 45 % before R to 55 % after it.
