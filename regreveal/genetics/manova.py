@@ -1,0 +1,358 @@
+"""The latent GWAS: whether the latent vectors differ between the genotypes of a variant.
+
+Multivariate analysis of variance with Pillai's trace, for thousands of variants at a time. The
+formulas are in docs/statistics.md, "Per variant".
+"""
+
+import numpy as np
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.genetics.fdistribution import neg_log10_f
+from regreveal.genetics.projection import (
+    BlockProjector,
+    GenotypeCounts,
+    Projections,
+    covariate_basis,
+    orthonormal_columns,
+    residuals,
+    whole_dosages,
+)
+from regreveal.genetics.univariate import Effects, dosage_effects
+
+RESULT_COLUMNS = [
+    "n",
+    "n_ref",
+    "n_het",
+    "n_hom",
+    "alt_frequency",
+    "pillai",
+    "f",
+    "df1",
+    "df2",
+    "neg_log10_p",
+]
+
+# What covariates leave of a design column, as a share of its sum of squares, below which it counts
+# as explained by them; rounding leaves about the square root of this.
+SINGULAR = {"float64": 1e-9, "float32": 1e-4}
+
+
+class LatentSpace:
+    """Latent vectors made ready for testing: covariates regressed out, then whitened, once.
+
+    Parameters
+    ----------
+    latents : ndarray or DataFrame, shape (n, k)
+        One row a participant.
+    covariates : ndarray or DataFrame, shape (n, c - 1), optional
+        An intercept is always added.
+    dtype : "float64" or "float32"
+        Precision of the matrix products with the genotypes; everything before and after them is
+        in double precision.
+
+    Raises
+    ------
+    InputError
+        Latents or covariates that are not finite, constant or collinear, or fewer participants
+        than dimensions and covariates need.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> space = LatentSpace(rng.standard_normal((200, 4)))
+    >>> space.test(rng.integers(0, 3, (2, 200)), coding="additive")["df2"].tolist()
+    [195.0, 195.0]
+    """
+
+    def __init__(
+        self,
+        latents: np.ndarray | pd.DataFrame,
+        covariates: np.ndarray | pd.DataFrame | None = None,
+        dtype: str = "float64",
+    ):
+        participants = len(latents)
+        self._basis = covariate_basis(covariates, participants)
+        rest, self.names = residuals(latents, self._basis, "latent")
+        self._check_size(participants, len(self.names))
+        # Z of Z R = Y_r: QR is the whitening that loses least to rounding, and the trace does not
+        # depend on which orthonormal basis of the latents is taken.
+        scale = np.linalg.norm(rest, axis=0)
+        self._whitened, triangle = np.linalg.qr(rest / scale)
+        self._triangle = triangle * scale
+        left = np.abs(np.diagonal(triangle))
+        if (left < 1e-6).any():
+            raise InputError(
+                f"latents: '{self.names[int(np.argmax(left < 1e-6))]}' is a linear combination of "
+                f"the dimensions before it ({(left < 1e-6).sum()} such); leave it out"
+            )
+        self._projector = BlockProjector(self._whitened, self._basis, dtype)
+        self._singular = SINGULAR[dtype]
+
+    @property
+    def participants(self) -> int:
+        """Number of participants, n."""
+        return len(self._whitened)
+
+    @property
+    def dimensions(self) -> int:
+        """Number of latent dimensions, k."""
+        return self._whitened.shape[1]
+
+    @property
+    def whitened(self) -> np.ndarray:
+        """Latents with covariates regressed out and identity Gram matrix, shape (n, k)."""
+        return self._whitened
+
+    def test(
+        self, dosages: np.ndarray, coding: str = "genotype", minimum_count: int = 0
+    ) -> pd.DataFrame:
+        """Test each variant's genotype against all dimensions together.
+
+        Missing genotypes take the variant's mean: of the dosage, or of each indicator.
+
+        Parameters
+        ----------
+        dosages : ndarray, shape (variants, n)
+            Copies of the alternate allele: 0, 1, 2, and -1 or NaN where missing.
+        coding : "genotype" or "additive"
+            Three groups, or a trend with the number of alternate alleles.
+        minimum_count : int
+            Fewest participants in a tested group, see `joint_test`.
+
+        Returns
+        -------
+        DataFrame
+            One row a variant: n (known genotypes), n_ref, n_het, n_hom, alt_frequency, pillai, f,
+            df1, df2, neg_log10_p. The last five are missing where nothing can be tested.
+
+        Raises
+        ------
+        InputError
+            Dosages of another shape or range, or an unknown coding.
+        """
+        return self.joint_test(self.project(dosages, coding), minimum_count)
+
+    def project(self, dosages: np.ndarray, coding: str) -> Projections:
+        """Make the one matrix product that `joint_test` and `effects` both start from."""
+        return self._projector(dosages, coding)
+
+    def joint_test(self, projections: Projections, minimum_count: int = 0) -> pd.DataFrame:
+        """Test all dimensions together, given a block's projections.
+
+        With the genotype coding, where heterozygotes or the rarer homozygotes are fewer than
+        `minimum_count` (or none), both are tested as one group of carriers, and where carriers or
+        the others are fewer, nothing is. With the additive coding nothing is tested where carriers
+        of the rarer allele are fewer.
+        """
+        counts = projections.counts
+        gram = projections.gram()
+        others = np.maximum(counts.n_ref, counts.n_hom)
+        carriers = counts.n - others
+        few = np.minimum(carriers, others) < minimum_count
+        rank = np.full(len(gram), 1)
+        if projections.coding == "additive":
+            total = (counts.n_het + 4 * counts.n_hom).astype(float)
+            trace = self._single_trace(projections.phenotypes[:, 0], gram[:, 0, 0], total)
+        else:
+            rank, trace = self._genotype_trace(projections, gram, minimum_count)
+        trace[few | (carriers == 0)] = np.nan
+        return self._table(counts, trace, rank)
+
+    def effects(self, projections: Projections) -> Effects:
+        """Additive effect of each variant on each dimension, given a block's projections.
+
+        Effects are in the units of the latents the space was made from, per alternate allele.
+
+        Returns
+        -------
+        Effects
+            beta, standard_error and neg_log10_p, each of shape (variants, k).
+        """
+        additive = projections.additive()
+        return dosage_effects(
+            additive.phenotypes[:, 0] @ self._triangle,
+            additive.gram()[:, 0, 0],
+            (self._triangle**2).sum(axis=0),
+            self.participants - self._basis.shape[1] - 2,
+        )
+
+    def test_exact(
+        self, dosages: np.ndarray, coding: str = "genotype", minimum_count: int = 0
+    ) -> pd.DataFrame:
+        """Test like `test`, but leave out, variant by variant, those without a genotype.
+
+        This whitens anew for every variant with missing genotypes: for reported hits, not for a
+        genome. Covariates that become redundant among the participants left are dropped.
+
+        Parameters
+        ----------
+        dosages : ndarray, shape (variants, n)
+        coding : "genotype" or "additive"
+        minimum_count : int
+
+        Returns
+        -------
+        DataFrame
+            As of `test`.
+        """
+        dosages = whole_dosages(dosages)
+        rows = []
+        for variant in dosages:
+            known = variant >= 0
+            space = self if known.all() else self._among(known)
+            rows.append(space.test(variant[None, known], coding, minimum_count))
+        return pd.concat(rows, ignore_index=True) if rows else self.test(dosages, coding)
+
+    def _among(self, known: np.ndarray) -> "LatentSpace":
+        """Restrict to some participants; only the spans of latents and covariates matter."""
+        basis, _ = orthonormal_columns(self._basis[known])
+        return LatentSpace(self._whitened[known], basis, "float64")
+
+    def _genotype_trace(
+        self, projections: Projections, gram: np.ndarray, minimum_count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rank and trace of the two indicators, or of the one combination that can be tested."""
+        counts = projections.counts
+        squares = _indicator_squares(counts)
+        weights = np.full(squares.shape, np.nan)
+        weights[squares.min(axis=1) < max(minimum_count, 1)] = 1
+        unpooled = np.isnan(weights[:, 0])
+        weights[unpooled] = _where_singular(gram[unpooled], squares[unpooled], self._singular)
+        single = ~np.isnan(weights[:, 0])
+        trace = np.full(len(gram), np.nan)
+        trace[~single] = pillai_trace(projections.phenotypes[~single], gram[~single])
+        weights = weights[single]
+        trace[single] = self._single_trace(
+            np.einsum("vq,vqk->vk", weights, projections.phenotypes[single]),
+            np.einsum("vp,vpq,vq->v", weights, gram[single], weights),
+            np.einsum("vq,vq->v", weights**2, squares[single]),
+        )
+        return np.where(single, 1, 2), trace
+
+    def _single_trace(
+        self, phenotypes: np.ndarray, gram: np.ndarray, total: np.ndarray
+    ) -> np.ndarray:
+        """Pillai's trace of single regressors; NaN where covariates leave nothing of them."""
+        left = np.where(gram > self._singular * total, gram, np.nan)
+        return pillai_trace(phenotypes[:, None], left[:, None, None])
+
+    def _table(self, counts: GenotypeCounts, trace: np.ndarray, rank: np.ndarray) -> pd.DataFrame:
+        covariates = self._basis.shape[1] + 1
+        f, df1, df2 = pillai_f(trace, rank, self.participants, self.dimensions, covariates)
+        neg_log10_p = neg_log10_f(f, df1, df2)
+        df1, df2 = (np.where(np.isnan(trace), np.nan, degrees) for degrees in (df1, df2))
+        return pd.DataFrame(
+            {
+                "n": counts.n,
+                "n_ref": counts.n_ref,
+                "n_het": counts.n_het,
+                "n_hom": counts.n_hom,
+                "alt_frequency": counts.alt_frequency,
+                "pillai": trace,
+                "f": f,
+                "df1": df1,
+                "df2": df2,
+                "neg_log10_p": neg_log10_p,
+            },
+            columns=RESULT_COLUMNS,
+        )
+
+    def _check_size(self, participants: int, dimensions: int) -> None:
+        needed = dimensions + self._basis.shape[1] + 3
+        if participants < needed:
+            raise InputError(
+                f"latents: {participants} participants are too few for {dimensions} dimensions "
+                f"and {self._basis.shape[1]} covariates; expected at least {needed}"
+            )
+
+
+def pillai_trace(projections: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Pillai's trace of one variant's genotype effect on a whitened latent space.
+
+    Parameters
+    ----------
+    projections : ndarray, shape (variants, q, k)
+        Genotype design times whitened latents, G'Z; q is 1 or 2.
+    gram : ndarray, shape (variants, q, q)
+        Design Gram matrix with covariates projected out, G'(I - QQ')G.
+
+    Returns
+    -------
+    ndarray, shape (variants,)
+        The trace, between 0 and min(q, k); NaN where `gram` is singular or NaN.
+
+    References
+    ----------
+    Pillai (1955), Ann. Math. Statist. 26:117; docs/statistics.md, "Per variant".
+    """
+    _, q, k = projections.shape
+    squares = np.einsum("vqk,vpk->vqp", projections, projections)
+    if q == 1:
+        determinant = gram[:, 0, 0]
+        trace = squares[:, 0, 0]
+    else:
+        determinant = gram[:, 0, 0] * gram[:, 1, 1] - gram[:, 0, 1] ** 2
+        trace = (
+            gram[:, 0, 0] * squares[:, 1, 1]
+            + gram[:, 1, 1] * squares[:, 0, 0]
+            - 2 * gram[:, 0, 1] * squares[:, 0, 1]
+        )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        trace = np.where(determinant > 0, trace / determinant, np.nan)
+    return np.clip(trace, 0, min(q, k))
+
+
+def pillai_f(
+    trace: np.ndarray, rank: np.ndarray, participants: int, dimensions: int, covariates: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F statistic and degrees of freedom that belong to Pillai's trace.
+
+    Parameters
+    ----------
+    trace : ndarray, shape (variants,)
+    rank : ndarray of int, shape (variants,)
+        Rank q of the genotype design, 1 or 2. With rank 1, or one dimension, F is exact.
+    participants, dimensions, covariates : int
+        n, k, and c with the intercept.
+
+    Returns
+    -------
+    f, df1, df2 : ndarray, shape (variants,)
+
+    References
+    ----------
+    Muller (1998), J. Statist. Plan. Infer. 69:3; docs/statistics.md, "Per variant".
+    """
+    largest = np.minimum(rank, dimensions)  # of the trace
+    df1 = rank * dimensions
+    df2 = np.where(largest == 2, 2 * (participants - covariates - dimensions), 0) + np.where(
+        largest == 1, participants - covariates - np.maximum(rank, dimensions), 0
+    )
+    with np.errstate(divide="ignore"):
+        f = trace / (largest - trace) * df2 / df1
+    return f, df1, df2
+
+
+def _indicator_squares(counts: GenotypeCounts) -> np.ndarray:
+    """Participants of the two tested groups, (variants, 2): squares of their indicators."""
+    return np.column_stack([counts.n_het, np.minimum(counts.n_ref, counts.n_hom)]).astype(float)
+
+
+def _where_singular(gram: np.ndarray, squares: np.ndarray, tolerance: float) -> np.ndarray:
+    """Weights of the one combination of two indicators that covariates leave, where they do so.
+
+    Returns
+    -------
+    ndarray, shape (variants, 2)
+        NaN where both indicators remain.
+    """
+    weights = np.full(squares.shape, np.nan)
+    scale = np.sqrt(squares)
+    scaled = gram / (scale[:, :, None] * scale[:, None, :])
+    determinant = scaled[:, 0, 0] * scaled[:, 1, 1] - scaled[:, 0, 1] ** 2
+    singular = determinant <= tolerance
+    if singular.any():
+        _, vectors = np.linalg.eigh(scaled[singular])
+        weights[singular] = vectors[:, :, -1] / scale[singular]
+    return weights
