@@ -1,0 +1,108 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import roc_auc_score
+
+from regreveal.errors import InputError
+from regreveal.genetics.nullspace import project_out
+
+
+def planted(n=5000, k=64, seed=0):
+    """Draw correlated latents of very unequal scale that carry age, bmi and sex linearly."""
+    rng = np.random.default_rng(seed)
+    confounders = pd.DataFrame(
+        {
+            "age": rng.normal(60, 8, n),
+            "bmi": rng.normal(27, 4, n),
+            "sex": rng.choice(["female", "male"], n),
+        }
+    )
+    numbers = np.column_stack(
+        [confounders["age"] / 8, confounders["bmi"] / 4, confounders["sex"] == "male"]
+    )
+    signal = rng.standard_normal(n)
+    own = rng.standard_normal((n, k)) * np.geomspace(0.05, 5, k)
+    latents = own + np.outer(signal, rng.standard_normal(k)) + numbers @ rng.normal(0, 1, (3, k))
+    return latents @ np.linalg.qr(rng.standard_normal((k, k)))[0], confounders, signal
+
+
+def held_out_r2(latents, target):
+    half = len(latents) // 2
+    model = LinearRegression().fit(latents[:half], target[:half])
+    return model.score(latents[half:], target[half:])
+
+
+def test_planted_confounders_are_gone_and_little_else():
+    latents, confounders, signal = planted()
+    result = project_out(latents, confounders, seed=1)
+    assert result.latents.shape[1] >= latents.shape[1] - 3
+    assert result.passes == 1
+    for name in ("age", "bmi"):
+        assert held_out_r2(latents, confounders[name]) > 0.5
+        assert held_out_r2(result.latents, confounders[name]) < 0.01
+    is_male = (confounders["sex"] == "male").to_numpy(float)
+    assert held_out_r2(result.latents, is_male) < 0.01
+    assert held_out_r2(result.latents, signal) > 0.8 * held_out_r2(latents, signal)
+
+
+def test_the_report_is_of_held_out_people():
+    latents, confounders, _ = planted(n=2000, k=16)
+    report = project_out(latents, confounders).report.set_index("confounder")
+    assert list(report["measure"]) == ["r2", "r2", "auc"]
+    assert (report.loc[["age", "bmi"], "before"] > 0.5).all()
+    assert report.loc["sex", "before"] > 0.8
+    assert (report.loc[["age", "bmi"], "after"] < 0.01).all()
+    assert abs(report.loc["sex", "after"] - 0.5) < 0.05
+
+
+def test_both_halves_share_one_set_of_coordinates():
+    latents, confounders, signal = planted(n=2000, k=16)
+    seed = 4
+    result = project_out(latents, confounders, seed=seed)
+    first, second = np.array_split(np.random.default_rng(seed).permutation(2000), 2)
+    model = LinearRegression().fit(result.latents[first], signal[first])
+    assert model.score(result.latents[second], signal[second]) > 0.8
+    in_first = np.zeros(2000)
+    in_first[first] = 1
+    assert roc_auc_score(in_first, result.latents @ model.coef_) == pytest.approx(0.5, abs=0.05)
+
+
+def test_categories_with_three_values_take_two_dimensions():
+    rng = np.random.default_rng(2)
+    ancestry = rng.choice(["a", "b", "c"], 1500)
+    latents = rng.standard_normal((1500, 8))
+    latents[:, :2] += 2 * np.column_stack([ancestry == "a", ancestry == "b"])
+    result = project_out(latents, pd.DataFrame({"ancestry": ancestry}))
+    assert result.removed == 2
+    assert result.report["before"][0] > 0.75
+    assert abs(result.report["after"][0] - 0.5) < 0.05
+
+
+def test_nothing_is_removed_where_nothing_is_confounded():
+    rng = np.random.default_rng(3)
+    latents = rng.standard_normal((2000, 6))
+    result = project_out(latents, pd.DataFrame({"age": rng.normal(size=2000)}))
+    assert (result.passes, result.removed) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("confounders", "message"),
+    [
+        (pd.DataFrame({"age": [1.0] * 99 + [np.nan]}), "'age' is missing for 1 participants"),
+        (pd.DataFrame({"age": [1.0] * 100}), "'age' has one value only"),
+        (pd.DataFrame({"age": np.arange(99.0)}), "99 rows for 100 participants"),
+    ],
+)
+def test_unusable_confounders_are_named(confounders, message):
+    latents = np.random.default_rng(0).standard_normal((100, 4))
+    with pytest.raises(InputError, match=message):
+        project_out(latents, confounders)
+
+
+def test_confounders_that_take_every_dimension_are_refused():
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((400, 2))
+    confounders = pd.DataFrame(latents, columns=["one", "two"])
+    with pytest.raises(InputError, match="all 2 latent dimensions"):
+        project_out(latents, confounders)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from regreveal.errors import InputError
+from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.transforms import chi_square_norms, transform_latents
+
+
+def elliptical(n, k, seed):
+    """Draw t5 latents whose dimensions are far out together."""
+    rng = np.random.default_rng(seed)
+    shared = np.sqrt(rng.chisquare(5, (n, 1)) / 5)
+    return rng.standard_normal((n, k)) / shared @ rng.standard_normal((k, k))
+
+
+def squared_norms(latents):
+    basis = np.linalg.qr(latents - latents.mean(axis=0))[0]
+    return len(latents) * (basis**2).sum(axis=1)
+
+
+def test_none_changes_nothing():
+    latents = elliptical(50, 3, 0)
+    np.testing.assert_array_equal(transform_latents(latents, "none"), latents)
+
+
+def test_rint_gives_normal_quantiles_in_the_order_of_the_residuals():
+    latents = elliptical(400, 3, 0)
+    transformed = transform_latents(latents, "rint")
+    expected = stats.norm.ppf((np.arange(1, 401) - 0.375) / 400.25)
+    for dimension in range(3):
+        np.testing.assert_allclose(np.sort(transformed[:, dimension]), expected)
+        order = np.argsort(latents[:, dimension])
+        assert (np.diff(transformed[order, dimension]) > 0).all()
+
+
+def test_radial_norms_are_chi_square():
+    latents = elliptical(3000, 8, 1)
+    transformed = transform_latents(latents, "radial")
+    quantiles = np.quantile(squared_norms(transformed), [0.1, 0.5, 0.9, 0.999])
+    np.testing.assert_allclose(quantiles, stats.chi2.ppf([0.1, 0.5, 0.9, 0.999], 8), rtol=0.02)
+    assert np.quantile(squared_norms(latents), 0.999) > 2 * quantiles[-1]
+
+
+def test_mapping_norms_leaves_directions_and_the_order_of_norms():
+    latents = elliptical(500, 4, 2)
+    mapped = chi_square_norms(latents)
+    centred = latents - latents.mean(axis=0)
+    along = (centred * mapped).sum(axis=1) / np.linalg.norm(centred, axis=1)
+    np.testing.assert_allclose(along, np.linalg.norm(mapped, axis=1))
+    before = squared_norms(latents)
+    factors = np.linalg.norm(mapped, axis=1) / np.linalg.norm(centred, axis=1)
+    assert (np.diff((before * factors**2)[np.argsort(before)]) > 0).all()
+
+
+@pytest.mark.parametrize("method", ["rint", "radial"])
+def test_covariates_are_regressed_out_before_ranking(method):
+    rng = np.random.default_rng(3)
+    sex = rng.integers(0, 2, (2000, 1)).astype(float)
+    latents = rng.standard_normal((2000, 4)) + 8 * sex
+    transformed = transform_latents(latents, method, sex)
+    # Ranked before, the two groups' tails would each be cut off: kurtosis far below 0.
+    for group in (0, 1):
+        kurtosis = stats.kurtosis(transformed[sex[:, 0] == group])
+        assert (np.abs(kurtosis) < 0.6).all()
+
+
+def test_heavy_tails_that_ruin_the_plain_test_leave_the_radial_one_calibrated():
+    n, carriers, tests = 1500, 20, 20_000
+    rng = np.random.default_rng(4)
+    latents = elliptical(n, 16, 5)
+    covariates = rng.standard_normal((n, 2))
+    dosages = np.zeros((tests, n), np.int8)
+    for row in dosages:
+        row[rng.choice(n, carriers, replace=False)] = 1
+    inflation = {}
+    for method in ("none", "radial"):
+        space = LatentSpace(transform_latents(latents, method, covariates), covariates)
+        p = 10 ** -space.test(dosages)["neg_log10_p"]
+        inflation[method] = (p < 1e-3).mean() / 1e-3
+    assert inflation["none"] > 3
+    # 20 are expected; Poisson's 99 % interval is 9 to 33.
+    assert 0.45 < inflation["radial"] < 1.65
+
+
+@pytest.mark.parametrize("carriers", [1, 2])
+def test_radial_latents_are_calibrated_down_to_single_people(carriers):
+    latents = transform_latents(elliptical(2000, 16, 6))
+    dosages = np.zeros((4000, 2000), np.int8)
+    rng = np.random.default_rng(7)
+    people = np.concatenate([rng.permutation(2000) for _ in range(2 * carriers)])
+    np.put_along_axis(dosages, people.reshape(4000, carriers), 1, axis=1)
+    p = 10 ** -LatentSpace(latents).test(dosages)["neg_log10_p"]
+    for level in (0.1, 0.01):
+        assert (p < level).mean() == pytest.approx(level, abs=4 * np.sqrt(level / 4000))
+
+
+def test_an_unknown_transform_is_refused():
+    with pytest.raises(InputError, match="transform 'log': expected one of radial, rint, none"):
+        transform_latents(np.ones((3, 1)), "log")
