@@ -1,0 +1,155 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.genetics.loci import (
+    LOCUS_COLUMNS,
+    add_nearest_genes,
+    clump,
+    compare_with_truth,
+    find_loci,
+    read_genes,
+)
+
+
+def with_r2(dosage, r2, rng):
+    """Copy a variant, replacing people at random until the correlation is about √r²."""
+    copy = dosage.copy()
+    chosen = rng.random(len(dosage)) < 1 - np.sqrt(r2)
+    copy[chosen] = rng.permutation(dosage)[chosen]
+    return copy
+
+
+@pytest.fixture
+def genome():
+    """Make four independent signals; the first has neighbours in strong and in weak LD."""
+    rng = np.random.default_rng(0)
+    n = 2000
+    first, second, third, fourth = rng.binomial(2, 0.3, (4, n)).astype(np.int8)
+    rows = [
+        ("1", 1_000_000, "near", 20.0, with_r2(first, 0.8, rng)),
+        ("1", 1_050_000, "lead", 30.0, first),
+        ("1", 1_100_000, "weak", 10.0, with_r2(first, 0.3, rng)),
+        ("1", 1_120_000, "quiet", 3.0, first),
+        ("1", 1_300_000, "other", 9.0, second),
+        ("1", 2_000_000, "far", 15.0, third),
+        ("X", 1_050_000, "sex", 8.0, fourth),
+        ("X", -9, "unplaced", 12.0, fourth),
+    ]
+    columns = ["chromosome", "position", "variant_id", "neg_log10_p", "dosages"]
+    table = pd.DataFrame(rows, columns=columns).assign(ref="G", alt="A", alt_frequency=0.3)
+    table.index = table.index * 10 + 5
+    dosages = table.pop("dosages")
+    return table, lambda labels: np.stack(dosages.loc[labels].to_list())
+
+
+def test_signals_merge_by_ld_and_distance(genome):
+    loci = find_loci(*genome)
+    assert list(loci.columns) == LOCUS_COLUMNS
+    assert list(loci["variant_id"]) == ["lead", "far", "sex"]
+    assert list(loci["locus"]) == [1, 2, 3]
+    assert list(loci.index) == [15, 55, 65]
+    first = loci.iloc[0]
+    assert (first["start"], first["end"]) == (1_000_000, 1_300_000)
+    # "near" tags the lead; "weak" is independent of it, though not a lead; "other" is a lead that
+    # lies within 250 kb.
+    assert (first["n_variants"], first["n_independent"]) == (4, 3)
+
+
+def test_the_order_of_variants_does_not_matter(genome):
+    table, read = genome
+    shuffled = table.sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(find_loci(table, read), find_loci(shuffled, read))
+
+
+def test_regions_exactly_250_kb_apart_stay_apart():
+    dosages = np.random.default_rng(1).binomial(2, 0.4, (2, 500)).astype(np.int8)
+    table = pd.DataFrame(
+        {
+            "chromosome": "2",
+            "position": [1_000, 251_000],
+            "variant_id": ["a", "b"],
+            "ref": "G",
+            "alt": "A",
+            "alt_frequency": 0.4,
+            "neg_log10_p": [9.0, 10.0],
+        }
+    )
+    assert len(find_loci(table, lambda labels: dosages[labels])) == 2
+    closer = table.assign(position=[1_000, 250_999])
+    assert len(find_loci(closer, lambda labels: dosages[labels])) == 1
+
+
+def test_ld_is_the_squared_correlation_of_dosages_and_ignores_allele_order():
+    rng = np.random.default_rng(2)
+    lead = rng.binomial(2, 0.3, 1000).astype(np.int8)
+    copy = 2 - with_r2(lead, 0.9, rng)
+    alone = rng.binomial(2, 0.3, 1000).astype(np.int8)
+    copy[:20] = -1
+    independent, lead_of = clump(np.stack([lead, copy, alone]).astype(np.int8))
+    assert list(independent) == [True, False, True]
+    assert list(lead_of) == [0, 0, 2]
+
+
+def test_nothing_significant_gives_an_empty_table_with_its_columns(genome):
+    table, read = genome
+    loci = find_loci(table, read, threshold=1e-50)
+    assert loci.empty
+    assert list(loci.columns) == LOCUS_COLUMNS
+    comparison = compare_with_truth(loci, table)
+    assert len(comparison.missed) == len(table)
+    assert comparison.false.empty
+
+
+def test_the_nearest_gene_may_be_around_before_or_after():
+    genes = pd.DataFrame(
+        {
+            "chromosome": ["chr1", "1", "2"],
+            "start": [100, 500, 1],
+            "end": [200, 900, 2],
+            "gene": ["LEFT", "RIGHT", "ELSEWHERE"],
+        }
+    )
+    loci = pd.DataFrame({"chromosome": ["1", "1", "1", "X"], "position": [150, 300, 450, 150]})
+    named = add_nearest_genes(loci, genes)
+    assert list(named["nearest_gene"]) == ["LEFT", "LEFT", "RIGHT", ""]
+    assert list(named["distance"][:3]) == [0, 100, 50]
+    assert named["distance"].isna()[3]
+
+
+def test_gene_tables_without_a_column_are_refused(tmp_path):
+    path = tmp_path / "genes.tsv"
+    path.write_text("chromosome\tstart\tend\tsymbol\n1\t1\t2\tA\n")
+    with pytest.raises(InputError, match=r"genes\.tsv: no column 'gene'"):
+        read_genes(path)
+    path.write_text("chromosome\tstart\tend\tgene\n1\tone\t2\tA\n")
+    with pytest.raises(InputError, match="'start' has values that are not numbers"):
+        read_genes(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_genes(tmp_path / "nowhere.tsv")
+
+
+def test_loci_are_true_near_a_causal_variant_and_false_elsewhere():
+    loci = pd.DataFrame(
+        {
+            "locus": [1, 2, 3],
+            "chromosome": ["1", "1", "2"],
+            "start": [1_000_000, 9_000_000, 1_000_000],
+            "end": [1_100_000, 9_000_000, 1_000_000],
+        }
+    )
+    causal = pd.DataFrame(
+        {
+            "variant_id": ["inside", "inside", "beside", "far", "elsewhere"],
+            "chromosome": ["1", "1", "chr1", "1", "3"],
+            "position": [1_050_000, 1_050_000, 1_200_000, 5_000_000, 1_000_000],
+        }
+    )
+    comparison = compare_with_truth(loci, causal, window=100_000)
+    assert list(comparison.found["variant_id"]) == ["inside", "beside"]
+    assert list(comparison.found["locus"]) == [1, 1]
+    assert list(comparison.missed["variant_id"]) == ["far", "elsewhere"]
+    assert list(comparison.true["locus"]) == [1]
+    assert list(comparison.false["locus"]) == [2, 3]
+    assert list(compare_with_truth(loci, causal, window=99_999).found["variant_id"]) == ["inside"]
