@@ -1,0 +1,16 @@
+"""Registration: bringing every sample of a modality into one frame of reference.
+
+Each method is a module of its own that builds on `base`, imported when its class is asked for.
+"""
+
+from importlib import import_module
+
+MODULES = {"QRSAlignment": "qrs", "Registered": "base", "Registration": "base"}
+
+__all__ = ["QRSAlignment", "Registered", "Registration"]
+
+
+def __getattr__(name):
+    if name in MODULES:
+        return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,187 @@
+"""What every registration method is to the rest of RegReveal."""
+
+import hashlib
+import inspect
+import io
+import json
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.store.atomic import atomic_path
+
+DESCRIPTION_FILE = "registration.json"
+ARRAYS_FILE = "arrays.npz"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Registered samples, what came of each, and how each was moved.
+
+    A sample that could not be registered is NaN throughout, whatever the method left there, so
+    that nothing after it can take it for registered.
+
+    Parameters
+    ----------
+    tensors : ndarray of float, shape (n, *shape)
+        Registered samples, or the latent vectors of methods that give those.
+    qc : DataFrame, n rows
+        `ok` (bool), `reason` (why not; empty where ok), and the method's own quality figures.
+    transforms : list of length n
+        What was done to each sample, in the method's own terms.
+
+    Raises
+    ------
+    ValueError
+        If the parts contradict each other: a defect of the method.
+    """
+
+    tensors: np.ndarray
+    qc: pd.DataFrame
+    transforms: list
+
+    def __post_init__(self):
+        if not len(self.tensors) == len(self.qc) == len(self.transforms):
+            raise ValueError(
+                f"registered: {len(self.tensors)} tensors, {len(self.qc)} rows of qc and "
+                f"{len(self.transforms)} transforms; expected the same number"
+            )
+        ok = self.qc["ok"].to_numpy(bool)
+        if ((self.qc["reason"] == "").to_numpy(bool) != ok).any():
+            raise ValueError("registered: a reason must be given exactly where ok is False")
+        self.tensors[~ok] = np.nan
+
+
+class Registration(ABC):
+    """A registration method: scikit-learn's habit.
+
+    A method keeps the arguments of its `__init__` under their own names and does nothing else
+    there; `fit` leaves what it learns in attributes whose names end in an underscore, as arrays;
+    `transform` does not change the method, and what it makes of a sample does not depend on the
+    samples beside it, so that work can be divided.
+    """
+
+    @abstractmethod
+    def fit(self, x):
+        """Learn what there is to learn from samples.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, *shape, channels)
+
+        Returns
+        -------
+        Registration
+            This one.
+        """
+
+    @abstractmethod
+    def transform(self, x) -> Registered:
+        """Register samples.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, *shape, channels)
+            Not changed. A sample that cannot be registered is marked so in the result.
+
+        Returns
+        -------
+        Registered
+
+        Raises
+        ------
+        InputError
+            If `x` as a whole is not what the method takes.
+        """
+
+    def fit_transform(self, x) -> Registered:
+        """`fit`, then `transform` of the same samples."""
+        return self.fit(x).transform(x)
+
+    def get_params(self) -> dict:
+        """Give the arguments of `__init__` by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write parameters and learned arrays to a folder, for `load`.
+
+        The description is renamed into place last and holds the arrays' checksum, so a folder
+        that a killed process left half-written does not load.
+        """
+        folder = Path(folder)
+        parameters, arrays = {}, {}
+        for name, value in self.get_params().items():
+            if isinstance(value, np.ndarray):
+                arrays[name] = value
+            else:
+                parameters[name] = value.item() if isinstance(value, np.generic) else value
+        for name, value in vars(self).items():
+            if name.endswith("_") and not name.startswith("_"):
+                arrays[name] = np.asarray(value)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        description = {
+            "class": type(self).__name__,
+            "parameters": parameters,
+            "arrays": sorted(arrays),
+            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+        }
+        with atomic_path(folder / ARRAYS_FILE) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+        with atomic_path(folder / DESCRIPTION_FILE) as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike):
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the folder holds another class of registration, or is missing, damaged or of a
+            version with other parameters.
+        """
+        folder = Path(folder)
+        description = _read_description(folder / DESCRIPTION_FILE)
+        if description["class"] != cls.__name__:
+            raise InputError(f"{folder}: holds a {description['class']}; expected {cls.__name__}")
+        arrays = _read_arrays(folder / ARRAYS_FILE, description["sha256"])
+        expected = set(inspect.signature(cls).parameters)
+        found = set(description["parameters"]) | (set(arrays) & expected)
+        if found != expected:
+            raise InputError(
+                f"{folder}: has the parameters {sorted(found)}; this version's {cls.__name__} has "
+                f"{sorted(expected)}: fit it again"
+            )
+        learned = {name: arrays.pop(name) for name in set(arrays) - expected}
+        registration = cls(**description["parameters"], **arrays)
+        for name, value in learned.items():
+            setattr(registration, name, value)
+        return registration
+
+
+def _read_description(path: Path) -> dict:
+    try:
+        description = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; expected a saved registration") from None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); save the registration again") from error
+    if not isinstance(description, dict) or not {"class", "parameters", "sha256"} <= set(
+        description
+    ):
+        raise InputError(f"{path}: not the description of a saved registration")
+    return description
+
+
+def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise InputError(f"{path}: missing or damaged; save the registration again")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
