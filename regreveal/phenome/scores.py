@@ -1,0 +1,127 @@
+"""Scores of held-out predictions, and how each participant moved them.
+
+A score depends on a participant in two ways: on being in it, and through the prediction made for
+it. The first is the derivative with respect to the participant's weight, the second with respect to
+the prediction; `probes` carries the second on to those the model was fitted to. The sum over both
+gives the variance of a cross-validated score, docs/phenome.md, "Intervals".
+"""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def r_squared(observed: np.ndarray, predicted: np.ndarray) -> float:
+    """1 − residual over total sum of squares; the total is about the mean of `observed`."""
+    total = np.sum((observed - observed.mean()) ** 2)
+    return float(1 - np.sum((observed - predicted) ** 2) / total)
+
+
+def r_squared_derivatives(
+    observed: np.ndarray, predicted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Differentiate R² with respect to the weight and the prediction of each participant.
+
+    Parameters
+    ----------
+    observed, predicted : ndarray, shape (n,)
+
+    Returns
+    -------
+    by_weight, by_prediction : ndarray, shape (n,)
+    """
+    squares = (observed - observed.mean()) ** 2
+    residuals = observed - predicted
+    total = squares.sum()
+    share = np.sum(residuals**2) / total
+    return (share * squares - residuals**2) / total, 2 * residuals / total
+
+
+def auc(positive: np.ndarray, predicted: np.ndarray) -> float:
+    """Area under the ROC curve.
+
+    Parameters
+    ----------
+    positive : ndarray of bool, shape (n,)
+        Holds both values.
+    predicted : ndarray, shape (n,)
+        Probabilities or log odds; only their order counts, ties count a half.
+
+    Returns
+    -------
+    float
+    """
+    n_positive = positive.sum()
+    rank_sum = rankdata(predicted)[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(rank_sum / (n_positive * (len(positive) - n_positive)))
+
+
+def auc_derivatives(positive: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Differentiate the AUC with respect to the weight and the prediction of each participant.
+
+    The area is a step function of the predictions; its derivative is that of the area smoothed
+    with a uniform kernel, whose standard deviation is Silverman's bandwidth.
+
+    Parameters
+    ----------
+    positive : ndarray of bool, shape (n,)
+        Holds both values.
+    predicted : ndarray, shape (n,)
+
+    Returns
+    -------
+    by_weight, by_prediction : ndarray, shape (n,)
+
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44:837.
+    """
+    cases, controls = np.sort(predicted[positive]), np.sort(predicted[~positive])
+    spread = np.sqrt(cases.var() + controls.var())
+    reach = np.sqrt(3) * 1.06 * spread * len(predicted) ** -0.2
+    by_weight, by_prediction = np.empty(len(predicted)), np.empty(len(predicted))
+    area = auc(positive, predicted)
+    for rows, others, sign in ((positive, controls, 1), (~positive, cases, -1)):
+        values = predicted[rows]
+        below = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
+        beaten = below / (2 * len(others))
+        by_weight[rows] = ((beaten if sign > 0 else 1 - beaten) - area) / len(values)
+        near = np.searchsorted(others, values + reach) - np.searchsorted(others, values - reach)
+        density = near / (2 * reach * len(others)) if reach > 0 else 0.0
+        by_prediction[rows] = sign * density / len(values)
+    return by_weight, _without_shift_and_scale(by_prediction, predicted)
+
+
+def _without_shift_and_scale(slopes: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Take out what the kernel says of a shift or a stretch of all predictions together.
+
+    Either leaves the order as it is, and so the area. Smoothing makes stretching seem to help,
+    and the people who stretch the predictions most are also those who are ranked best.
+    """
+    centred = predicted - predicted.mean()
+    size = centred @ centred
+    if size == 0:
+        return slopes
+    slopes = slopes - slopes.mean()
+    return slopes - centred * (slopes @ centred / size)
+
+
+def standard_error(influence: np.ndarray, strata: np.ndarray) -> float:
+    """Estimate the standard error of a score from each participant's influence on it.
+
+    Parameters
+    ----------
+    influence : ndarray, shape (n,)
+        Derivatives with respect to the participants' weights.
+    strata : ndarray of int, shape (n,)
+        Groups whose sizes are given by the design, at least two in each: influence is counted
+        about their means, with m − 1 of m degrees of freedom.
+
+    Returns
+    -------
+    float
+    """
+    variance = 0.0
+    for stratum in np.unique(strata):
+        values = influence[strata == stratum]
+        variance += len(values) * values.var(ddof=1)
+    return float(np.sqrt(variance))

@@ -1,0 +1,301 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import pearsonr
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import PredefinedSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from regreveal.errors import InputError
+from regreveal.phenome.probes import (
+    MINIMUM_CLASS,
+    compare_probes,
+    infer_kind,
+    probe,
+    run_probes,
+    stratified_folds,
+)
+from regreveal.phenome.ridge import RIDGE_PENALTIES
+from regreveal.store.cohort import make_splits
+
+
+def _ids(n):
+    return pd.Index([f"person-{i}" for i in range(n)], name="sample_id")
+
+
+def _folds(n, seed=0):
+    splits = make_splits(_ids(n), {"train": 0.0, "validation": 0.0, "analysis": 1.0}, seed)
+    return splits.set_index("sample_id")["fold"]
+
+
+def _cohort(n, seed, dimensions=4, signal=1.0):
+    """Latents, and a number they carry: a series indexed by sample id."""
+    generator = np.random.default_rng(seed)
+    latents = generator.normal(size=(n, dimensions))
+    number = signal * latents[:, 0] + generator.normal(size=n)
+    return latents, pd.Series(number, index=_ids(n), name="heart_rate")
+
+
+def test_a_number_is_scored_as_by_sklearns_cross_validation():
+    n = 160
+    latents, target = _cohort(n, seed=1)
+    folds = _folds(n)
+    result = probe(latents, target, folds)
+    # The oracle's grid is per participant too, and 128 of 160 are fitted to in every fold.
+    pipeline = make_pipeline(StandardScaler(), RidgeCV(alphas=128 * RIDGE_PENALTIES))
+    expected = cross_val_score(
+        pipeline, latents, target, cv=PredefinedSplit(folds.loc[target.index]), scoring="r2"
+    )
+    np.testing.assert_allclose(result.fold_scores, expected, rtol=1e-6)
+    assert result.score == pytest.approx(expected.mean())
+    assert result.low < result.score < result.high
+    assert result.metric == "r2"
+    correlations = [
+        pearsonr(target[rows], result.predictions[rows])[0]
+        for rows in (folds.loc[target.index].to_numpy() == fold for fold in range(5))
+    ]
+    assert result.pearson_r == pytest.approx(np.mean(correlations))
+
+
+def test_a_category_is_scored_by_the_area_under_the_curve_of_probabilities():
+    latents, target = _cohort(200, seed=2)
+    labels = pd.Series(np.where(target > 0.5, "yes", "no"), index=target.index, name="sinus")
+    result = probe(latents, labels, _folds(200))
+    fold = stratified_folds(labels, _folds(200)).to_numpy()
+    expected = [
+        roc_auc_score(labels[fold == f] == "yes", result.predictions[fold == f]) for f in range(5)
+    ]
+    np.testing.assert_allclose(result.fold_scores, expected)
+    assert result.score > 0.75
+    assert 0 < result.low < result.score < result.high < 1
+    assert (result.predictions > 0).all()
+    assert (result.predictions < 1).all()
+    # Probabilities, not votes: far more than the two values of a vote.
+    assert len(np.unique(result.predictions)) > 150
+    assert result.predictions.mean() == pytest.approx((labels == "yes").mean(), abs=0.05)
+
+
+def test_several_classes_are_scored_each_against_the_rest():
+    latents, target = _cohort(300, seed=3)
+    labels = pd.cut(target, [-np.inf, -0.7, 0.7, np.inf], labels=["low", "middle", "high"])
+    labels = labels.astype(str).rename("ancestry")
+    result = probe(latents, labels, _folds(300))
+    fold = stratified_folds(labels, _folds(300)).to_numpy()
+    expected = [
+        np.mean(
+            [
+                roc_auc_score(labels[fold == f] == name, result.predictions[fold == f, column])
+                for column, name in enumerate(["high", "low", "middle"])
+            ]
+        )
+        for f in range(5)
+    ]
+    np.testing.assert_allclose(result.fold_scores, expected)
+    assert result.predictions.shape == (300, 3)
+
+
+def test_held_out_people_do_not_change_the_model_that_predicts_them():
+    n = 100
+    latents, target = _cohort(n, seed=4)
+    folds = _folds(n)
+    held_out = (folds.loc[target.index] == 2).to_numpy()
+    changed = target.where(~held_out, target + 100 * np.arange(n))
+    before, after = probe(latents, target, folds), probe(latents, changed, folds)
+    np.testing.assert_array_equal(before.predictions[held_out], after.predictions[held_out])
+
+
+def test_latents_that_know_nothing_score_nothing():
+    scores_of_noise = []
+    for seed in range(20):
+        latents, target = _cohort(100, seed=seed, dimensions=60, signal=0.0)
+        result = probe(latents, target, _folds(100))
+        labels = (target > 0).rename("sign")
+        scores_of_noise.append((result.score, probe(latents, labels, _folds(100)).score))
+    r2, area = np.mean(scores_of_noise, axis=0)
+    assert -0.2 < r2 < 0.03
+    assert area == pytest.approx(0.5, abs=0.05)
+
+
+def test_row_order_changes_nothing():
+    latents, target = _cohort(120, seed=5)
+    labels = (target > 0).rename("sign")
+    folds = _folds(120)
+    shuffled = np.random.default_rng(0).permutation(120)
+    for values in (target, labels):
+        plain = probe(latents, values, folds)
+        other = probe(
+            latents[shuffled], values.iloc[shuffled], folds.sample(frac=1, random_state=1)
+        )
+        assert other.score == pytest.approx(plain.score)
+        assert other.low == pytest.approx(plain.low)
+        np.testing.assert_allclose(other.predictions, plain.predictions[shuffled])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from("aabc"), min_size=1, max_size=60), st.integers(0, 5))
+def test_stratified_folds_hold_equal_shares_of_every_class(classes, seed):
+    labels = pd.Series(classes, index=_ids(len(classes)))
+    stratified = stratified_folds(labels, _folds(200, seed))
+    for of_class in [*(stratified[labels == name] for name in set(classes)), stratified]:
+        counts = of_class.value_counts().reindex(range(5), fill_value=0)
+        assert counts.max() - counts.min() <= 1
+    assert stratified.index.equals(labels.index)
+
+
+def test_stratified_folds_stay_near_the_folds_of_the_split():
+    labels = pd.Series(np.arange(1000) % 3 == 0, index=_ids(1000))
+    folds = _folds(1000)
+    moved = stratified_folds(labels, folds) != folds.loc[labels.index]
+    assert moved.mean() < 0.1
+
+
+def test_missing_values_are_left_out_and_counted():
+    latents, target = _cohort(150, seed=6)
+    target.iloc[:30] = np.nan
+    result = probe(latents, target, _folds(150))
+    assert (result.n, result.n_missing) == (120, 30)
+    assert np.isnan(result.predictions[:30]).all()
+    assert np.isfinite(result.predictions[30:]).all()
+    alone = probe(latents[30:], target.iloc[30:], _folds(150))
+    assert alone.score == result.score
+
+
+def test_small_classes_are_left_out_with_a_reason():
+    latents, target = _cohort(150, seed=7)
+    labels = pd.Series(np.where(target > 0, "a", "b"), index=target.index, name="rhythm")
+    labels.iloc[: MINIMUM_CLASS - 1] = "rare"
+    result = probe(latents, labels, _folds(150))
+    assert np.isfinite(result.score)
+    assert result.n == 150 - (MINIMUM_CLASS - 1)
+    assert "rare" in result.reason
+    assert np.isnan(result.predictions[: MINIMUM_CLASS - 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "reason"),
+    [
+        (np.full(60, 3.0), "number", "constant"),
+        (np.full(60, "sinus"), "category", "two classes"),
+        (np.where(np.arange(60) < 9, "flutter", "sinus"), "category", "two classes"),
+        (np.where(np.arange(60) < 12, np.arange(60.0), np.nan), "number", "in a fold"),
+        (np.full(60, np.nan), "number", "in a fold"),
+    ],
+)
+def test_what_cannot_be_scored_has_a_reason_and_no_score(values, kind, reason):
+    target = pd.Series(values, index=_ids(60), name="target")
+    latents = np.random.default_rng(0).normal(size=(60, 3))
+    result = probe(latents, target, _folds(60), kind)
+    assert reason in result.reason
+    assert np.isnan(result.score)
+    assert np.isnan(result.predictions).all()
+    assert np.isnan(compare_probes(result, result).difference)
+
+
+def test_kinds_are_told_apart():
+    assert infer_kind(pd.Series([1.0, 2.0, 3.5, np.nan])) == "number"
+    assert infer_kind(pd.Series([0, 1, 1])) == "category"
+    assert infer_kind(pd.Series([True, False, None])) == "category"
+    assert infer_kind(pd.Series(["a", "b", "c"])) == "category"
+
+
+def test_the_difference_is_paired():
+    # Two views of one latent, almost the same: each score is uncertain, their difference is not.
+    latents, target = _cohort(300, seed=8)
+    twin = latents + 0.02 * np.random.default_rng(1).normal(size=latents.shape)
+    folds = _folds(300)
+    one, two = probe(latents, target, folds), probe(twin, target, folds)
+    difference = compare_probes(two, one)
+    assert difference.difference == pytest.approx(two.score - one.score)
+    assert difference.high - difference.low < 0.3 * (one.high - one.low)
+    itself = compare_probes(one, one)
+    assert (itself.difference, itself.low, itself.high, itself.p) == (0, 0, 0, 1)
+
+
+def test_a_better_arm_is_told_from_a_worse():
+    latents, target = _cohort(400, seed=9)
+    worse = latents + np.random.default_rng(2).normal(size=latents.shape)
+    labels = (target > 0).rename("sign")
+    folds = _folds(400)
+    for values in (target, labels):
+        difference = compare_probes(probe(latents, values, folds), probe(worse, values, folds))
+        assert difference.low > 0
+        assert difference.p < 1e-3
+
+
+def test_probes_of_other_participants_are_not_compared():
+    latents, target = _cohort(100, seed=10)
+    fewer = target.copy()
+    fewer.iloc[0] = np.nan
+    folds = _folds(100)
+    with pytest.raises(InputError, match="not paired"):
+        compare_probes(probe(latents, target, folds), probe(latents, fewer, folds))
+
+
+def test_tables_have_a_row_an_arm_and_target():
+    latents, target = _cohort(150, seed=11)
+    targets = pd.DataFrame({"rate": target, "sex": np.where(target > 0, "female", "male")})
+    targets["constant"] = 1.0
+    arms = {"native": latents[:, 1:], "registered": latents}
+    scores, differences = run_probes(arms, targets, _folds(150))
+    assert list(scores["arm"] + ":" + scores["target"]) == [
+        f"{arm}:{target}" for target in targets for arm in arms
+    ]
+    assert list(differences["target"]) == list(targets)
+    assert set(differences["arm"]) == {"registered"}
+    assert set(differences["baseline"]) == {"native"}
+    by_arm = scores.set_index(["arm", "target"])["score"]
+    rate = differences.set_index("target").loc["rate"]
+    expected = by_arm["registered", "rate"] - by_arm["native", "rate"]
+    assert rate["difference"] == pytest.approx(expected)
+    assert rate["low"] < rate["difference"] < rate["high"]
+    assert scores.loc[scores["target"] == "constant", "reason"].str.contains("two classes").all()
+
+
+def test_bad_input_ends_in_one_clear_line():
+    latents, target = _cohort(60, seed=12)
+    folds = _folds(60)
+    broken = latents.copy()
+    broken[3, 1] = np.nan
+    with pytest.raises(InputError, match="not finite for 1 of 60"):
+        probe(broken, target, folds)
+    with pytest.raises(InputError, match="shape"):
+        probe(latents[:50], target, folds)
+    with pytest.raises(InputError, match="1 of 60 participants have no fold"):
+        probe(latents, target, folds.drop("person-7"))
+    with pytest.raises(InputError, match="arm 'native'"):
+        run_probes({"native": broken}, target.to_frame(), folds)
+    with pytest.raises(InputError, match="no arm 'registered'"):
+        run_probes({"native": latents}, target.to_frame(), folds, baseline="registered")
+    with pytest.raises(InputError, match="infinite"):
+        probe(latents, target.replace(target.iloc[0], np.inf), folds)
+    with pytest.raises(InputError, match="kind 'rank'"):
+        probe(latents, target, folds, "rank")
+
+
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_ninety_five_percent_intervals_hold_the_truth_as_often_as_they_say(kind):
+    """The truth: what the same procedure scores on average over cohorts drawn anew."""
+    n, simulations = 150, 200
+    generator = np.random.default_rng(13)
+    ids, folds = _ids(n), _folds(n)
+    differences, intervals = [], []
+    for _ in range(simulations):
+        trait = generator.normal(size=n)
+        arms = [
+            trait[:, None] * strength * [1, 1, 0, 0] + generator.normal(size=(n, 4))
+            for strength in (0.5, 0.8)
+        ]
+        values = trait + 0.7 * generator.normal(size=n)
+        target = pd.Series(values if kind == "number" else values > 0.5, index=ids, name="t")
+        worse, better = (probe(latents, target, folds, kind) for latents in arms)
+        difference = compare_probes(better, worse)
+        differences.append(difference.difference)
+        intervals.append((difference.low, difference.high))
+    truth = np.mean(differences)
+    low, high = np.transpose(intervals)
+    covered = np.mean((low <= truth) & (truth <= high))
+    assert 0.90 <= covered <= 0.985

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import r2_score, roc_auc_score
+
+from regreveal.phenome import scores
+
+
+def test_r_squared_is_that_of_sklearn():
+    generator = np.random.default_rng(0)
+    observed, predicted = generator.normal(size=(2, 40))
+    assert scores.r_squared(observed, predicted) == pytest.approx(r2_score(observed, predicted))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=30))
+def test_auc_is_that_of_sklearn_ties_and_all(people):
+    positive = np.array([case for case, _ in people])
+    predicted = np.array([value for _, value in people], float)
+    if positive.all() or not positive.any():
+        return
+    assert scores.auc(positive, predicted) == pytest.approx(roc_auc_score(positive, predicted))
+
+
+def test_derivatives_by_weight_are_those_of_weighted_scores():
+    generator = np.random.default_rng(1)
+    observed = generator.normal(size=30)
+    predicted = observed + generator.normal(size=30)
+    predicted[3:6] = predicted[0]
+    positive = observed > 0.3
+    by_weight, _ = scores.r_squared_derivatives(observed, predicted)
+    np.testing.assert_allclose(by_weight, _by_weight(r2_score, observed, predicted), atol=1e-6)
+    by_weight, _ = scores.auc_derivatives(positive, predicted)
+    np.testing.assert_allclose(by_weight, _by_weight(roc_auc_score, positive, predicted), atol=1e-6)
+
+
+def test_derivative_of_r_squared_by_prediction():
+    generator = np.random.default_rng(2)
+    observed, predicted = generator.normal(size=(2, 20))
+    _, by_prediction = scores.r_squared_derivatives(observed, predicted)
+    for i, step in enumerate(1e-5 * np.eye(20)):
+        up, down = (scores.r_squared(observed, predicted + s) for s in (step, -step))
+        assert by_prediction[i] == pytest.approx((up - down) / 2e-5, rel=1e-5)
+
+
+def test_derivative_of_the_area_by_prediction_is_that_of_two_normal_distributions():
+    # Cases at N(d, 1) and controls at N(0, 1) have the area Φ(d/√2); a shift of all cases moves d.
+    generator = np.random.default_rng(3)
+    distance, n = 1.0, 40_000
+    positive = np.arange(n) % 4 == 0
+    predicted = generator.normal(size=n) + distance * positive
+    _, by_prediction = scores.auc_derivatives(positive, predicted)
+    expected = norm.pdf(distance / np.sqrt(2)) / np.sqrt(2)
+    assert by_prediction[positive].sum() == pytest.approx(expected, rel=0.03)
+    assert by_prediction[~positive].sum() == pytest.approx(-expected, rel=0.03)
+
+
+def test_a_prediction_that_is_the_same_for_all_has_no_slope():
+    positive = np.arange(20) < 5
+    by_weight, by_prediction = scores.auc_derivatives(positive, np.zeros(20))
+    assert not by_weight.any()
+    assert not by_prediction.any()
+
+
+def test_standard_error_of_a_mean_is_the_textbook_one():
+    values = np.random.default_rng(4).normal(size=25)
+    influence = (values - values.mean()) / 25
+    expected = values.std(ddof=1) / np.sqrt(25)
+    assert scores.standard_error(influence, np.zeros(25)) == pytest.approx(expected)
+
+
+def _by_weight(score, observed, predicted, size=1e-5):
+    weights = 1 + size * np.eye(len(observed))
+    lower = 1 - size * np.eye(len(observed))
+    return [
+        (score(observed, predicted, sample_weight=u) - score(observed, predicted, sample_weight=d))
+        / (2 * size)
+        for u, d in zip(weights, lower, strict=True)
+    ]
