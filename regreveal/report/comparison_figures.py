@@ -1,0 +1,208 @@
+"""Figures of two latent spaces side by side: linear probes, and clusters of lead variants."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from scipy.cluster.hierarchy import dendrogram
+
+from regreveal.errors import InputError
+from regreveal.report.style import GREY, INK, WIDTH, styled, write_figure
+
+METRICS = {"r2": "R²", "auc": "ROC AUC"}
+CHANCE = {"r2": 0.0, "auc": 0.5}
+_ROW = 0.235  # inches a target
+
+
+@styled
+def probe_forest(
+    scores: pd.DataFrame,
+    differences: pd.DataFrame,
+    colours: Mapping[str, str],
+    path: str | os.PathLike,
+) -> None:
+    """Draw each target's score by arm, and the paired difference, with 95 % intervals.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `arm`, `target`, `metric`, `score`, `low`, `high`; a row an arm and target.
+    differences : DataFrame
+        `target`, `metric`, `arm`, `difference`, `low`, `high`; a row a target.
+    colours : mapping of str to str
+        By arm, the baseline first.
+    path : path-like
+        PNG to write; a PDF is written beside it.
+
+    Raises
+    ------
+    InputError
+        If no target was scored.
+    """
+    differences = differences.dropna(subset="difference")
+    metrics = [metric for metric in METRICS if (differences["metric"] == metric).any()]
+    if not metrics:
+        raise InputError("probes: no target was scored in both arms; nothing to draw")
+    rows = [int((differences["metric"] == metric).sum()) for metric in metrics]
+    height = _ROW * sum(rows) + 0.62 * len(metrics) + 0.3
+    figure = Figure(figsize=(WIDTH, height))
+    grid = GridSpec(
+        len(metrics), 2, figure, left=0.205, right=0.985, top=1 - 0.32 / height,
+        bottom=0.45 / height, wspace=0.08, hspace=0.62 * len(rows) / (_ROW * sum(rows)),
+        height_ratios=[n + 0.6 for n in rows], width_ratios=(1.15, 1),
+    )  # fmt: skip
+    for row, metric in enumerate(metrics):
+        left, right = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 1])
+        paired = differences[differences["metric"] == metric].iloc[::-1]
+        places = np.arange(len(paired), dtype=float)
+        _draw_scores(left, scores, paired["target"], colours, metric)
+        _draw_differences(right, paired, places, colours)
+        for axes in (left, right):
+            axes.set_ylim(-0.6, len(paired) - 0.4)
+            axes.tick_params(axis="y", length=0)
+            axes.spines["left"].set_visible(False)
+        left.set_yticks(places, [spoken(target) for target in paired["target"]])
+        right.set_yticks([])
+        left.set_xlabel(METRICS[metric])
+        right.set_xlabel(f"Difference in {METRICS[metric]}")
+        if row == 0:
+            left.legend(
+                loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=len(colours),
+                handletextpad=0.2, columnspacing=1.2, borderpad=0,
+            )  # fmt: skip
+    write_figure(figure, path)
+
+
+def _draw_scores(
+    axes: Axes, scores: pd.DataFrame, targets: pd.Series, colours: Mapping[str, str], metric: str
+) -> None:
+    axes.axvline(CHANCE[metric], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    offsets = np.linspace(0.16, -0.16, len(colours))
+    for (arm, colour), offset in zip(colours.items(), offsets, strict=True):
+        of_arm = scores[scores["arm"] == arm].set_index("target").loc[list(targets)]
+        y = np.arange(len(targets)) + offset
+        axes.hlines(y, of_arm["low"], of_arm["high"], color=colour, linewidth=1.1)
+        axes.scatter(of_arm["score"], y, s=16, color=colour, linewidths=0, zorder=3, label=arm)
+
+
+def _draw_differences(
+    axes: Axes, paired: pd.DataFrame, places: np.ndarray, colours: Mapping[str, str]
+) -> None:
+    """Draw in the winner's colour where the interval leaves out zero, open and grey elsewhere."""
+    axes.axvline(0, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    baseline, against = colours
+    for place, (_, row) in zip(places, paired.iterrows(), strict=True):
+        if row["low"] > 0 or row["high"] < 0:
+            colour = colours[against if row["difference"] > 0 else baseline]
+            face = colour
+        else:
+            colour, face = GREY, "white"
+        axes.hlines(place, row["low"], row["high"], color=colour, linewidth=1.1)
+        axes.scatter(
+            row["difference"], place, s=18, facecolor=face, edgecolor=colour, linewidths=1, zorder=3
+        )
+    low, high = axes.get_xlim()
+    for place, text, align in (
+        (0.0, f"← {baseline} better", "left"),
+        (1.0, f"{against} better →", "right"),
+    ):
+        axes.annotate(
+            text, (place, 1), (0, 3), xycoords="axes fraction", textcoords="offset points",
+            ha=align, va="bottom", fontsize=7, color=colours[baseline if place == 0 else against],
+        )  # fmt: skip
+    axes.set_xlim(low, high)
+
+
+@styled
+def cluster_heat_map(
+    distances: np.ndarray,
+    linkage: np.ndarray,
+    labels: Sequence[str],
+    clusters: Sequence[int],
+    path: str | os.PathLike,
+) -> None:
+    """Draw the cosine similarity of lead variants' directions, in the order of their dendrogram.
+
+    Parameters
+    ----------
+    distances : ndarray, shape (v, v)
+        Cosine distances, between 0 and 2.
+    linkage : ndarray, shape (v − 1, 4)
+        As of scipy, of the same variants.
+    labels : sequence of str, length v
+    clusters : sequence of int, length v
+        Cluster of each variant; runs of one cluster are framed.
+    path : path-like
+        PNG to write; a PDF is written beside it.
+    """
+    tree = dendrogram(linkage, no_plot=True)
+    order = np.array(tree["leaves"])
+    n = len(order)
+    side = float(np.clip(0.17 * n, 1.6, 5.2))
+    size = float(np.clip(side / n * 55, 4.5, 7.5))
+    names = [labels[i] for i in order]
+    room = 0.15 + 0.0085 * size * max(map(len, names))  # inches that the longest name takes
+    left, tree_width, top = 0.1, 0.75, 0.1
+    width, height = left + tree_width + side + room + 0.8, top + side + room
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes(
+        ((left + tree_width) / width, room / height, side / width, side / height)
+    )
+    image = axes.imshow(
+        1 - distances[np.ix_(order, order)], cmap="PuOr_r", vmin=-1, vmax=1, aspect="equal"
+    )
+    axes.set_xticks(range(n), names, rotation=90, fontsize=size, fontstyle="italic")
+    axes.set_yticks(range(n), names, fontsize=size, fontstyle="italic")
+    axes.yaxis.tick_right()
+    axes.tick_params(length=0, pad=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    _frame_clusters(axes, np.asarray(clusters)[order])
+    _draw_tree(figure, tree, (left / width, room / height, tree_width / width, side / height), n)
+    bar = figure.add_axes(
+        (1 - 0.6 / width, (room + side * 0.25) / height, 0.1 / width, side * 0.5 / height)
+    )
+    figure.colorbar(image, cax=bar, ticks=[-1, 0, 1])
+    bar.set_title("cosine\nsimilarity", fontsize=6.5, pad=4)
+    bar.tick_params(labelsize=6.5, length=2)
+    write_figure(figure, path)
+
+
+def _frame_clusters(axes: Axes, clusters: np.ndarray) -> None:
+    edges = np.flatnonzero(np.diff(clusters)) + 1
+    for start, stop in zip([0, *edges], [*edges, len(clusters)], strict=True):
+        if stop - start > 1:
+            square = [start - 0.5, stop - 0.5, stop - 0.5, start - 0.5, start - 0.5]
+            other = [start - 0.5, start - 0.5, stop - 0.5, stop - 0.5, start - 0.5]
+            axes.plot(square, other, color=INK, linewidth=1, clip_on=False)
+
+
+def _draw_tree(figure: Figure, tree: dict, place: tuple, n: int) -> None:
+    axes = figure.add_axes(place)
+    for across, along in zip(tree["dcoord"], tree["icoord"], strict=True):
+        axes.plot(across, along, color=INK, linewidth=0.7, clip_on=False)
+    axes.set_ylim(10 * n, 0)  # scipy puts the leaves at 5, 15, 25, …
+    axes.set_xlim(max(map(max, tree["dcoord"])) * 1.02, 0)
+    axes.set_axis_off()
+
+
+def spoken(name: str) -> str:
+    """Write a column's name as a reader would: "pr_interval" becomes "PR interval"."""
+    words = name.replace("_", " ").replace(".", ": ").split()
+    return " ".join(_SPOKEN.get(word, word) for word in words)
+
+
+_SPOKEN = {
+    "pr": "PR",
+    "qrs": "QRS",
+    "qt": "QT",
+    "p": "P",
+    "r": "R",
+    "t": "T",
+    "bmi": "BMI",
+    "rr": "RR",
+}

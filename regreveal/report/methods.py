@@ -1,0 +1,97 @@
+"""The report's methods, in brief: what was done here, with this run's settings."""
+
+from regreveal.report.parts import Section, Text
+from regreveal.report.run_folder import Run
+from regreveal.report.summary import listed
+
+_TRANSFORMS = {
+    "radial": "Each dimension was made normal by ranks, and then the ranks of the squared "
+    "Mahalanobis norms were mapped to χ² quantiles with k degrees of freedom",
+    "rint": "Each dimension was made normal by ranks",
+    "none": "Latents were taken as they are",
+}
+_CODINGS = {
+    "genotype": "three genotype groups (two indicators)",
+    "additive": "the dosage of the alternate allele",
+}
+_AUTOENCODERS = (
+    "One convolutional, densely connected family; arms that are compared learned "
+    "from the same participants, with the latent size and steps that the table of autoencoders "
+    "gives. Mean squared error; the checkpoint with the least validation loss is kept."
+)
+
+
+def methods_section(run: Run) -> Section:
+    """Write the chapter on methods, of the analyses that were made only."""
+    paragraphs = {
+        "Design.": _design(run),
+        "Registration.": _registration(run),
+        "Autoencoders.": _AUTOENCODERS,
+    }
+    if run.asked_for("probes"):
+        paragraphs["Probes."] = (
+            "Five folds, stratified for categories, the same in every arm; ridge "
+            "regression with its penalty chosen inside the fold and scored by R², logistic "
+            "regression scored by the area under the ROC curve of its probabilities. Intervals "
+            "are of a bootstrap over participants within folds; for differences the same draws "
+            "serve both arms, so they are paired. See docs/phenome.md."
+        )
+    if run.asked_for("gwas"):
+        paragraphs["Latent GWAS."] = _gwas(run)
+    if run.asked_for("phewas"):
+        paragraphs["PheWAS."] = (
+            "In one half of the participants, the direction from the centroid of people "
+            "without a phecode to that of people with it; the other half was projected on it, and "
+            "the phecode regressed on that component and the covariates by logistic regression, "
+            "Firth's where cases are few; then the halves changed roles and the two tests were "
+            "combined as dependent ones. People with a phecode of the exclusion range are no "
+            "controls. See docs/phenome.md."
+        )
+    if run.asked_for("clusters"):
+        paragraphs["Clusters."] = (
+            "For each lead variant the direction from the centroid of reference "
+            "homozygotes to those of heterozygotes and alternate homozygotes, weighted by their "
+            "number, in the whitened latent space; average linkage of cosine distances, cut where "
+            "the mean silhouette is largest. See docs/statistics.md."
+        )
+    texts = [Text(paragraph, lead=lead) for lead, paragraph in paragraphs.items()]
+    return Section("methods", "Methods", texts)
+
+
+def _design(run: Run) -> str:
+    text = (
+        "Participants were divided once into training, validation and analysis. "
+        "Autoencoders saw training and validation participants only; everything about "
+        "phenotypes, genome and diseases is of analysis participants, the same in both arms of a "
+        "comparison."
+    )
+    if "training" in run.experiment:
+        text += " Here the autoencoders learned from other, simulated recordings altogether."
+    return text
+
+
+def _registration(run: Run) -> str:
+    told = [
+        f"The arm {arm.name} by {arm.description['registration']}"
+        for arm in run.arms.values()
+        if arm.description["registration"]
+    ]
+    if not told:
+        return "No arm is registered."
+    return (
+        f"{listed(told)}. Who could not be registered is left out of every arm "
+        "compared with it, and counted."
+    )
+
+
+def _gwas(run: Run) -> str:
+    gwas = next(iter(run.comparisons[0].gwas.values())).description
+    settings, covariates = gwas["settings"], gwas["settings"]["covariates"]
+    adjusted = f" after regression on {listed(covariates)}" if covariates else ""
+    return (
+        f"{_TRANSFORMS[settings['transform']]}{adjusted}; then "
+        f"multivariate analysis of variance of the whole latent vector on "
+        f"{_CODINGS[settings['coding']]}, by Pillai's trace. A variant is tested where each group "
+        f"has at least {settings['minimum_count']} participants. Loci: variants with p < 5 × 10⁻⁸ "
+        "clumped at r² < 0.1 and merged within 250 kb. See docs/statistics.md."
+    )

@@ -1,0 +1,195 @@
+"""The report's summary: plain sentences out of the numbers, whichever arm they favour."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from regreveal.report.comparison_figures import METRICS, spoken
+from regreveal.report.run_folder import ANALYSES, Comparison, Run
+from regreveal.report.tables import differs, hide_small, number
+
+_NAMES = {
+    "probes": "linear probes",
+    "gwas": "a latent GWAS",
+    "phewas": "a PheWAS",
+    "clusters": "clusters of variants",
+}
+
+
+def summarise(run: Run) -> list[str]:
+    """Say what a run found, a sentence or two a finding.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    list of str
+    """
+    findings = []
+    for comparison in run.comparisons:
+        opening = f"{comparison.name}: " if len(run.comparisons) > 1 else ""
+        sentences = [
+            *_truth(comparison),
+            *_loci(comparison),
+            *_probes(comparison),
+            *_phewas(comparison),
+            *_clusters(comparison),
+        ]
+        findings += [opening + sentence for sentence in sentences]
+    findings += [*_models(run), *_registration(run), *_not_made(run)]
+    return findings
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as in a sentence: "a, b and c"."""
+    words = list(words)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun: "1 locus", "3 loci", "no loci"."""
+    return f"{count or 'no'} {one if count == 1 else many or one + 's'}"
+
+
+def _truth(comparison: Comparison) -> list[str]:
+    if comparison.truth_summary is None:
+        return []
+    of = comparison.truth_summary.set_index("arm")
+    baseline, against = comparison.arms
+    planted = int(of.loc["oracle", "planted"])
+    found = of["found"].astype(int)
+    sentences = [
+        f"Of the {planted} planted loci, the {against} arm found {found[against]} and the "
+        f"{baseline} arm {found[baseline]}; the oracle, a GWAS of the true traits of the same "
+        f"participants, found {found['oracle']}. As share of the oracle's, that is "
+        f"{number(100 * of.loc[against, 'share_of_oracle'], 0)} % for {against} and "
+        f"{number(100 * of.loc[baseline, 'share_of_oracle'], 0)} % for {baseline}."
+    ]
+    if found[against] < found[baseline]:
+        sentences[0] += f" Here {against} did worse than {baseline}."
+    elif found[against] == found[baseline]:
+        sentences[0] += " Neither did better than the other."
+    false = {arm: int(of.loc[arm, "false"]) for arm in (against, baseline, "oracle")}
+    told = [f"{plural(count, 'locus', 'loci')} of {arm}" for arm, count in false.items() if count]
+    if told:
+        sentences.append(f"Without a planted variant, and so false: {listed(told)}.")
+    else:
+        sentences.append("No locus of either arm or of the oracle was false.")
+    return sentences
+
+
+def _loci(comparison: Comparison) -> list[str]:
+    if not comparison.gwas:
+        return []
+    counts, inflation = [], []
+    for arm in reversed(comparison.arms):
+        gwas = comparison.gwas[arm]
+        counts.append(f"{plural(len(gwas.loci), 'locus', 'loci')} in {arm}")
+        inflation.append(f"{number(gwas.description['lambda_gc'])} in {arm}")
+    return [
+        f"The latent GWAS has {listed(counts)} at p < 5 × 10⁻⁸; "
+        f"the genomic inflation factor λGC is {listed(inflation)}."
+    ]
+
+
+def _probes(comparison: Comparison) -> list[str]:
+    if comparison.differences is None:
+        return []
+    baseline, against = comparison.arms
+    scored = comparison.differences.dropna(subset="difference")
+    wins = scored[[differs(row) and row["difference"] > 0 for _, row in scored.iterrows()]]
+    losses = scored[[differs(row) and row["difference"] < 0 for _, row in scored.iterrows()]]
+    open_ = scored.drop(wins.index).drop(losses.index)
+    sentence = f"Of {plural(len(scored), 'phenotype')} probed, the {against} arm predicts "
+    sentence += f"{len(wins) or 'none'} better than the {baseline} arm"
+    sentence += f" ({_targets(wins)})" if len(wins) else ""
+    sentence += f" and {len(losses) or 'none'} worse"
+    sentence += f" ({_targets(losses)})" if len(losses) else ""
+    if len(open_):
+        sentence += f"; for {_targets(open_)} the 95 % interval of the difference includes zero"
+    sentences = [sentence + "."]
+    if len(losses):
+        told = [
+            f"{spoken(row['target'])} ({METRICS[row['metric']]} {_score(comparison, against, row)} "
+            f"against {_score(comparison, baseline, row)})"
+            for _, row in losses.iterrows()
+        ]
+        sentences.append(
+            f"What the {against} arm gives up: {listed(told)}. A latent space cannot know what "
+            "registration has taken out of the recordings."
+        )
+    return sentences
+
+
+def _targets(rows: pd.DataFrame) -> str:
+    return listed([spoken(target) for target in rows["target"]])
+
+
+def _score(comparison: Comparison, arm: str, row: pd.Series) -> str:
+    scores = comparison.scores.set_index(["arm", "target"])["score"]
+    return number(scores[arm, row["target"]], 2)
+
+
+def _clusters(comparison: Comparison) -> list[str]:
+    sentences = []
+    for arm in reversed(comparison.arms):
+        if arm not in comparison.clusters:
+            continue
+        table = comparison.clusters[arm].clusters
+        sentences.append(
+            f"The {len(table)} lead variants of the {arm} arm fall into "
+            f"{plural(table['cluster'].nunique(), 'cluster')} of like direction in latent space "
+            f"(mean stability {number(table['stability'].mean(), 2)})."
+        )
+    return sentences
+
+
+def _models(run: Run) -> list[str]:
+    told = [
+        f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
+        for arm in run.arms.values()
+    ]
+    return [
+        f"Of the variance of its own kind of recording, in participants it did not learn from, the "
+        f"autoencoder explains: {listed(told)}."
+    ]
+
+
+def _registration(run: Run) -> list[str]:
+    sentences = []
+    for arm in run.arms.values():
+        method, failed = arm.description["registration"], arm.description["n_failed"]
+        if method is None:
+            continue
+        if failed:
+            sentences.append(
+                f"{method} ({arm.name}) could not register {hide_small(failed)} participants; they "
+                "are left out of every arm it is compared with."
+            )
+        else:
+            sentences.append(f"{method} ({arm.name}) registered every participant.")
+    return sentences
+
+
+def _not_made(run: Run) -> list[str]:
+    left_out = [_NAMES[analysis] for analysis in ANALYSES if not run.asked_for(analysis)]
+    if not run.comparisons:
+        left_out = ["any comparison of arms"]
+    sentences = [f"This experiment did not ask for {listed(left_out)}."] if left_out else []
+    if "gwas" in run.experiment and all(c.truth is None for c in run.comparisons):
+        sentences.append("These are not simulated data, so no truth is known to hold loci against.")
+    return sentences
+
+
+def _phewas(comparison: Comparison) -> list[str]:
+    if not comparison.phewas:
+        return []
+    told = []
+    for arm in reversed(comparison.arms):
+        tested = comparison.phewas[arm].dropna(subset="neg_log10_p")
+        told.append(f"{int((tested['bonferroni'] < 0.05).sum())} of {len(tested)} in {arm}")
+    return [
+        f"Phecodes associated with the latent space after Bonferroni's correction: {listed(told)}."
+    ]

@@ -1,0 +1,296 @@
+"""A run folder like those `regreveal run` leaves, of invented but plausible numbers."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from regreveal.simulation.ecg import phantom
+
+ARMS = ("native", "registered")
+PARTICIPANTS = 400
+GENES = (
+    "RNF207", "CASQ2", "NOS1AP", "MEIS1", "TTN", "SCN5A", "PITX2", "HAND1", "NKX2-5", "DSP",
+    "CDKN1A", "PLN", "TBX20", "CAV1", "KCNH2", "VTI1A", "BAG3", "KCNQ1", "SOX5", "TBX3",
+)  # fmt: skip
+TARGETS = {
+    # target: metric, native, registered
+    "heart_rate": ("r2", 0.62, 0.08),
+    "pr_interval": ("r2", 0.03, 0.88),
+    "qrs_duration": ("r2", 0.05, 0.91),
+    "qt_interval": ("r2", 0.11, 0.83),
+    "frontal_axis": ("r2", 0.48, 0.93),
+    "p_amplitude": ("r2", 0.02, 0.71),
+    "age": ("r2", 0.10, 0.24),
+    "bmi": ("r2", 0.02, 0.03),
+    "sex": ("auc", 0.66, 0.74),
+    "smoking": ("auc", 0.53, 0.52),
+}
+CATEGORIES = {
+    "circulatory": 12,
+    "digestive": 6,
+    "endocrine": 6,
+    "genitourinary": 9,
+    "neoplasms": 7,
+    "respiratory": 5,
+}
+EXPERIMENT = """\
+title = "Does aligning ECGs reveal more biology?"
+seed = 7
+
+[data.simulate]
+participants = 600
+variants = 4000
+
+[autoencoder]
+latent_size = 16
+steps = 2000
+
+[arms.native]
+tensor_map = "ecg.rest_10s"
+
+[arms.registered]
+tensor_map = "ecg.median"
+registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
+
+[comparisons.alignment]
+baseline = "native"
+against = "registered"
+
+[probes]
+targets = ["heart_rate", "pr_interval"]
+"""
+GENETICS = """
+[gwas]
+coding = "additive"
+covariates = ["age", "sex"]
+
+[phewas]
+covariates = ["age", "sex"]
+
+[clusters]
+bootstraps = 100
+"""
+
+
+def sample_ids() -> list[str]:
+    """Ids of the run's participants; none may turn up in a report."""
+    return [f"person-{7_000_001 + 13 * i}" for i in range(PARTICIPANTS)]
+
+
+def make_run_folder(folder: Path, genetics: bool = True) -> Path:
+    """Write a finished run, with or without genotypes and diagnoses."""
+    rng = np.random.default_rng(7)
+    folder.mkdir(parents=True)
+    (folder / "experiment.toml").write_text(EXPERIMENT + (GENETICS if genetics else ""))
+    stages = {name: {"key": "0", "seconds": 1.0, "finished": True} for name in ("data", "splits")}
+    # This is how the stage stands while the report is being made.
+    stages["report"] = {"key": "0", "finished": False}
+    versions = {"keras": "3.15.0", "numpy": "2.4.0"}
+    manifest = {"regreveal": "0.1.0", "python": "3.11.9", "versions": versions, "seed": 7}
+    _json(folder / "manifest.json", manifest | {"stages": stages})
+    ids = sample_ids()
+    split = ["train"] * 80 + ["validation"] * 20 + ["analysis"] * (PARTICIPANTS - 100)
+    splits = pd.DataFrame({"sample_id": ids, "split": split, "fold": np.arange(len(ids)) % 5})
+    splits.to_parquet(folder / "splits.parquet")
+    dropped = [
+        ("registration", "registered", "fewer than three beats", 3),
+        ("registration", "registered", "no beat stands out of the noise", 12),
+        ("gwas", "", "no genotypes", 7),
+    ]
+    _tsv(pd.DataFrame(dropped, columns=["stage", "arm", "reason", "count"]), folder / "dropped.tsv")
+    _write_arms(folder, ids, rng)
+    comparison = folder / "comparisons" / "alignment"
+    comparison.mkdir(parents=True)
+    splits.iloc[100:][["sample_id", "fold"]].to_parquet(comparison / "participants.parquet")
+    _write_probes(comparison)
+    if genetics:
+        _write_genetics(comparison, rng)
+        for arm in ARMS:
+            _write_phewas(comparison / arm / "phewas", arm, rng)
+    return folder
+
+
+def _write_arms(folder: Path, ids: list[str], rng: np.random.Generator) -> None:
+    strips, beats = phantom(60, rng, noise_mv=0.03, rr_sd_ms=60)
+    medians = np.stack([_median_beat(*pair) for pair in zip(strips, beats, strict=True)])
+    smooth = np.hanning(25) / np.hanning(25).sum()
+    epochs = np.arange(1, 21)
+    for arm, inputs, left in (("native", strips, 0.42), ("registered", medians, 0.05)):
+        place = folder / "arms" / arm
+        (place / "model").mkdir(parents=True)
+        rebuilt = np.apply_along_axis(np.convolve, 1, inputs[:8], smooth, "same") * np.sqrt(
+            1 - left
+        )
+        np.savez_compressed(place / "examples.npz", inputs=inputs, reconstructions=rebuilt)
+        registered = arm == "registered"
+        description = {
+            "tensor_map": "ecg.median" if registered else "ecg.rest_10s",
+            "shape": inputs.shape[1:],
+            "units": "mV",
+            "sampling_rate": 500,
+            "description": "The median beat." if registered else "The ten-second strip.",
+            "registration": "QRSAlignment" if registered else None,
+            "n_registered": PARTICIPANTS - 15 if registered else None,
+            "n_failed": 15 if registered else None,
+        }
+        _json(place / "arm.json", description)
+        loss = 0.3 * (left + (1 - left) * np.exp(-epochs / 3))
+        history = pd.DataFrame({"epoch": epochs, "steps": 100 * epochs, "loss": loss})
+        history.assign(validation_loss=1.02 * loss).to_csv(place / "model/history.csv", index=False)
+        model = {
+            "latent_size": 16,
+            "weights": 123_456,
+            "steps": 2000,
+            "batch_size": 32,
+            "trained_on": ids[:80],
+            "validated_on": ids[80:100],
+            "baseline_loss": 0.3,
+            "validation_baseline_loss": 0.31,
+            "explained_variance": 1 - left,
+        }
+        _json(place / "model/model.json", model)
+
+
+def _median_beat(strip: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    inside = [int(beat) for beat in beats if 250 < beat < len(strip) - 370]
+    return np.median([strip[beat - 240 : beat + 360] for beat in inside], axis=0)
+
+
+def _write_probes(comparison: Path) -> None:
+    scores, differences = [], []
+    for target, (metric, native, registered) in TARGETS.items():
+        shared = {"target": target, "kind": "number" if metric == "r2" else "category"}
+        shared |= {"metric": metric, "n": 291, "reason": ""}
+        for arm, score in zip(ARMS, (native, registered), strict=True):
+            interval = {"score": score, "low": score - 0.03, "high": score + 0.03}
+            scores.append(shared | {"arm": arm, "n_missing": 9, "pearson_r": np.nan} | interval)
+        difference = registered - native
+        differences.append(
+            shared
+            | {"arm": "registered", "baseline": "native", "score": registered}
+            | {"baseline_score": native, "difference": difference, "p": 0.001}
+            | {"low": difference - 0.04, "high": difference + 0.04}
+        )
+    nothing = {"target": "sinus_rhythm", "kind": "category", "metric": "auc", "n": 3}
+    nothing["reason"] = "fewer than two classes of at least 10 participants"
+    _tsv(
+        pd.DataFrame([*scores, *(nothing | {"arm": arm} for arm in ARMS)]),
+        comparison / "probes.tsv",
+    )
+    differences.append(nothing | {"arm": "registered", "baseline": "native"})
+    _tsv(pd.DataFrame(differences), comparison / "probe_differences.tsv")
+
+
+def _write_genetics(comparison: Path, rng: np.random.Generator) -> None:
+    lengths = np.linspace(249e6, 50e6, 22)
+    chromosome = np.sort(rng.choice(np.arange(1, 23), 4000, p=lengths / lengths.sum()))
+    variants = pd.DataFrame(
+        {
+            "chromosome": chromosome,
+            "position": (rng.random(4000) * lengths[chromosome - 1]).astype(int),
+        }
+    ).sort_values(["chromosome", "position"], ignore_index=True)
+    variants["variant_id"] = [f"rs{1000 + i}" for i in range(4000)]
+    causal = np.sort(rng.choice(np.arange(10, 3990), len(GENES), replace=False))
+    seen = {"oracle": rng.uniform(9, 60, 20), "registered": rng.uniform(2, 40, 20)}
+    seen["native"] = np.append(rng.uniform(0.2, 4, 19), 8.5)
+    truth = variants.iloc[causal].assign(
+        gene=GENES, trait="qt_interval", effect=0.1, variance_explained=rng.uniform(0.03, 0.05, 20)
+    )
+    rows = []
+    for name, strongest in seen.items():
+        found = strongest > -np.log10(5e-8)
+        truth[name], truth[f"neg_log10_p_{name}"] = found, strongest
+        rows.append((name, 20, found.sum(), 20 - found.sum(), int(name == "registered")))
+        if name != "oracle":
+            _write_gwas(comparison / name / "gwas", variants, causal, strongest, rng)
+            if found.sum() > 1:
+                _write_clusters(comparison / name / "clusters", truth[found], rng)
+    _tsv(truth, comparison / "truth.tsv")
+    summary = pd.DataFrame(rows, columns=["arm", "planted", "found", "missed", "false"])
+    summary["share_of_oracle"] = summary["found"] / summary["found"].iloc[0]
+    _tsv(summary, comparison / "truth_summary.tsv")
+
+
+def _write_gwas(folder: Path, variants: pd.DataFrame, causal, strongest, rng) -> None:
+    folder.mkdir(parents=True)
+    table = variants.assign(neg_log10_p=rng.exponential(1 / np.log(10), len(variants)))
+    for row, peak in zip(causal, strongest, strict=True):
+        near = np.arange(row - 3, row + 4)
+        linked = peak * np.exp(-np.abs(near - row) / 1.5) * rng.uniform(0.6, 1, 7)
+        table.loc[near, "neg_log10_p"] = np.maximum(table.loc[near, "neg_log10_p"], linked)
+        table.loc[row, "neg_log10_p"] = peak
+    table.loc[5, "neg_log10_p"] = np.nan
+    with gzip.open(folder / "manova.tsv.gz", "wt") as stream:
+        table.to_csv(stream, sep="\t", index=False, na_rep="NA")
+    loci = table.iloc[causal].assign(nearest_gene=GENES, ref="A", alt="G", alt_frequency=0.31)
+    loci = loci[loci["neg_log10_p"] > -np.log10(5e-8)]
+    _tsv(loci.assign(n_variants=4, locus=np.arange(1, len(loci) + 1)), folder / "loci.tsv")
+    settings = {"coding": "additive", "transform": "radial", "minimum_count": 5}
+    _json(
+        folder / "gwas.json",
+        {
+            "settings": settings | {"covariates": ["age", "sex=male"]},
+            "participants": {"analysed": 293},
+            "variants": {"read": 4000, "tested": 3999, "no_variation": 1, "too_few": 0},
+            "lambda_gc": 1.013,
+        },
+    )
+
+
+def _write_clusters(folder: Path, found: pd.DataFrame, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    group = rng.integers(0, 4, len(found))
+    directions = rng.normal(size=(4, 12))[group] + 0.5 * rng.normal(size=(len(found), 12))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    distances = 1 - directions @ directions.T
+    np.fill_diagonal(distances, 0)
+    tree = linkage(squareform(distances, checks=False), "average")
+    labels = fcluster(tree, 0.7, "distance")
+    number = {old: new for new, old in enumerate(pd.unique(labels[leaves_list(tree)]), start=1)}
+    ids = found["variant_id"].to_list()
+    table = pd.DataFrame(distances, columns=ids)
+    table.insert(0, "variant_id", ids)
+    _tsv(table, folder / "distances.tsv")
+    columns = {"variant_id": ids, "gene": found["gene"].to_list()}
+    columns["cluster"] = [number[label] for label in labels]
+    _tsv(pd.DataFrame(columns | {"stability": 0.8}), folder / "clusters.tsv")
+    _tsv(
+        pd.DataFrame(tree, columns=["first", "second", "distance", "size"]), folder / "linkage.tsv"
+    )
+
+
+def _write_phewas(folder: Path, arm: str, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    rows = [
+        {"phecode": f"{100 * i + j}.{j}", "name": f"Condition {i} {j}", "category": category}
+        for i, (category, count) in enumerate(CATEGORIES.items(), start=1)
+        for j in range(count)
+    ]
+    table = pd.DataFrame(rows).assign(n_cases=60, n_controls=230, n_excluded=3, reason="")
+    table["neg_log10_p"] = rng.exponential(1 / np.log(10), len(table))
+    if arm == "registered":
+        table.loc[[0, 1, 2, 4, 40], "neg_log10_p"] = [12.0, 5.0, 8.0, 4.2, 6.0]
+    table["beta"] = 0.1 + table["neg_log10_p"] / 10
+    table["odds_ratio"] = np.exp(table["beta"])
+    table["low"], table["high"] = table["odds_ratio"] - 0.1, table["odds_ratio"] + 0.1
+    table["bonferroni"] = np.minimum(10 ** -table["neg_log10_p"] * (len(table) - 1), 1)
+    table["q_value"], table["method"], table["standard_error"] = 0.5, "logistic", 0.1
+    table.loc[2, "n_controls"] = 4
+    statistics = ["beta", "odds_ratio", "low", "high", "neg_log10_p", "bonferroni", "q_value"]
+    table.loc[44, statistics], table.loc[44, "n_cases"] = np.nan, 2
+    table.loc[44, "reason"] = "fewer than 20 cases"
+    _tsv(table, folder / "phewas.tsv")
+
+
+def _json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content))
+
+
+def _tsv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, sep="\t", index=False)

@@ -1,0 +1,204 @@
+"""The page: whole, self-contained, and without anything that points at a person."""
+
+import base64
+import gzip
+import re
+import shutil
+from html.parser import HTMLParser
+
+import matplotlib.image
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.report.html import build_report
+
+from .run_folder import EXPERIMENT, GENETICS, make_run_folder, sample_ids
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Checks nesting; collects links, sources, anchors, images and text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.links, self.sources, self.anchors = [], [], [], []
+        self.text, self.code = "", ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.links += [attributes[name] for name in ("href", "action") if name in attributes]
+        self.sources += [attributes["src"]] if "src" in attributes else []
+        self.anchors += [attributes["id"]] if "id" in attributes else []
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+        if "code" in self.open:
+            self.code += data
+
+
+def test_a_full_run_has_every_chapter(full_page):
+    page = Page(full_page)
+    chapters = (
+        "summary recordings autoencoders alignment-phenotypes alignment-genome alignment-diseases "
+        "alignment-clusters left-out methods reproduce"
+    )
+    places = [page.anchors.index(chapter) for chapter in chapters.split()]
+    assert places == sorted(places)
+
+
+def test_a_run_with_probes_only_has_no_chapter_on_the_rest(probes_page):
+    anchors = Page(probes_page).anchors
+    assert "alignment-phenotypes" in anchors
+    assert not {"alignment-genome", "alignment-diseases", "alignment-clusters"} & set(anchors)
+
+
+def test_every_link_stays_on_the_page_and_every_image_is_in_it(full_page):
+    page = Page(full_page)
+    assert page.links
+    assert all(link.startswith("#") and link[1:] in page.anchors for link in page.links)
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe", full_page)
+
+
+def test_images_are_the_figures_beside_the_page_and_each_has_its_pdf(full_run, full_page):
+    embedded = {base64.b64decode(s.split(",", 1)[1]) for s in Page(full_page).sources}
+    files = sorted((full_run / "figures").glob("*.png"))
+    assert {file.read_bytes() for file in files} == embedded
+    assert len(files) == 9
+    for file in files:
+        assert matplotlib.image.imread(file).std() > 0.01
+        assert file.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_figures_and_tables_are_numbered_through(full_page):
+    text = Page(full_page).text
+    for kind, count in (("Figure", 9), ("Table", 10)):
+        numbers = re.findall(rf"{kind} (\d+)\. ", text)
+        assert [int(number) for number in numbers] == list(range(1, count + 1))
+
+
+def test_no_participant_is_on_the_page(full_page, probes_page):
+    for page in (full_page, probes_page):
+        assert not [sample_id for sample_id in sample_ids() if sample_id in page]
+        assert "person-" not in page
+
+
+def test_counts_under_five_are_hidden(full_page):
+    rows = re.findall(r"<tr>(.*?)</tr>", full_page, re.DOTALL)
+    for what in ("fewer than three beats", "sinus rhythm", "Condition 1 2"):
+        assert next(row for row in rows if what in row).count("&lt;5") == 1
+
+
+def test_no_date_or_time_is_on_the_page(full_page):
+    without_images = re.sub(r"base64,[^\"]*", "", full_page)
+    assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d:\d\d", without_images)
+
+
+def test_the_experiment_is_printed_with_the_command_that_repeats_it(full_page):
+    code = Page(full_page).code
+    assert (EXPERIMENT + GENETICS).strip() in code
+    assert "regreveal run experiment.toml --out RUN" in code
+    assert "0.1.0" in full_page
+    assert "seed 7" in full_page
+
+
+def test_a_page_changes_with_its_run_only_and_users_words_are_text(
+    probes_run, probes_page, tmp_path
+):
+    run = shutil.copytree(
+        probes_run, tmp_path / "run", ignore=shutil.ignore_patterns("report.html")
+    )
+    (run / "figures" / "old.png").write_bytes(b"")
+    file = run / "experiment.toml"
+    file.write_text(file.read_text().replace("Does aligning", "<script>1</script> & aligning"))
+    page = build_report(run).read_text()
+    assert page == probes_page.replace(
+        "Does aligning", "&lt;script&gt;1&lt;/script&gt; &amp; aligning"
+    )
+    assert not (run / "figures" / "old.png").exists()
+
+
+def _files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+DAMAGE = {
+    "manifest.json": b"{",
+    "splits.parquet": b"PAR1",
+    "dropped.tsv": b"stage\tarm\n",
+    "experiment.toml": b"title = \n",
+    "arms/native/examples.npz": b"PK\x03\x04 not a zip",
+    "arms/native/arm.json": b"{}",
+    "arms/registered/model/model.json": b'{"latent_size": 16}',
+    "arms/registered/model/history.csv": b"epoch,steps\n1,100\n",
+    "comparisons/alignment/probes.tsv": b"",
+    "comparisons/alignment/native/gwas/manova.tsv.gz": b"\x1f\x8b\x08\x00 cut",
+    "comparisons/alignment/native/gwas/loci.tsv": b"locus\n1\n",
+    "comparisons/alignment/registered/phewas/phewas.tsv": b"phecode\tname\n1\tx\n",
+    "comparisons/alignment/registered/clusters/distances.tsv": b"variant_id\nrs1\n",
+}
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_missing_or_damaged_file_is_one_line_and_leaves_the_folder_as_it_was(
+    copy_of_run, name, damage
+):
+    if damage == "missing":
+        (copy_of_run / name).unlink()
+    else:
+        (copy_of_run / name).write_bytes(DAMAGE[name])
+    before = _files(copy_of_run)
+    with pytest.raises(InputError) as error:
+        build_report(copy_of_run)
+    assert "\n" not in str(error.value)
+    assert name.split("/")[-1] in str(error.value)
+    assert _files(copy_of_run) == before
+
+
+def test_a_truncated_table_of_variants_is_an_error(copy_of_run):
+    file = copy_of_run / "comparisons/alignment/registered/gwas/manova.tsv.gz"
+    file.write_bytes(file.read_bytes()[:-2000])
+    with pytest.raises(InputError, match=r"manova\.tsv\.gz: cannot be read"):
+        build_report(copy_of_run)
+
+
+def test_a_run_that_has_not_finished_is_an_error(copy_of_run):
+    manifest = copy_of_run / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace('"seconds": 1.0, "finished": true', '"finished": false', 1)
+    )
+    with pytest.raises(InputError, match=r"stage 'data' has not finished"):
+        build_report(copy_of_run)
+    assert not (copy_of_run / "report.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"no experiment\.toml"):
+        build_report(tmp_path)
+
+
+def test_an_arm_without_clusters_is_told(full_page):
+    assert "The native arm has 1 locus; clusters need at least two." in full_page
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_no_report(tmp_path):
+    run = make_run_folder(tmp_path / "run")
+    for arm in ("native", "registered"):
+        with gzip.open(run / f"comparisons/alignment/{arm}/gwas/manova.tsv.gz", "wt") as stream:
+            stream.write("chromosome\tposition\tneg_log10_p\n1\t5\tNA\n")
+    with pytest.raises(InputError, match="no variant has a p-value"):
+        build_report(run)
+    assert not (run / "report.html").exists()
+    assert not (run / "figures").exists()
+    assert not list(run.glob(".figures-*"))

@@ -1,0 +1,81 @@
+"""The summary says what the numbers say, also where registration does not win."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from regreveal.report.run_folder import read_run
+from regreveal.report.summary import listed, plural, summarise
+
+from .run_folder import TARGETS
+
+
+def _with(run, **changes):
+    comparison = dataclasses.replace(run.comparisons[0], **changes)
+    return dataclasses.replace(run, comparisons=[comparison])
+
+
+@pytest.fixture(scope="module")
+def run(full_run):
+    return read_run(full_run)
+
+
+def test_it_counts_planted_loci_found_by_each(run):
+    summary = run.comparisons[0].truth_summary.set_index("arm")
+    first = summarise(run)[0]
+    told = re.search(r"Of the (\d+) planted .*arm found (\d+) .*arm (\d+); .*found (\d+)\.", first)
+    expected = [20, *(summary.loc[arm, "found"] for arm in ("registered", "native", "oracle"))]
+    assert [int(count) for count in told.groups()] == expected
+    assert "1 locus of registered" in summarise(run)[1]
+
+
+@pytest.mark.parametrize(("found", "words"), [(0, "did worse"), (1, "Neither did better")])
+def test_it_says_so_where_registration_does_not_find_more(run, found, words):
+    truth = run.comparisons[0].truth_summary.copy()
+    truth.loc[truth["arm"] == "registered", "found"] = found
+    truth.loc[truth["arm"] == "native", "found"] = 1
+    assert words in summarise(_with(run, truth_summary=truth))[0]
+
+
+def test_it_names_what_registration_gives_up(run):
+    text = " ".join(summarise(run))
+    assert "1 worse (heart rate)" in text
+    assert "heart rate (R² 0.08 against 0.62)" in text
+    open_targets = [n for n, (_, a, b) in TARGETS.items() if abs(a - b) <= 0.04]
+    assert open_targets == ["bmi", "smoking"]
+    assert "for BMI and smoking the 95 % interval of the difference includes zero" in text
+
+
+def test_it_does_not_claim_a_win_without_one(run):
+    differences = run.comparisons[0].differences.assign(low=-1.0, high=1.0)
+    text = " ".join(summarise(_with(run, differences=differences)))
+    assert "predicts none better than the native arm and none worse" in text
+    assert "gives up" not in text
+
+
+def test_an_oracle_that_found_nothing_is_no_division(run):
+    truth = run.comparisons[0].truth_summary.assign(found=0, share_of_oracle=np.nan)
+    assert "– %" in summarise(_with(run, truth_summary=truth))[0]
+
+
+def test_it_says_what_was_not_asked_for(probes_run):
+    text = " ".join(summarise(read_run(probes_run)))
+    assert "did not ask for a latent GWAS, a PheWAS and clusters of variants" in text
+    assert "planted" not in text
+
+
+def test_failed_registrations_are_told_and_few_are_hidden(run):
+    arm = run.arms["registered"]
+    for failed, words in ((15, "register 15 "), (2, "register <5 "), (0, "registered every")):
+        changed = dataclasses.replace(arm, description=arm.description | {"n_failed": failed})
+        arms = run.arms | {"registered": changed}
+        assert words in " ".join(summarise(dataclasses.replace(run, arms=arms)))
+
+
+def test_words_are_joined_as_in_a_sentence():
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b"]) == "a and b"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert [plural(n, "locus", "loci") for n in (0, 1, 2)] == ["no loci", "1 locus", "2 loci"]

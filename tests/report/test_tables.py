@@ -1,0 +1,110 @@
+"""Tables: hidden counts, and bold only where the interval allows it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regreveal.report.genome_tables import loci_table, truth_table
+from regreveal.report.tables import (
+    MOST_ROWS,
+    dropped_table,
+    hide_small,
+    number,
+    phewas_table,
+    probe_table,
+    with_interval,
+)
+
+
+@given(st.integers(1, 4))
+def test_one_to_four_participants_are_not_counted_out(count):
+    assert hide_small(count) == "<5"
+
+
+@given(st.one_of(st.just(0), st.integers(5, 10**9)))
+def test_other_numbers_of_participants_are_written_out(count):
+    assert hide_small(count).replace(",", "") == str(count)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_counts_out_of_a_data_frame_are_hidden_too(kind):
+    assert hide_small(kind(4)) == "<5"
+    assert hide_small(kind(1234)) == "1,234"
+
+
+def test_a_negative_count_is_a_defect():
+    with pytest.raises(ValueError, match="-1"):
+        hide_small(-1)
+
+
+def test_numbers_have_true_minus_signs_and_a_dash_where_there_is_none():
+    assert number(-0.12345) == "−0.123"
+    assert number(np.nan) == number(np.inf) == "–"
+    assert with_interval(0.5, -0.1, 0.61, 2) == "0.50 (−0.10 to 0.61)"
+    assert with_interval(np.nan, np.nan, np.nan) == "–"
+
+
+def _probes(difference: float, low: float, high: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    scores = [
+        {"arm": arm, "target": "age", "score": score, "low": score - 0.1, "high": score + 0.1}
+        for arm, score in (("native", 0.3), ("aligned", 0.3 + difference))
+    ]
+    differences = [
+        {"target": "age", "metric": "r2", "n": 50, "arm": "aligned", "reason": ""}
+        | {"difference": difference, "low": low, "high": high}
+    ]
+    return pd.DataFrame(scores), pd.DataFrame(differences)
+
+
+@pytest.mark.parametrize(
+    ("interval", "native_bold", "aligned_bold"),
+    [
+        ((0.2, 0.05, 0.35), False, True),
+        ((-0.2, -0.35, -0.05), True, False),
+        ((0.2, -0.05, 0.45), False, False),
+        ((np.nan, np.nan, np.nan), False, False),
+    ],
+)
+def test_an_arm_is_bold_only_where_the_interval_leaves_out_zero(
+    interval, native_bold, aligned_bold
+):
+    native, aligned = probe_table(*_probes(*interval), "native", "aligned").rows[0][3:5]
+    assert (native.strong, aligned.strong) == (native_bold, aligned_bold)
+
+
+def test_planted_variants_have_a_tick_where_found():
+    truth = pd.DataFrame(
+        {"gene": ["TTN", "MYH6"], "trait": "p_amplitude", "chromosome": "2", "position": 1000}
+    ).assign(variance_explained=0.04, oracle=True, neg_log10_p_oracle=[20.0, 30.0])
+    truth = truth.assign(aligned=[False, True], neg_log10_p_aligned=[5.1, 12.0])
+    rows = truth_table(truth, ["aligned"]).rows
+    assert [row[0].text for row in rows] == ["MYH6", "TTN"]
+    assert [row[-1].text for row in rows] == ["✓ 12.0", "5.1"]
+    assert [row[-1].strong for row in rows] == [True, False]
+
+
+def test_a_long_table_shows_its_strongest_and_says_where_the_rest_is():
+    count = MOST_ROWS + 7
+    loci = pd.DataFrame({"neg_log10_p": np.arange(count) + 8.0, "chromosome": "1", "position": 5})
+    loci = loci.assign(variant_id="rs1", ref="A", alt="C", alt_frequency=0.2, n_variants=3)
+    table = loci_table(loci.assign(nearest_gene=""), "aligned")
+    assert len(table.rows) == MOST_ROWS
+    assert table.rows[0][5].text == f"{count + 7:.1f}"
+    assert table.note == "7 more loci are in loci.tsv."
+
+
+def test_small_groups_are_hidden_in_every_table_that_counts_people():
+    dropped = pd.DataFrame({"stage": "gwas", "arm": "", "reason": "why", "count": [3, 30]})
+    assert [row[-1].text for row in dropped_table(dropped).rows] == ["<5", "30"]
+    scan = pd.DataFrame(
+        {"name": "Gout", "category": "other", "n_cases": 2, "n_controls": 1, "odds_ratio": 2.0}
+        | {"low": 1.5, "high": 2.5, "neg_log10_p": 9.0, "bonferroni": 0.001},
+        index=["274"],
+    )
+    assert [cell.text for cell in phewas_table({"native": scan}, ["274"]).rows[0][2:4]] == [
+        "<5"
+    ] * 2
+    scores, differences = _probes(0.1, 0.0, 0.2)
+    assert probe_table(scores, differences.assign(n=4), "native", "aligned").rows[0][2].text == "<5"
