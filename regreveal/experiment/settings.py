@@ -4,7 +4,8 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -264,11 +265,12 @@ def _first_line(error: ValidationError) -> str:
 
 def _allowed_keys(location: tuple) -> list[str]:
     """Keys of the table at a location such as ("arms", "native")."""
-    model: Any = Experiment
+    table: Any = Experiment
     for step in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            annotation = model.model_fields[step].annotation
-            inner = getattr(annotation, "__args__", ())
-            tables = [a for a in (annotation, *inner) if isinstance(a, type)]
-            model = next((a for a in tables if issubclass(a, BaseModel)), model)
-    return list(model.model_fields) + (["autoencoder"] if model is Experiment else [])
+        if get_origin(table) is dict:
+            table = get_args(table)[1]
+            continue
+        annotation = table.model_fields[step].annotation
+        choices = [a for a in get_args(annotation) if a is not type(None)]
+        table = choices[0] if get_origin(annotation) is UnionType else annotation
+    return list(table.model_fields) + (["autoencoder"] if table is Experiment else [])

@@ -64,7 +64,14 @@ class Registration(ABC):
     there; `fit` leaves what it learns in attributes whose names end in an underscore, as arrays;
     `transform` does not change the method, and what it makes of a sample does not depend on the
     samples beside it, so that work can be divided.
+
+    Attributes
+    ----------
+    output_sampling_rate : float or None
+        Of what `transform` gives, in Hz; None where it is that of the input, or there is none.
     """
+
+    output_sampling_rate: float | None = None
 
     @abstractmethod
     def fit(self, x):

@@ -104,6 +104,8 @@ class QRSAlignment(Registration):
     samples of the recording as given, where its QRS centre was; empty where it was not registered.
     """
 
+    output_sampling_rate = OUTPUT_RATE
+
     def __init__(self, sampling_rate: float = 500):
         self.sampling_rate = sampling_rate
 

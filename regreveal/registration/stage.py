@@ -109,6 +109,9 @@ def register_store(
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
     tasks = [(method, saved, source.path, input_map.path, chunk) for chunk in chunks]
     quality = []
+    rate = registration_class(method).output_sampling_rate
+    if rate is None:
+        rate = source.attributes(input_map.path).get("sampling_rate")
     results = parallel_map(_register_chunk, tasks, f"Registering by {method}")
     for chunk, (tensors, qc) in zip(chunks, results, strict=True):
         ok = qc["ok"].to_numpy()
@@ -118,7 +121,7 @@ def register_store(
                 tensors[ok],
                 np.array(chunk)[ok],
                 units=output_map.units,
-                sampling_rate=source.attributes(input_map.path).get("sampling_rate"),
+                sampling_rate=rate,
                 source=method,
             )
         qc.insert(0, "sample_id", chunk)

@@ -44,7 +44,8 @@ def test_arms_share_the_autoencoder_but_for_what_they_change(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("tensor_map = ", "tensor_mop = ", r"arms.native.tensor_m\wp'"),
+        ("tensor_map = ", "tensor_mop = 1\ntensor_map = ", "did you mean 'tensor_map'"),
+        ("method = ", "methods = 1, method = ", "did you mean 'method'"),
         ("[data.simulate]", "[data.simulate]\nparticpants = 5", "did you mean 'participants'"),
         ("[data.simulate]", "[data.simulate]\nparticipants = 5", "greater than or equal to 100"),
         ("[data.simulate]", '[data.simulate]\nseed = "x"', "data.simulate.seed is 'x'"),

@@ -1,0 +1,223 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.experiment.run import run_demo, run_experiment
+from regreveal.store.cohort import read_splits, read_table
+from regreveal.store.embedding import Embedding
+
+# The demo in little: the same tables of the experiment file, and too small to find anything.
+EXPERIMENT = """
+title = "The demo in little"
+seed = 3
+
+[data.simulate]
+participants = 240
+variants = 1000
+
+[splits]
+train = 0.2
+validation = 0.1
+analysis = 0.7
+
+[autoencoder]
+latent_size = 4
+steps = 20
+batch_size = 16
+
+[arms.native]
+tensor_map = "ecg.rest_10s"
+
+[arms.registered]
+tensor_map = "ecg.median"
+registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
+
+[comparisons.alignment]
+baseline = "native"
+against = "registered"
+
+[probes]
+targets = ["qrs_duration", "sex", "registered.heart_rate"]
+
+[gwas]
+coding = "additive"
+covariates = ["age", "sex", "pc_1"]
+
+[phewas]
+covariates = ["age", "sex"]
+
+[clusters]
+bootstraps = 5
+"""
+
+ARMS = ("native", "registered")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("experiment") / "little.toml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, experiment) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "little"
+    assert run_experiment(experiment, folder) == folder / "report.html"
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a run but the manifest and what it draws."""
+    left_out = {"manifest.json", "report.html"}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in left_out and "figures" not in path.parts
+    }
+
+
+def test_every_part_of_the_run_folder_is_there(run):
+    compared = run / "comparisons" / "alignment"
+    for path in (
+        run / "experiment.toml",
+        run / "dropped.tsv",
+        run / "arms/native/model/encoder.keras",
+        run / "arms/registered/qc.parquet",
+        compared / "probes.tsv",
+        compared / "probe_differences.tsv",
+        compared / "native/gwas/manova.tsv.gz",
+        compared / "registered/gwas/loci.tsv",
+        compared / "registered/phewas/phewas.tsv",
+        compared / "oracle/loci.tsv",
+        compared / "truth.tsv",
+        run / "report.html",
+    ):
+        assert path.is_file(), path
+    assert (run / "experiment.toml").read_text() == EXPERIMENT
+
+
+def test_both_arms_learn_from_and_are_judged_on_the_same_people(run):
+    splits = read_splits(run / "splits.parquet")["split"]
+    models = [json.loads((run / f"arms/{a}/model/model.json").read_text()) for a in ARMS]
+    assert models[0]["trained_on"] == models[1]["trained_on"]
+    assert set(splits[models[0]["trained_on"]]) == {"train"}
+    assert set(splits[models[0]["validated_on"]]) == {"validation"}
+    participants = read_table(run / "comparisons/alignment/participants.parquet").index
+    assert set(splits[participants]) == {"analysis"}
+    for arm in ARMS:
+        assert set(participants) <= set(
+            Embedding.read(run / f"arms/{arm}/embedding.parquet").sample_ids
+        )
+    scored = pd.read_csv(run / "comparisons/alignment/probes.tsv", sep="\t")
+    assert (scored.groupby("target")["n"].nunique() == 1).all()
+
+
+ARMS = ("native", "registered")
+
+
+def test_those_who_could_not_be_registered_are_counted_and_in_neither_arm(run):
+    quality = read_table(run / "arms/registered/qc.parquet")
+    failed = quality.index[~quality["ok"]]
+    dropped = pd.read_csv(run / "dropped.tsv", sep="\t")
+    assert dropped.loc[dropped["stage"] == "registration", "count"].sum() == len(failed)
+    for arm in ARMS:
+        embedded = Embedding.read(run / f"arms/{arm}/embedding.parquet").sample_ids
+        assert not set(failed) & set(embedded)
+
+
+def test_a_finished_run_is_not_run_again(run, experiment, capsys):
+    before = contents(run)
+    run_experiment(experiment, run)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(line.endswith("done before") for line in lines)
+    assert contents(run) == before
+
+
+def test_only_what_a_change_touches_is_run_again(run, experiment, tmp_path, capsys):
+    changed = tmp_path / "changed.toml"
+    changed.write_text(EXPERIMENT.replace('"sex", "registered', '"registered'))
+    run_experiment(changed, run)
+    again = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" …")]
+    assert again == ["comparisons/alignment/probes …", "report …"]
+    run_experiment(experiment, run)
+
+
+def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, experiment, tmp_path):
+    folder = tmp_path / "killed"
+    code = "import sys; from regreveal.experiment.run import run_experiment as r; r(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(experiment), str(folder)]
+    for awaited in ("arms/registered/register", "arms/native/train"):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if line.startswith(f"{awaited} …"):
+                break
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    run_experiment(experiment, folder)
+    latents = [Embedding.read(f / "arms/native/embedding.parquet").latents for f in (run, folder)]
+    np.testing.assert_allclose(latents[0], latents[1], rtol=1e-3, atol=1e-3)
+    for name in ("splits.parquet", "arms/registered/qc.parquet", "dropped.tsv"):
+        assert (folder / name).read_bytes() == (run / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"ecg.median"', '"ecg.mean"', "arms.registered: no tensor map 'ecg.mean'"),
+        ('"QRSAlignment"', '"QRSAlinment"', "arms.registered: no registration 'QRSAlinment'"),
+    ],
+)
+def test_unknown_names_are_errors_before_anything_is_made(tmp_path, old, new, message):
+    path = tmp_path / "typo.toml"
+    path.write_text(EXPERIMENT.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        run_experiment(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("qrs_duraton", "no column 'qrs_duraton'"),
+        ("native.heart_rate", "'native' is no arm with a registration"),
+        ("registered.heartrate", "has no figure 'heartrate'"),
+    ],
+)
+def test_an_unknown_probe_target_is_named_with_those_there_are(run, tmp_path, target, message):
+    path = tmp_path / "typo.toml"
+    path.write_text(EXPERIMENT.replace("qrs_duration", target))
+    with pytest.raises(InputError, match=message):
+        run_experiment(path, run)
+
+
+def test_data_that_are_not_there_are_named(tmp_path):
+    path = tmp_path / "elsewhere.toml"
+    path.write_text(
+        EXPERIMENT.replace("[data.simulate]", '[data]\nfolder = "/nowhere"').replace(
+            "participants = 240\nvariants = 1000\n", ""
+        )
+    )
+    with pytest.raises(InputError, match="/nowhere: no folder 'tensors'"):
+        run_experiment(path, tmp_path / "out")
+
+
+def test_the_demo_knows_its_experiment_wherever_it_is_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "regreveal.experiment.run.run_experiment", lambda file, out, seed: (file.read_text(), seed)
+    )
+    text, seed = run_demo(tmp_path / "out", seed=5)
+    assert "[data.simulate]" in text
+    assert seed == 5
