@@ -92,6 +92,17 @@ def test_ld_is_the_squared_correlation_of_dosages_and_ignores_allele_order():
     assert list(lead_of) == [0, 0, 2]
 
 
+def test_a_variant_in_weak_ld_is_independent_but_no_lead():
+    rng = np.random.default_rng(4)
+    lead = rng.binomial(2, 0.3, 2000).astype(np.int8)
+    weak = with_r2(lead, 0.3, rng)
+    assert 0.1 < np.corrcoef(lead, weak)[0, 1] ** 2 < 0.6
+    alone = rng.binomial(2, 0.3, 2000).astype(np.int8)
+    independent, lead_of = clump(np.stack([lead, weak, alone]))
+    assert list(independent) == [True, True, True]
+    assert list(lead_of) == [0, 0, 2]
+
+
 def test_nothing_significant_gives_an_empty_table_with_its_columns(genome):
     table, read = genome
     loci = find_loci(table, read, threshold=1e-50)

@@ -5,6 +5,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
 from regreveal.errors import InputError
+from regreveal.genetics import nullspace
 from regreveal.genetics.nullspace import project_out
 
 
@@ -106,3 +107,17 @@ def test_confounders_that_take_every_dimension_are_refused():
     confounders = pd.DataFrame(latents, columns=["one", "two"])
     with pytest.raises(InputError, match="all 2 latent dimensions"):
         project_out(latents, confounders)
+
+
+def test_no_basis_of_the_nullspace_is_preferred(monkeypatch):
+    latents, confounders, signal = planted(n=2000, k=16)
+    rng = np.random.default_rng(8)
+    plain = nullspace._nullspace
+
+    def turned(directions, rank=None):
+        basis = plain(directions, rank)
+        return basis @ np.linalg.qr(rng.standard_normal(basis.shape[1:] * 2))[0]
+
+    monkeypatch.setattr(nullspace, "_nullspace", turned)
+    result = project_out(latents, confounders)
+    assert held_out_r2(result.latents, signal) > 0.8
