@@ -17,7 +17,7 @@ from scipy.special import expit
 
 MAX_STEPS = 100
 MAX_STEP = 5.0  # of any coefficient at once, in Firth's fit
-SCORE_TOLERANCE = 1e-8  # Newton decrement at which a fit has converged
+TOLERANCE = 1e-12  # of the Newton decrement; Firth's fit converges linearly only
 SEPARATED = 20.0  # log odds beyond which a maximum likelihood fit is taken to run away
 
 
@@ -90,7 +90,7 @@ def _fit(design, outcome, start):
         coefficients, value = _climb(
             lambda trial: _log_likelihood(design @ trial, outcome), coefficients, value, step
         )
-        if score @ step <= SCORE_TOLERANCE:
+        if score @ step <= TOLERANCE:
             information = _information(design, expit(design @ coefficients))
             return coefficients, value, information, True
     return coefficients, value, None, False
@@ -117,7 +117,7 @@ def _fit_firth(design, outcome, start, free):
         decrement = score @ step
         step *= MAX_STEP / max(np.abs(step).max(), MAX_STEP)
         coefficients, value = _climb(penalised, coefficients, value, step)
-        if decrement <= SCORE_TOLERANCE:
+        if decrement <= TOLERANCE:
             information = _information(design, expit(design @ coefficients))
             return coefficients, value, information, True
     return coefficients, value, None, False

@@ -73,8 +73,9 @@ class ProbeResult:
         one-against-the-rest probabilities. NaN where a participant is left out.
     n, n_missing : int
         Participants scored, and participants without a value of the target.
-    influence : ndarray, shape (n,)
-        Derivative of the score with respect to each participant's weight; NaN as above.
+    influence : ndarray, shape (n, 1 + folds)
+        Of each participant on the score, by being scored and by being fitted to for each fold;
+        NaN as above.
     strata : ndarray of int, shape (n,)
         Fold, or class within fold, of those in the score.
     reason : str
@@ -223,8 +224,8 @@ def compare_probes(result: ProbeResult, baseline: ProbeResult) -> ProbeDifferenc
     if np.isnan(result.score):
         return ProbeDifference(np.nan, np.nan, np.nan, np.nan)
     difference = result.score - baseline.score
-    influence = (result.influence - baseline.influence)[~np.isnan(result.influence)]
-    error = scores.standard_error(influence, result.strata)
+    influence = (result.influence - baseline.influence)[~np.isnan(result.influence[:, 0])]
+    error = scores.standard_error(influence[:, 0], influence[:, 1:], result.strata)
     p = 2 * norm.sf(abs(difference) / error) if error > 0 else float(difference == 0)
     return ProbeDifference(
         difference, difference - TWO_SIDED_95 * error, difference + TWO_SIDED_95 * error, float(p)
@@ -319,7 +320,7 @@ def _probe_number(latents: np.ndarray, target: pd.Series, folds: pd.Series) -> P
         scores.r_squared_derivatives,
     )
     score = float(fold_scores.mean())
-    margin = TWO_SIDED_95 * scores.standard_error(influence, fold)
+    margin = TWO_SIDED_95 * scores.standard_error(influence[:, 0], influence[:, 1:], fold)
     correlations = [_correlation(values[fold == f], predicted[fold == f, 0]) for f in names]
     return ProbeResult(
         target=str(target.name),
@@ -363,7 +364,8 @@ def _probe_category(latents: np.ndarray, target: pd.Series, folds: pd.Series) ->
     )
     score = float(fold_scores.mean())
     strata = np.unique([fold, labels.factorize()[0]], axis=1, return_inverse=True)[1].ravel()
-    low, high = _area_interval(score, scores.standard_error(influence, strata))
+    error = scores.standard_error(influence[:, 0], influence[:, 1:], strata)
+    low, high = _area_interval(score, error)
     probabilities = _spread(expit(predicted), rows, len(target))
     return ProbeResult(
         target=str(target.name),
@@ -398,13 +400,14 @@ def _cross_validate(
     predicted : ndarray, shape (n, c)
     fold_scores : ndarray, shape (folds,)
         Averaged over columns.
-    influence : ndarray, shape (n,)
-        Of each participant on the mean over folds: by being scored, and by having been fitted to.
+    influence : ndarray, shape (n, 1 + folds)
+        Of each participant on the mean over folds: by being scored, and by being fitted to for
+        each fold.
     """
     names = np.unique(fold)
     predicted = np.empty(outcomes.shape)
     fold_scores = np.zeros((len(names), outcomes.shape[1]))
-    influence = np.zeros(len(fold))
+    influence = np.zeros((len(fold), 1 + len(names)))
     for index, column in np.ndindex(fold_scores.shape):
         held_out = fold == names[index]
         outcome = outcomes[:, column]
@@ -414,8 +417,9 @@ def _cross_validate(
         pair = outcome[held_out], predicted[held_out, column]
         fold_scores[index, column] = score(*pair)
         by_weight, by_prediction = derivatives(*pair)
-        influence[held_out] += by_weight
-        influence[~held_out] += fit.influence(latents[~held_out], design.T @ by_prediction)
+        influence[held_out, 0] += by_weight
+        gradient = design.T @ by_prediction
+        influence[~held_out, 1 + index] += fit.influence(latents[~held_out], gradient)
     return predicted, fold_scores.mean(axis=1), influence / fold_scores.size
 
 
@@ -448,7 +452,7 @@ def _not_scored(target: pd.Series, kind: str, reason: str) -> ProbeResult:
         predictions=nothing,
         n=0,
         n_missing=int(target.isna().sum()),
-        influence=nothing,
+        influence=nothing[:, None],
         strata=np.array([], int),
         reason=reason,
     )

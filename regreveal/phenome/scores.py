@@ -105,13 +105,16 @@ def _without_shift_and_scale(slopes: np.ndarray, predicted: np.ndarray) -> np.nd
     return slopes - centred * (slopes @ centred / size)
 
 
-def standard_error(influence: np.ndarray, strata: np.ndarray) -> float:
-    """Estimate the standard error of a score from each participant's influence on it.
+def standard_error(by_weight: np.ndarray, by_fit: np.ndarray, strata: np.ndarray) -> float:
+    """Estimate the standard error of a mean over folds from each participant's influence on it.
 
     Parameters
     ----------
-    influence : ndarray, shape (n,)
-        Derivatives with respect to the participants' weights.
+    by_weight : ndarray, shape (n,)
+        Influence by being scored.
+    by_fit : ndarray, shape (n, folds)
+        Influence by being fitted to, on the score of each fold over the number of folds; zero in
+        the fold that holds the participant out.
     strata : ndarray of int, shape (n,)
         Groups whose sizes are given by the design, at least two in each: influence is counted
         about their means, with m − 1 of m degrees of freedom.
@@ -119,9 +122,24 @@ def standard_error(influence: np.ndarray, strata: np.ndarray) -> float:
     Returns
     -------
     float
+        Never less than if the models were given.
+
+    References
+    ----------
+    docs/phenome.md, "Intervals".
     """
-    variance = 0.0
+    scored = fitted = 0.0
+    folds = by_fit.shape[1]
     for stratum in np.unique(strata):
-        values = influence[strata == stratum]
-        variance += len(values) * values.var(ddof=1)
-    return float(np.sqrt(variance))
+        rows = strata == stratum
+        freedom = rows.sum() / (rows.sum() - 1)
+        own = by_weight[rows] - by_weight[rows].mean()
+        fits = by_fit[rows] - by_fit[rows].mean(axis=0)
+        total = fits.sum(axis=1)
+        # A fold's own square holds the noise of its few scored participants, which `own` has
+        # already; products of two folds do not, and of the latter there are (folds − 1) to
+        # (folds − 2) fewer.
+        squares = (total**2 - np.sum(fits**2, axis=1)) * (folds - 1) / (folds - 2)
+        scored += freedom * np.sum(own**2)
+        fitted += freedom * np.sum(2 * own * total + squares)
+    return float(np.sqrt(scored + max(fitted, 0.0)))

@@ -67,7 +67,21 @@ def test_standard_error_of_a_mean_is_the_textbook_one():
     values = np.random.default_rng(4).normal(size=25)
     influence = (values - values.mean()) / 25
     expected = values.std(ddof=1) / np.sqrt(25)
-    assert scores.standard_error(influence, np.zeros(25)) == pytest.approx(expected)
+    error = scores.standard_error(influence, np.zeros((25, 5)), np.zeros(25))
+    assert error == pytest.approx(expected)
+
+
+def test_influence_through_fits_adds_up_with_that_of_being_scored():
+    # A linear statistic: everybody moves each of the four models they were fitted to alike.
+    generator = np.random.default_rng(5)
+    folds = np.arange(100) % 5
+    own, through = generator.normal(size=(2, 100)) + 0.3
+    for fold in range(5):
+        own[folds == fold] -= own[folds == fold].mean()
+        through[folds == fold] -= through[folds == fold].mean()
+    by_fit = np.where(folds[:, None] == np.arange(5), 0.0, through[:, None])
+    expected = np.sqrt(20 / 19 * np.sum((own + 4 * through) ** 2))
+    assert scores.standard_error(own, by_fit, folds) == pytest.approx(expected)
 
 
 def _by_weight(score, observed, predicted, size=1e-5):

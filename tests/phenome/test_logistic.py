@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from regreveal.phenome.logistic import coefficient_test
+
+
+def _people(n, columns, seed, rate=0.3):
+    generator = np.random.default_rng(seed)
+    design = np.column_stack([np.ones(n), generator.normal(size=(n, columns))])
+    log_odds = np.log(rate / (1 - rate)) + design[:, 1:] @ generator.normal(size=columns) / 2
+    return design, generator.random(n) < expit(log_odds)
+
+
+@pytest.mark.parametrize(("n", "columns"), [(200, 1), (500, 4), (5000, 12)])
+def test_maximum_likelihood_is_that_of_statsmodels(n, columns):
+    design, outcome = _people(n, columns, seed=n)
+    test = coefficient_test(design, outcome)
+    full = sm.Logit(outcome, design).fit(disp=0, tol=1e-12)
+    null = sm.Logit(outcome, design[:, :-1]).fit(disp=0, tol=1e-12)
+    assert test.coefficient == pytest.approx(full.params[-1], abs=1e-6)
+    assert test.standard_error == pytest.approx(full.bse[-1], abs=1e-6)
+    assert test.z**2 == pytest.approx(2 * (full.llf - null.llf), abs=1e-6)
+    assert np.sign(test.z) == np.sign(test.coefficient)
+
+
+def test_separated_cases_have_no_maximum_likelihood_estimate():
+    design = np.column_stack([np.ones(40), np.arange(40.0)])
+    outcome = np.arange(40) >= 30
+    assert not coefficient_test(design, outcome).converged
+    firth = coefficient_test(design, outcome, firth=True)
+    assert firth.converged
+    assert np.isfinite(firth.standard_error)
+    assert firth.z > 3
+
+
+@pytest.mark.parametrize("table", [(7, 13, 5, 15), (0, 20, 6, 14), (0, 10, 10, 0), (3, 0, 2, 40)])
+def test_firth_of_a_two_by_two_table_adds_a_half_to_each_cell(table):
+    # For a saturated model Jeffreys' penalty is half an observation a cell (Firth 1993, section 3).
+    cases_without, controls_without, cases_with, controls_with = table
+    exposed = np.repeat([0, 0, 1, 1], table)
+    outcome = np.repeat([1, 0, 1, 0], table).astype(bool)
+    test = coefficient_test(np.column_stack([np.ones(len(exposed)), exposed]), outcome, firth=True)
+    a, b, c, d = (cell + 0.5 for cell in table)
+    assert test.coefficient == pytest.approx(np.log(c * b / (d * a)), abs=1e-6)
+    # The error is of the data's information at that estimate.
+    n_without, n_with = cases_without + controls_without, cases_with + controls_with
+    p, q = a / (a + b), c / (c + d)
+    variance = 1 / (n_without * p * (1 - p)) + 1 / (n_with * q * (1 - q))
+    assert test.standard_error == pytest.approx(np.sqrt(variance), abs=1e-6)
+
+    # Without the effect, the penalty is one observation more on either side.
+    def likelihood(p, q):
+        plain = cases_without * np.log(p) + controls_without * np.log(1 - p)
+        plain += cases_with * np.log(q) + controls_with * np.log(1 - q)
+        return plain + 0.5 * np.log(n_without * p * (1 - p) * n_with * q * (1 - q))
+
+    r = (cases_without + cases_with + 1) / (len(outcome) + 2)
+    assert test.z**2 == pytest.approx(2 * (likelihood(p, q) - likelihood(r, r)), abs=1e-6)
+
+
+def test_firth_maximises_the_penalised_likelihood():
+    design, outcome = _people(60, 3, seed=2, rate=0.1)
+
+    def objective(coefficients):
+        p = expit(design @ coefficients)
+        information = (design * (p * (1 - p))[:, None]).T @ design
+        likelihood = np.sum(np.where(outcome, np.log(p), np.log(1 - p)))
+        return -likelihood - 0.5 * np.linalg.slogdet(information)[1]
+
+    def best(start, free):
+        def restricted(values):
+            return objective(np.append(values, np.zeros(4 - free)))
+
+        return minimize(restricted, start[:free], method="BFGS", options={"gtol": 1e-7})
+
+    full, null = best(np.zeros(4), 4), best(np.zeros(4), 3)
+    test = coefficient_test(design, outcome, firth=True)
+    assert test.coefficient == pytest.approx(full.x[-1], abs=1e-4)
+    assert test.z**2 == pytest.approx(2 * (null.fun - full.fun), abs=1e-6)
+
+
+def test_firth_takes_the_small_sample_bias_away():
+    # Twelve people in a hundred are cases; the log odds ratio is 1.
+    generator = np.random.default_rng(3)
+    estimates = []
+    for _ in range(400):
+        exposure = generator.normal(size=100)
+        outcome = generator.random(100) < expit(-2.4 + exposure)
+        design = np.column_stack([np.ones(100), generator.normal(size=(100, 3)), exposure])
+        if outcome.any():
+            estimates.append([coefficient_test(design, outcome, f).coefficient for f in (0, 1)])
+    plain, firth = np.nanmean(estimates, axis=0)
+    assert plain > 1.08
+    assert firth == pytest.approx(1, abs=0.06)
