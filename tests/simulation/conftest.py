@@ -7,7 +7,7 @@ from regreveal.simulation.biobank import simulate_biobank
 from regreveal.simulation.genome import draw_genome
 from regreveal.simulation.traits import read_table
 
-PARTICIPANTS, VARIANTS, SEED = 600, 3000, 7
+PARTICIPANTS, VARIANTS, SEED = 400, 2000, 7
 
 
 @pytest.fixture(scope="session")
