@@ -16,6 +16,7 @@ from regreveal.genetics.projection import (
     covariate_basis,
     orthonormal_columns,
     residuals,
+    whiten,
     whole_dosages,
 )
 from regreveal.genetics.univariate import Effects, dosage_effects
@@ -75,17 +76,8 @@ class LatentSpace:
         self._basis = covariate_basis(covariates, participants)
         rest, self.names = residuals(latents, self._basis, "latent")
         self._check_size(participants, len(self.names))
-        # Z of Z R = Y_r: QR is the whitening that loses least to rounding, and the trace does not
-        # depend on which orthonormal basis of the latents is taken.
-        scale = np.linalg.norm(rest, axis=0)
-        self._whitened, triangle = np.linalg.qr(rest / scale)
-        self._triangle = triangle * scale
-        left = np.abs(np.diagonal(triangle))
-        if (left < 1e-6).any():
-            raise InputError(
-                f"latents: '{self.names[int(np.argmax(left < 1e-6))]}' is a linear combination of "
-                f"the dimensions before it ({(left < 1e-6).sum()} such); leave it out"
-            )
+        # The trace does not depend on which orthonormal basis Z of the latents is taken.
+        self._whitened, self._triangle = whiten(rest, self.names)
         self._projector = BlockProjector(self._whitened, self._basis, dtype)
         self._singular = SINGULAR[dtype]
 

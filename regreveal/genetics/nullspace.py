@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from regreveal.errors import InputError
-from regreveal.genetics.projection import named_columns, orthonormal_columns
+from regreveal.genetics.projection import covariate_basis, residuals, whiten
 
 RIDGE_PENALTIES = np.logspace(-2, 5, 15)
 
@@ -89,12 +89,12 @@ def project_out(
     Ravfogel et al. (2020), ACL, 7237 (iterative nullspace projection). docs/statistics.md,
     "Confounders".
     """
-    values, _ = named_columns(latents, "latent")
+    values, names = residuals(latents, covariate_basis(None, len(latents)), "latent")
     _check_confounders(confounders, len(values))
     order = np.random.default_rng(seed).permutation(len(values))
     first, second = np.array_split(order, 2)
     halves = [(first, second), (second, first)]
-    remaining = _whiten(values)
+    remaining = whiten(values, names)[0] * np.sqrt(len(values))
     before = left = _held_out_scores(remaining, confounders, halves, seed)
     passes = 0
     while passes < max_passes and _still_there(left):
@@ -188,17 +188,6 @@ def _score(
     if len(predictor.classes_) == 2:
         return roc_auc_score(labels == predictor.classes_[1], probabilities[:, 1])
     return roc_auc_score(labels, probabilities, multi_class="ovr", labels=predictor.classes_)
-
-
-def _whiten(latents: np.ndarray) -> np.ndarray:
-    """Coordinates with unit variance that are uncorrelated, all of the latents' span."""
-    basis, kept = orthonormal_columns(latents)
-    if not kept.all():
-        raise InputError(
-            f"latents: dimension {int(np.argmin(kept))} is constant or a linear combination of "
-            "those before it; leave it out"
-        )
-    return basis * np.sqrt(len(latents))
 
 
 def _check_confounders(confounders: pd.DataFrame, participants: int) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import solve_triangular
 
 from regreveal.errors import InputError
 
@@ -18,6 +19,7 @@ CODINGS = ("genotype", "additive")
 # Rank decisions, on columns of unit length. Latents and dosages are stored in single precision, so
 # what is left of a column below a millionth of its length is rounding.
 COLLINEAR = 1e-6
+NEARLY_COLLINEAR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,54 @@ def residuals(
             "covariates; nothing is left to test"
         )
     return rest - rest.mean(axis=0), names
+
+
+def whiten(values: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates with identity Gram matrix: Z and upper triangular R with values = Z R.
+
+    Cholesky factorisation of the Gram matrix, applied twice, which costs matrix products only and
+    is as orthogonal as Householder's method unless columns are nearly collinear; then that is used.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, k)
+    names : list of str, length k
+        Of the columns, for the message.
+
+    Returns
+    -------
+    coordinates : ndarray, shape (n, k)
+    triangle : ndarray, shape (k, k)
+
+    Raises
+    ------
+    InputError
+        A column is a linear combination of those before it.
+
+    References
+    ----------
+    Yamamoto et al. (2015), Electron. Trans. Numer. Anal. 44:306 (CholeskyQR2).
+    """
+    scale = np.linalg.norm(values, axis=0)
+    coordinates, triangle = values / scale, np.eye(len(scale))
+    try:
+        for _ in range(2):
+            factor = np.linalg.cholesky(coordinates.T @ coordinates)
+            coordinates = solve_triangular(factor, coordinates.T, lower=True).T
+            triangle = factor.T @ triangle
+    except np.linalg.LinAlgError:
+        left = np.zeros(1)
+    else:
+        left = np.abs(np.diagonal(triangle))
+    if left.min() < NEARLY_COLLINEAR:
+        coordinates, triangle = np.linalg.qr(values / scale)
+        left = np.abs(np.diagonal(triangle))
+    if (left < COLLINEAR).any():
+        raise InputError(
+            f"latents: '{names[int(np.argmax(left < COLLINEAR))]}' is a linear combination of the "
+            f"dimensions before it ({(left < COLLINEAR).sum()} such); leave it out"
+        )
+    return coordinates, triangle * scale
 
 
 def named_columns(table: np.ndarray | pd.DataFrame, what: str) -> tuple[np.ndarray, list[str]]:

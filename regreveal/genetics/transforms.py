@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from regreveal.errors import InputError
-from regreveal.genetics.projection import covariate_basis, residuals
+from regreveal.genetics.projection import covariate_basis, residuals, whiten
 
 TRANSFORMS = ("radial", "rint", "none")
 
@@ -91,7 +91,7 @@ def chi_square_norms(latents: np.ndarray) -> np.ndarray:
     """
     n, k = latents.shape
     centred = latents - latents.mean(axis=0)
-    whitened = np.linalg.qr(centred)[0]
+    whitened, _ = whiten(centred, [f"latent_{column}" for column in range(k)])
     norms = n * np.einsum("ij,ij->i", whitened, whitened)
     wanted = stats.chi2.ppf(rank_probabilities(norms), k)
     # A row of zeros has no direction to stretch; it is the innermost and stays where it is.
