@@ -270,10 +270,10 @@ def _draw_variants(axes: Axes, genome: Genome, table: pd.DataFrame, colour: str)
 
 def _draw_labels(axes: Axes, genome: Genome, loci: pd.DataFrame) -> None:
     """Name the strongest loci in a row beyond the panel, each tied to its lead variant."""
-    loci = loci[loci["gene"] != ""].nlargest(MOST_LABELS, "neg_log10_p")
-    loci = loci.assign(x=genome.x(loci)).sort_values("x")
+    loci = loci[loci["gene"] != ""].sort_values("neg_log10_p").tail(MOST_LABELS)
     if not len(loci):
         return
+    loci = loci.assign(x=genome.x(loci)).sort_values("x")
     low, high = axes.get_xlim()
     far = max(axes.get_ylim())
     outward = -1 if axes.yaxis_inverted() else 1

@@ -36,7 +36,8 @@ class Genome:
         """Place among `chromosomes` of each row's chromosome."""
         labels = table["chromosome"].astype("category").cat
         place = {name: i for i, name in enumerate(self.chromosomes)}
-        return np.array([place[str(name)] for name in labels.categories])[labels.codes.to_numpy()]
+        codes = np.array([place[str(name)] for name in labels.categories], int)
+        return codes[labels.codes.to_numpy()]
 
     def x(self, table: pd.DataFrame) -> np.ndarray:
         """Where each row lies along the whole genome."""

@@ -37,9 +37,9 @@ def truth_table(truth: pd.DataFrame, arms: Sequence[str]) -> Table:
     ]
     return Table(
         title="Planted variants.",
-        caption="−log₁₀ p of the strongest variant at each planted one, by the oracle (a GWAS of "
-        "the true traits themselves) and by each arm; a tick and bold where it belongs to a "
-        "genome-wide significant locus.",
+        caption="−log₁₀ p of each planted variant, by the oracle (a GWAS of the true traits "
+        "themselves, the best of them) and by each arm; a tick and bold where it lies in or beside "
+        "a genome-wide significant locus.",
         columns=(
             Column("Gene", italic=True),
             Column("Trait"),

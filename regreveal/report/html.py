@@ -3,6 +3,7 @@
 import base64
 import importlib.resources
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -59,12 +60,20 @@ def _render(run: Run, chapters: list[Section], drawn: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("report.html.j2").render(
         title=run.experiment["title"],
         lead=_lead(run),
         style=(templates / "style.css").read_text("utf-8"),
         summary=summarise(run),
         sections=_numbered(chapters, drawn),
+    )
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers with their units and relations on one line."""
+    return re.sub(
+        r" (?=%)|(?<=\d) (?=s\b|[<×])|(?<=\bp) (?=[<=])|(?<=[<=×]) (?=\d)", "\u00a0", text
     )
 
 

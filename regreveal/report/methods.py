@@ -33,8 +33,9 @@ def methods_section(run: Run) -> Section:
             "Five folds, stratified for categories, the same in every arm; ridge "
             "regression with its penalty chosen inside the fold and scored by R², logistic "
             "regression scored by the area under the ROC curve of its probabilities. Intervals "
-            "are of a bootstrap over participants within folds; for differences the same draws "
-            "serve both arms, so they are paired. See docs/phenome.md."
+            "take account of the participants scored and of those the probes learned from; that of "
+            "a difference is of the difference itself, participant by participant, so it is "
+            "paired. See docs/phenome.md."
         )
     if run.asked_for("gwas"):
         paragraphs["Latent GWAS."] = _gwas(run)
@@ -72,15 +73,15 @@ def _design(run: Run) -> str:
 
 def _registration(run: Run) -> str:
     told = [
-        f"The arm {arm.name} by {arm.description['registration']}"
+        f"{arm.description['registration']} registered the recordings of the {arm.name} arm"
         for arm in run.arms.values()
         if arm.description["registration"]
     ]
     if not told:
         return "No arm is registered."
     return (
-        f"{listed(told)}. Who could not be registered is left out of every arm "
-        "compared with it, and counted."
+        f"{listed(told)}. Who could not be registered is left out of "
+        "every arm compared with it, and counted."
     )
 
 

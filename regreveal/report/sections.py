@@ -49,8 +49,8 @@ def _recordings(run: Run, colours: dict[str, str], figures: Path) -> Section:
     parts = []
     for arm in run.arms.values():
         method = arm.description["registration"]
-        kind = f"registered by {method}" if method else "as recorded"
-        parts.append(Text(arm.description["description"], lead=f"{arm.name}, {kind}."))
+        kind = method or "as recorded"
+        parts.append(Text(arm.description["description"], lead=f"{arm.name} ({kind})."))
     ecgs = _ecg_examples(run, colours)
     if ecgs:
         signal_figures.overlay(ecgs, figures / "overlay.png")
@@ -138,24 +138,30 @@ def _learners(arms: list[ArmRun]) -> str:
 
 
 def _dropped(run: Run) -> Section:
-    sizes = listed(
+    # Shares, not counts: the difference of two counts could tell what the table hides.
+    everyone = sum(run.split_sizes.values())
+    shares = listed(
         [
-            f"{hide_small(run.split_sizes[split])} for {purpose}"
+            f"{run.split_sizes[split] / everyone:.0%} for {purpose}".replace("%", " %")
             for split, purpose in _PURPOSES.items()
             if split in run.split_sizes
         ]
     )
-    parts = [Text(f"Participants were divided once for all arms: {sizes}.")]
+    parts = [Text(f"Participants were divided once for all arms: {shares}.")]
     if len(run.dropped):
         parts.append(tables.dropped_table(run.dropped))
     else:
         parts.append(Text("Nobody was left out after that."))
-    parts += [
-        Text(_variant_counts(gwas.description["variants"]), lead=f"Variants, {arm}.")
-        for comparison in run.comparisons
-        for arm, gwas in comparison.gwas.items()
-    ]
-    return Section("left-out", "What was left out", parts)
+    return Section("left-out", "What was left out", parts + _variants(run))
+
+
+def _variants(run: Run) -> list[Text]:
+    """Say what became of the variants, once for the arms of which the same is true."""
+    arms_of = {}
+    for comparison in run.comparisons:
+        for arm, gwas in comparison.gwas.items():
+            arms_of.setdefault(_variant_counts(gwas.description["variants"]), []).append(arm)
+    return [Text(told, lead=f"Variants, {listed(arms)}.") for told, arms in arms_of.items()]
 
 
 def _variant_counts(counts: dict[str, int]) -> str:

@@ -180,7 +180,7 @@ def loss_curves(curves: Sequence[LossCurve], path: str | os.PathLike) -> None:
     axes.plot([], [], "o", color=INK, markersize=4, label="checkpoint kept")
     axes.axhline(1, color=GREY, linewidth=0.8, linestyle=dashed, label="the mean recording")
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.3g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(left=0)

@@ -8,6 +8,7 @@ from regreveal.report.comparison_figures import METRICS, spoken
 from regreveal.report.run_folder import ANALYSES, Comparison, Run
 from regreveal.report.tables import differs, hide_small, number
 
+ORACLE = "oracle"
 _NAMES = {
     "probes": "linear probes",
     "gwas": "a latent GWAS",
@@ -58,26 +59,32 @@ def _truth(comparison: Comparison) -> list[str]:
         return []
     of = comparison.truth_summary.set_index("arm")
     baseline, against = comparison.arms
-    planted = int(of.loc["oracle", "planted"])
+    planted = int(of.loc[ORACLE, "planted"])
     found = of["found"].astype(int)
-    sentences = [
+    first = (
         f"Of the {planted} planted loci, the {against} arm found {found[against]} and the "
         f"{baseline} arm {found[baseline]}; the oracle, a GWAS of the true traits of the same "
-        f"participants, found {found['oracle']}. As share of the oracle's, that is "
-        f"{number(100 * of.loc[against, 'share_of_oracle'], 0)} % for {against} and "
-        f"{number(100 * of.loc[baseline, 'share_of_oracle'], 0)} % for {baseline}."
-    ]
+        f"participants, found {found[ORACLE]}."
+    )
+    if not found[ORACLE]:
+        return [f"{first} So few participants do not allow the arms to be compared."]
+    share = {arm: number(100 * of.loc[arm, "share_of_oracle"], 0) for arm in comparison.arms}
+    first += (
+        f" As share of the oracle's, that is {share[against]} % for {against} and "
+        f"{share[baseline]} % for {baseline}."
+    )
     if found[against] < found[baseline]:
-        sentences[0] += f" Here {against} did worse than {baseline}."
+        first += f" Here {against} did worse than {baseline}."
     elif found[against] == found[baseline]:
-        sentences[0] += " Neither did better than the other."
-    false = {arm: int(of.loc[arm, "false"]) for arm in (against, baseline, "oracle")}
+        first += " Neither did better than the other."
+    false = {arm: int(of.loc[arm, "false"]) for arm in (against, baseline, ORACLE)}
     told = [f"{plural(count, 'locus', 'loci')} of {arm}" for arm, count in false.items() if count]
-    if told:
-        sentences.append(f"Without a planted variant, and so false: {listed(told)}.")
-    else:
-        sentences.append("No locus of either arm or of the oracle was false.")
-    return sentences
+    second = (
+        f"Without a planted variant, and so false: {listed(told)}."
+        if told
+        else "No locus of either arm or of the oracle was false."
+    )
+    return [first, second]
 
 
 def _loci(comparison: Comparison) -> list[str]:
@@ -165,12 +172,16 @@ def _registration(run: Run) -> list[str]:
             continue
         if failed:
             sentences.append(
-                f"{method} ({arm.name}) could not register {hide_small(failed)} participants; they "
+                f"{method} ({arm.name}) could not register {_in_words(failed)} participants; they "
                 "are left out of every arm it is compared with."
             )
         else:
             sentences.append(f"{method} ({arm.name}) registered every participant.")
     return sentences
+
+
+def _in_words(count: int) -> str:
+    return hide_small(count).replace("<", "fewer than ")
 
 
 def _not_made(run: Run) -> list[str]:

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import matplotlib.image
 import pytest
 
+from regreveal.cli.report import report
 from regreveal.errors import InputError
 from regreveal.report.html import build_report
 
@@ -186,6 +187,12 @@ def test_a_run_that_has_not_finished_is_an_error(copy_of_run):
 def test_a_folder_that_is_no_run_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"no experiment\.toml"):
         build_report(tmp_path)
+
+
+def test_the_command_says_where_the_report_is(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("regreveal.report.html.build_report", lambda run: run / "report.html")
+    report(tmp_path)
+    assert capsys.readouterr().out.strip().endswith(f"{tmp_path / 'report.html'}")
 
 
 def test_an_arm_without_clusters_is_told(full_page):
