@@ -1,0 +1,144 @@
+"""Batches of a tensor, read when they are needed."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from regreveal.progress import track
+from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import TensorMap
+
+# Read at a time where the batch size of training does not matter.
+BLOCK_BYTES = 32 * 2**20
+
+
+class Source:
+    """Normalised tensors of some participants: in memory if they fit, read by batch if not.
+
+    Parameters
+    ----------
+    store : TensorStore
+    tensor_map : TensorMap
+    sample_ids : sequence of str, length n
+    cache_bytes : int
+        Tensors that take no more than this are read once and kept.
+    """
+
+    def __init__(
+        self,
+        store: TensorStore,
+        tensor_map: TensorMap,
+        sample_ids: Sequence[str],
+        cache_bytes: int = 0,
+    ):
+        self.store = store
+        self.tensor_map = tensor_map
+        self.sample_ids = np.array([str(sample_id) for sample_id in sample_ids], object)
+        self._cache = None
+        if len(self) * self.tensor_bytes <= cache_bytes:
+            cache = np.empty((len(self), *tensor_map.shape), np.float32)
+            for rows in self.blocks(f"Reading {tensor_map.name}"):
+                cache[rows] = self.load(rows)
+            self._cache = cache
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Memory of one participant's tensor."""
+        return 4 * math.prod(self.tensor_map.shape)
+
+    def load(self, rows) -> np.ndarray:
+        """Tensors of the participants at `rows` (indices or a slice), (len(rows), *shape)."""
+        if self._cache is not None:
+            return self._cache[rows]
+        return self.tensor_map.load(self.store, list(self.sample_ids[rows]))
+
+    def blocks(self, description: str) -> Iterator[slice]:
+        """Slices that together cover everyone, with progress."""
+        block = max(1, BLOCK_BYTES // self.tensor_bytes)
+        for start in track(range(0, len(self), block), description):
+            yield slice(start, start + block)
+
+    def mean_and_variance(self) -> tuple[np.ndarray, float]:
+        """Mean tensor, and the mean square of what remains when it is taken away.
+
+        Returns
+        -------
+        mean : ndarray of float32, shape (*shape)
+        variance : float
+            Over participants and positions: the loss of a model that always answers the mean.
+        """
+        total = np.zeros(self.tensor_map.shape)
+        for rows in self.blocks(f"Averaging {self.tensor_map.name}"):
+            total += self.load(rows).sum(axis=0, dtype=np.float64)
+        mean = (total / len(self)).astype(np.float32)
+        return mean, self.mean_square_about(mean)
+
+    def mean_square_about(self, mean: np.ndarray) -> float:
+        """Mean square difference from `mean`, over participants and positions."""
+        squares = 0.0
+        for rows in self.blocks(f"Averaging {self.tensor_map.name}"):
+            squares += float(np.square(self.load(rows) - mean).sum(dtype=np.float64))
+        return squares / (len(self) * math.prod(self.tensor_map.shape))
+
+
+class TrainingBatches(keras.utils.PyDataset):
+    """Some steps of an endless stream of batches that depends on the seed alone.
+
+    The stream is one random order of all participants after another. Where a pass over them ends
+    within a batch the next one fills it, so all batches are full, and a step is the same step
+    whether or not training was interrupted before it.
+
+    Parameters
+    ----------
+    source : Source
+    batch_size : int
+    seed : int
+    steps : range
+        Which steps of the stream.
+    """
+
+    def __init__(self, source: Source, batch_size: int, seed: int, steps: range):
+        super().__init__()
+        self.source = source
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        tensors = self.source.load(self.rows(self.steps[index]))
+        return tensors, tensors
+
+    def rows(self, step: int) -> np.ndarray:
+        """Rows of the source in the batch of a step, counted from 0, (batch_size,)."""
+        drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        passes, places = np.divmod(drawn, len(self.source))
+        rows = np.empty(self.batch_size, int)
+        for number in np.unique(passes):
+            order = np.random.default_rng((self.seed, number)).permutation(len(self.source))
+            rows[passes == number] = order[places[passes == number]]
+        return rows
+
+
+class EveryoneOnce(keras.utils.PyDataset):
+    """Batches that go through a source once, in its order."""
+
+    def __init__(self, source: Source, batch_size: int):
+        super().__init__()
+        self.source = source
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.source) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        start = index * self.batch_size
+        tensors = self.source.load(slice(start, start + self.batch_size))
+        return tensors, tensors

@@ -1,0 +1,171 @@
+"""Latents and reconstructions of a trained model."""
+
+import hashlib
+import math
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from regreveal.errors import InputError
+from regreveal.models.batches import BLOCK_BYTES, Source
+from regreveal.models.training import JIT_COMPILE, read_model_json
+from regreveal.store.embedding import Embedding
+from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import Standardize, TensorMap
+
+BATCH_SIZE = 64
+# A dimension that varies this little beside the widest one carries no more than rounding.
+COLLAPSED = 1e-6
+
+
+def embed(
+    model_folder: str | Path,
+    store: TensorStore,
+    sample_ids: Sequence[str],
+    *,
+    tensor_map: TensorMap | None = None,
+) -> Embedding:
+    """Latents of participants under a trained encoder.
+
+    Parameters
+    ----------
+    model_folder : path-like
+        Where `train` left the model.
+    store : TensorStore
+        Read by batch.
+    sample_ids : sequence of str, length n
+    tensor_map : TensorMap, optional
+        What to read; by default what the model was trained on.
+
+    Returns
+    -------
+    Embedding
+        Latents (n, latent_size), with the tensor map's name, a fingerprint of the encoder, the
+        seed, and the ids the model was `trained_on` and `validated_on`.
+
+    Raises
+    ------
+    InputError
+        If there is no model, tensors are not as declared, or a latent dimension is the same for
+        everybody: the model has collapsed.
+    """
+    facts = read_model_json(model_folder)
+    trained_map = trained_tensor_map(facts)
+    tensor_map = tensor_map or trained_map
+    if tensor_map.shape != trained_map.shape:
+        raise InputError(
+            f"{model_folder}: trained on {trained_map.name} of shape {trained_map.shape}; "
+            f"{tensor_map.name} has shape {tensor_map.shape}"
+        )
+    encoder = load_model(model_folder, "encoder")
+    source = Source(store, tensor_map, sample_ids)
+    latents = np.empty((len(source), facts["latent_size"]), np.float32)
+    for rows in source.blocks(f"Embedding {tensor_map.name}"):
+        latents[rows] = _predict(encoder, source.load(rows))
+    _check_not_collapsed(latents, model_folder)
+    metadata = {
+        "tensor_map": tensor_map.name,
+        "model": _fingerprint(encoder),
+        "seed": facts["seed"],
+        "trained_on": facts["trained_on"],
+        "validated_on": facts["validated_on"],
+    }
+    return Embedding([str(sample_id) for sample_id in sample_ids], latents, metadata)
+
+
+def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:
+    """Reconstruct tensors by a trained autoencoder.
+
+    Parameters
+    ----------
+    model_folder : path-like
+        Where `train` left the model.
+    tensors : ndarray, shape (n, *shape)
+        Normalised, as `TensorMap.load` gives them.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, *shape)
+        Normalised, too.
+
+    Raises
+    ------
+    InputError
+        If there is no model, or the shape or a value of the tensors is not what it was trained on.
+    """
+    trained_map = trained_tensor_map(read_model_json(model_folder))
+    if tensors.shape[1:] != trained_map.shape:
+        raise InputError(
+            f"{model_folder}: trained on tensors of shape {trained_map.shape}; "
+            f"got {tensors.shape[1:]}"
+        )
+    trained_map.check_finite(tensors, [f"in row {row}" for row in range(len(tensors))])
+    return _predict(load_model(model_folder, "autoencoder"), tensors)
+
+
+def trained_tensor_map(facts: dict) -> TensorMap:
+    """Tensor map that a model was trained on, from its `model.json`."""
+    fields = dict(facts["tensor_map"])
+    fields["shape"] = tuple(fields["shape"])
+    normalize = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in fields.pop("normalize").items()
+    }
+    return TensorMap(**fields, normalize=Standardize(**normalize))
+
+
+def load_model(model_folder: str | Path, name: str) -> keras.Model:
+    """Load "autoencoder", "encoder" or "decoder" of a model folder, running no code from it.
+
+    Raises
+    ------
+    InputError
+        If the file is not there or not whole.
+    """
+    path = Path(model_folder) / f"{name}.keras"
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: missing or damaged; train the model again")
+    model = keras.saving.load_model(path, safe_mode=True)
+    model.compile(jit_compile=JIT_COMPILE)
+    return model
+
+
+def _predict(model: keras.Model, tensors: np.ndarray) -> np.ndarray:
+    """Give the outputs of a model, (n, *output shape), by batches all of one size.
+
+    The last batch is filled with zeros: another size would compile the network anew.
+    """
+    batch_size = max(1, min(BATCH_SIZE, BLOCK_BYTES // (4 * math.prod(tensors.shape[1:]))))
+    outputs = []
+    for start in range(0, len(tensors), batch_size):
+        batch = tensors[start : start + batch_size]
+        filled = np.zeros((batch_size, *batch.shape[1:]), np.float32)
+        filled[: len(batch)] = batch
+        outputs.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
+    return np.concatenate(outputs)
+
+
+def _check_not_collapsed(latents: np.ndarray, model_folder: str | Path) -> None:
+    if not np.isfinite(latents).all():
+        raise InputError(f"{model_folder}: latents are not finite; train the model again")
+    if len(latents) < 2:
+        return
+    spread = latents.std(axis=0, dtype=np.float64)
+    constant = spread <= COLLAPSED * spread.max()
+    if constant.any():
+        raise InputError(
+            f"{model_folder}: {constant.sum()} of {len(spread)} latent dimensions (the first: "
+            f"latent_{int(np.argmax(constant))}) are the same for all {len(latents)} participants; "
+            "train longer, with another learning_rate or a smaller latent_size"
+        )
+
+
+def _fingerprint(model: keras.Model) -> str:
+    """SHA-256 of a model's weights: the same model has the same, wherever it lies."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
