@@ -37,8 +37,9 @@ def methods_section(run: Run) -> Section:
             "a difference is of the difference itself, participant by participant, so it is "
             "paired. See docs/phenome.md."
         )
-    if run.asked_for("gwas"):
-        paragraphs["Latent GWAS."] = _gwas(run)
+    gwas = [arm.description for comparison in run.comparisons for arm in comparison.gwas.values()]
+    if gwas:
+        paragraphs["Latent GWAS."] = _gwas(gwas[0]["settings"])
     if run.asked_for("phewas"):
         paragraphs["PheWAS."] = (
             "In one half of the participants, the direction from the centroid of people "
@@ -85,9 +86,8 @@ def _registration(run: Run) -> str:
     )
 
 
-def _gwas(run: Run) -> str:
-    gwas = next(iter(run.comparisons[0].gwas.values())).description
-    settings, covariates = gwas["settings"], gwas["settings"]["covariates"]
+def _gwas(settings: dict) -> str:
+    covariates = settings["covariates"]
     adjusted = f" after regression on {listed(covariates)}" if covariates else ""
     return (
         f"{_TRANSFORMS[settings['transform']]}{adjusted}; then "

@@ -161,7 +161,10 @@ def _variants(run: Run) -> list[Text]:
     for comparison in run.comparisons:
         for arm, gwas in comparison.gwas.items():
             arms_of.setdefault(_variant_counts(gwas.description["variants"]), []).append(arm)
-    return [Text(told, lead=f"Variants, {listed(arms)}.") for told, arms in arms_of.items()]
+    return [
+        Text(told, lead=f"Variants, {listed(dict.fromkeys(arms))}.")
+        for told, arms in arms_of.items()
+    ]
 
 
 def _variant_counts(counts: dict[str, int]) -> str:
