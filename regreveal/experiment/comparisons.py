@@ -210,9 +210,7 @@ class ComparisonStages:
         )
 
     def _write_truth(self, truth_file: Path, summary_file: Path) -> None:
-        causal = pd.read_csv(
-            self.data.paths.causal_variants, sep="\t", dtype={"chromosome": str}
-        ).drop_duplicates("variant_id")
+        causal = _one_row_a_variant(self.data.paths.causal_variants)
         rows = []
         for name, folder in self._gwas_folders().items():
             loci = pd.read_csv(folder / "loci.tsv", sep="\t", dtype={"chromosome": str})
@@ -314,6 +312,15 @@ class ComparisonStages:
 
     def _covariates(self, columns: list[str], purpose: str) -> pd.DataFrame | None:
         return read_table(self.data.paths.need("cohort", purpose)) if columns else None
+
+
+def _one_row_a_variant(causal_variants: Path) -> pd.DataFrame:
+    """Planted variants; one that moves several traits names them all, the strongest first."""
+    rows = pd.read_csv(causal_variants, sep="\t", dtype={"chromosome": str})
+    rows = rows.sort_values("variance_explained", ascending=False)
+    traits = rows.groupby("variant_id")["trait"].agg(", ".join)
+    causal = rows.drop_duplicates("variant_id").sort_index()
+    return causal.assign(trait=causal["variant_id"].map(traits))
 
 
 def _best_p(folder: Path) -> pd.Series:

@@ -12,8 +12,8 @@ from pathlib import Path
 from regreveal.store.atomic import atomic_path
 
 REPORTED_PACKAGES = (
-    "bed-reader", "h5py", "keras", "matplotlib", "neurokit2", "numpy", "pandas", "pyarrow",
-    "scikit-learn", "scipy", "statsmodels", "tensorflow",
+    "bed-reader", "h5py", "keras", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pysam",
+    "scikit-learn", "scipy", "tensorflow",
 )  # fmt: skip
 WHOLE_FILE = 2**26
 

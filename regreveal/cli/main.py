@@ -1,0 +1,49 @@
+"""The `regreveal` command: its subcommands, and one line where the input is at fault."""
+
+import os
+import sys
+
+import typer
+
+from regreveal.cli.experiment import demo, run
+from regreveal.cli.gwas import gwas
+from regreveal.cli.ingest import ingest_app
+from regreveal.cli.phewas import phewas
+from regreveal.cli.probe import probe
+from regreveal.cli.report import report
+from regreveal.cli.simulate import simulate
+from regreveal.cli.stages import embed, register, tensormaps, train
+from regreveal.errors import InputError
+
+app = typer.Typer(
+    help="Does registering medical images first reveal more biology?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    demo,
+    run,
+    report,
+    simulate,
+    tensormaps,
+    register,
+    train,
+    embed,
+    probe,
+    gwas,
+    phewas,
+):
+    app.command()(command)
+app.add_typer(ingest_app, name="ingest")
+
+
+def main() -> None:
+    """Run the command line; exit with status 1 and one line on input that cannot be used."""
+    # TensorFlow reports its processor features and missing GPUs at every start otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except InputError as error:
+        print(f"regreveal: {error}", file=sys.stderr)
+        sys.exit(1)

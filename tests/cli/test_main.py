@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = "demo run report simulate tensormaps register train embed probe gwas phewas ingest"
+
+
+def regreveal(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from regreveal.cli.main import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_help_names_every_command(tmp_path):
+    result = regreveal("--help", folder=tmp_path)
+    assert result.returncode == 0
+    for command in COMMANDS.split():
+        assert command in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
+def test_every_command_explains_itself(tmp_path, command):
+    result = regreveal(command, "--help", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Usage" in result.stdout
+
+
+def test_help_loads_nothing_heavy(tmp_path):
+    code = (
+        "import sys, regreveal.cli.main\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'pandas', 'scipy', 'neurokit2', 'numba'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.toml", "--out", "out"], "nowhere.toml: no such file"),
+        (["run", "typo.toml", "--out", "out"], "unknown key 'arms.native.tensormap'"),
+        (["report", "nowhere"], "nowhere"),
+        (["ingest", "ecg", "nowhere", "--store", "out"], "nowhere"),
+        (["embed", "nowhere", "--store", "out", "--out", "e.parquet"], "nowhere"),
+        (["tensormaps", "--package", "nowhere"], "package of tensor maps 'nowhere'"),
+        (
+            ["gwas", "--embedding", "e.parquet", "--genotypes", "g.bed", "--out", "out"],
+            "e.parquet: no such file",
+        ),
+        (
+            [
+                "register",
+                "Sorting",
+                "--store",
+                "s",
+                "--from",
+                "ecg.rest_10s",
+                "--to",
+                "ecg.median",
+                "--out",
+                "out",
+            ],
+            "s: no participant to fit Sorting on",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_an_exit_status_and_no_output(tmp_path, arguments, message):
+    (tmp_path / "typo.toml").write_text(
+        'title = "x"\n[data.simulate]\n[arms.native]\ntensor_map = "a"\ntensormap = "ecg.median"\n'
+    )
+    result = regreveal(*arguments, folder=tmp_path)
+    assert result.returncode == 1, result.stderr
+    assert message in result.stderr
+    assert result.stderr.startswith("regreveal: ")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_listing_shows_the_tensor_maps(tmp_path):
+    result = regreveal("tensormaps", folder=tmp_path)
+    assert "ecg.rest_10s" in result.stdout
+    assert "5000 × 12" in result.stdout
