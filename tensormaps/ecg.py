@@ -21,6 +21,6 @@ median = TensorMap(
     shape=(600, 12),
     units="mV",
     modality="ecg",
-    description="The median of a strip's beats after QRS alignment: 1.2 s, the QRS centre at 0.48 s.",
+    description="Median beat after QRS alignment: 1.2 s, the centre of the QRS complex at 0.48 s.",
     normalize=_MILLIVOLTS,
 )
