@@ -1,6 +1,5 @@
 """The `regreveal` command: its subcommands, and one line where the input is at fault."""
 
-import os
 import sys
 
 import typer
@@ -40,8 +39,6 @@ app.add_typer(ingest_app, name="ingest")
 
 def main() -> None:
     """Run the command line; exit with status 1 and one line on input that cannot be used."""
-    # TensorFlow reports its processor features and missing GPUs at every start otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except InputError as error:
