@@ -23,12 +23,12 @@ def build_autoencoder(
     shape: Sequence[int],
     latent_size: int,
     *,
-    channels: int = 32,
+    channels: int = 48,
     growth: int = 16,
-    blocks: int = 4,
+    blocks: int = 3,
     block_depth: int = 2,
     kernel_size: int | None = None,
-    stem_stride: int = 4,
+    stem_stride: int | None = None,
     stride: int = 2,
     activation: str = "relu",
     seed: int = 0,
@@ -55,8 +55,10 @@ def build_autoencoder(
         Convolutions in a block.
     kernel_size : int, optional
         Of the convolutions in the blocks; by default 5 for signals and 3 for images and volumes.
-    stem_stride, stride : int
-        Down-sampling before the first block, and after each block.
+    stem_stride : int, optional
+        Down-sampling before the first block; by default 8 for signals, 4 for images and volumes.
+    stride : int
+        Down-sampling after each block.
     activation : str
         Of the convolutions in the blocks, by Keras's name.
     seed : int
@@ -80,11 +82,13 @@ def build_autoencoder(
     if latent_size < 1:
         raise InputError(f"autoencoder: latent_size is {latent_size}; expected at least 1")
     rank = len(shape) - 1
+    kernel_size = kernel_size or (5 if rank == 1 else 3)
+    stem_stride = stem_stride or (8 if rank == 1 else 4)
     dense_blocks = DenseBlocks(
         rank,
         growth=growth,
         depth=block_depth,
-        kernel_size=kernel_size or (5 if rank == 1 else 3),
+        kernel_size=kernel_size,
         activation=activation,
         seed=seed,
     )

@@ -205,7 +205,7 @@ def _compiled(models: Autoencoder, state: TrainingState) -> keras.Model:
         warmup_target=learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    trainer = keras.Model(models.autoencoder.inputs, models.autoencoder.outputs)
+    trainer = keras.Model(models.autoencoder.input, models.autoencoder.output)
     trainer.compile(
         keras.optimizers.Adam(schedule, global_clipnorm=1.0),
         loss="mean_squared_error",

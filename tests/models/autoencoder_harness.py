@@ -61,7 +61,7 @@ def check_mixed_precision(build, shape, folder):
     try:
         models = build(seed=1)
         tensors = random_tensors(shape)
-        trainer = keras.Model(models.autoencoder.inputs, models.autoencoder.outputs)
+        trainer = keras.Model(models.autoencoder.input, models.autoencoder.output)
         trainer.compile("adam", "mean_squared_error", run_eagerly=True)
         assert np.isfinite(trainer.train_on_batch(tensors, tensors))
     finally:
