@@ -1,0 +1,75 @@
+"""The demo for several seeds: what each arm finds, how long it takes, how much memory.
+
+    python benchmarks/demo.py --out runs/benchmark --seeds 1 2 3
+
+Memory is the largest sum of the resident sizes of all processes of the run, looked at twice a
+second; pages that processes share count in each of them, so it is an upper bound.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+LOOK_EVERY_SECONDS = 0.5
+
+
+def run_demo(folder: Path, seed: int) -> tuple[float, float]:
+    """Run the demo in a process of its own; return seconds and peak GiB."""
+    code = "from regreveal.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "demo", "--out", str(folder), "--seed", str(seed)]
+    started, peak = time.monotonic(), 0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            peak = max(peak, resident_bytes(psutil.Process(process.pid)))
+            time.sleep(LOOK_EVERY_SECONDS)
+    if process.returncode:
+        sys.exit(f"the demo of seed {seed} ended with status {process.returncode}")
+    return time.monotonic() - started, peak / 2**30
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Sum up the resident sizes of a process and all its descendants."""
+    total = 0
+    for member in (process, *process.children(recursive=True)):
+        try:
+            total += member.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue  # it ended between being listed and being looked at
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run folders")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments = parser.parse_args()
+    rows = []
+    for seed in arguments.seeds:
+        folder = arguments.out / f"seed-{seed}"
+        seconds, memory = run_demo(folder, seed)
+        summary = pd.read_csv(
+            folder / "comparisons/alignment/truth_summary.tsv", sep="\t", index_col="arm"
+        )
+        counts = {
+            f"{arm} found (false)": f"{row.found} ({row.false})" for arm, row in summary.iterrows()
+        }
+        rows.append(
+            {
+                "seed": seed,
+                "planted": summary["planted"].iloc[0],
+                **counts,
+                "share of oracle": f"{summary['share_of_oracle']['registered']:.0%}",
+                "minutes": f"{seconds / 60:.1f}",
+                "peak GiB": f"{memory:.1f}",
+            }
+        )
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
