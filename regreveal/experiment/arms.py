@@ -78,7 +78,7 @@ class ArmStages:
                 saved,
             ),
             outputs=[saved],
-            settings=self.arm.registration.model_dump(),
+            settings=[self.arm.registration.model_dump(), repr(self.input_map)],
             files=self.training.files("tensors"),
             after=self.training.stages,
         )
@@ -96,7 +96,7 @@ class ArmStages:
                     target,
                 ),
                 outputs=[target / "registered", target / "qc.parquet"],
-                settings=self.tensor_map.path,
+                settings=[repr(self.input_map), repr(self.tensor_map)],
                 files=dataset.files("tensors"),
                 after=[*dataset.stages, self.stage("fit registration")],
             )
@@ -147,7 +147,7 @@ class ArmStages:
             outputs=[self.embedding, self.folder / "examples.npz", self.folder / "arm.json"],
             settings=sample_ids,
             files=self.data.files("tensors"),
-            after=[*self._after_registration(self.data), self.stage("train")],
+            after=[*self.data.stages, *self._after_registration(self.data), self.stage("train")],
         )
 
     def _store(self, dataset: Dataset) -> TensorStore:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
@@ -12,7 +13,7 @@ from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.loci import compare_with_truth, read_genes
-from regreveal.store.cohort import design_matrix, read_table, write_table
+from regreveal.store.cohort import read_table, write_table
 from regreveal.store.embedding import Embedding
 
 ORACLE = "oracle"
@@ -70,7 +71,8 @@ class ComparisonStages:
 
     def _embedded(self, *arms: str) -> list[str]:
         """Name the stages whose embeddings, for these participants, an analysis reads."""
-        return [self.all_arms[arm].stage("embed") for arm in arms] + [self._stage("participants")]
+        embedded = [self.all_arms[arm].stage("embed") for arm in arms]
+        return [*self.data.stages, *embedded, self._stage("participants")]
 
     def _choose_participants(self) -> None:
         """Keep the analysis participants whom every arm has embedded, with their fold."""
@@ -78,7 +80,7 @@ class ComparisonStages:
             self._stage("participants"),
             self._write_participants,
             outputs=[self.participants_file],
-            after=[arm.stage("embed") for arm in self.arms.values()],
+            after=[*self.data.stages, *(arm.stage("embed") for arm in self.arms.values())],
         )
         self.participants = read_table(self.participants_file)
 
@@ -95,14 +97,14 @@ class ComparisonStages:
         write_table(splits.loc[chosen, ["fold"]], self.participants_file)
 
     def _probe(self) -> None:
-        targets = self.experiment.probes.targets
-        of_arms = [t.split(".")[0] for t in targets if "." in t]
+        settings = self.experiment.probes
+        of_arms = [target.split(".")[0] for target in settings.targets if "." in target]
         outputs = [self.folder / "probes.tsv", self.folder / "probe_differences.tsv"]
         self.manifest.run(
             self._stage("probes"),
             lambda: self._write_probes(*outputs),
             outputs=outputs,
-            settings=targets,
+            settings=[settings.model_dump(), self.comparison.model_dump()],
             files=self.data.files("phenotypes", "cohort"),
             after=self._embedded(*{*self.arms, *(a for a in of_arms if a in self.all_arms)}),
         )
@@ -115,6 +117,7 @@ class ComparisonStages:
             self._probe_targets(),
             self.participants["fold"],
             baseline=self.comparison.baseline,
+            kinds=dict.fromkeys(self.experiment.probes.categories, "category"),
         )
         write_table(scores, scores_file)
         write_table(differences, differences_file)
@@ -124,26 +127,18 @@ class ComparisonStages:
 
     def _probe_targets(self) -> pd.DataFrame:
         """Gather the targets' values, missing where a participant has none."""
-        tables = [read_table(path) for path in self.data.paths.files("phenotypes", "cohort")]
+        files = self.data.paths.files("phenotypes", "cohort")
+        tables = [read_table(path) for path in files.values()]
         values = {}
         for target in self.experiment.probes.targets:
-            if "." in target:
-                values[target] = self._quality_figure(target)
-                continue
             holding = [table for table in tables if target in table]
-            if not holding:
-                there = ", ".join(dict.fromkeys(c for table in tables for c in table.columns))
-                raise InputError(f"probes.targets: no column '{target}' (there are: {there})")
-            values[target] = holding[0][target]
+            values[target] = holding[0][target] if holding else self._quality_figure(target)
         return pd.DataFrame(values).reindex(self.participants.index)
 
     def _quality_figure(self, target: str) -> pd.Series:
         """Find a target such as "registered.heart_rate" in that arm's quality figures."""
         arm, column = target.split(".", 1)
-        stages = self.all_arms.get(arm)
-        if stages is None or stages.arm.registration is None:
-            raise InputError(f"probes.targets: '{target}': '{arm}' is no arm with a registration")
-        quality = read_table(stages.folder / "qc.parquet")
+        quality = read_table(self.all_arms[arm].folder / "qc.parquet")
         if column not in quality:
             raise InputError(
                 f"probes.targets: '{target}': the registration of '{arm}' has no figure "
@@ -153,14 +148,13 @@ class ComparisonStages:
 
     def _gwas(self, arm: str) -> None:
         settings = self.experiment.gwas
-        genotypes = self.data.paths.need("genotypes", "the GWAS")
-        covariates = self._covariates(settings.covariates, "the GWAS")
+        covariates = self._covariates(settings.covariates)
         folder = self.folder / arm / "gwas"
         self.manifest.run(
             self._stage(f"{arm}/gwas"),
             lambda: run_gwas(
                 self.arms[arm].embedding,
-                genotypes,
+                self.data.paths.genotypes,
                 covariates,
                 folder,
                 covariate_columns=settings.covariates,
@@ -171,7 +165,7 @@ class ComparisonStages:
             ),
             outputs=[folder],
             settings=settings.model_dump(),
-            files=self._genotype_files(),
+            files=self.data.files("genotypes", "cohort", "genes"),
             after=self._embedded(arm),
         )
 
@@ -184,7 +178,7 @@ class ComparisonStages:
             lambda: run_univariate_gwas(
                 read_table(self.data.paths.true_traits),
                 self.data.paths.genotypes,
-                self._covariates(settings.covariates, "the oracle"),
+                self._covariates(settings.covariates),
                 folder,
                 covariate_columns=settings.covariates,
                 participants=self.participants.index,
@@ -192,7 +186,7 @@ class ComparisonStages:
             ),
             outputs=[folder],
             settings=settings.covariates,
-            files=[*self._genotype_files(), *self.data.files("true_traits")],
+            files=self.data.files("genotypes", "cohort", "genes", "true_traits"),
             after=[*self.data.stages, self._stage("participants")],
         )
 
@@ -211,21 +205,24 @@ class ComparisonStages:
 
     def _write_truth(self, truth_file: Path, summary_file: Path) -> None:
         causal = _one_row_a_variant(self.data.paths.causal_variants)
-        rows = []
+        rows, by_oracle = [], set()
         for name, folder in self._gwas_folders().items():
             loci = pd.read_csv(folder / "loci.tsv", sep="\t", dtype={"chromosome": str})
             compared = compare_with_truth(loci, causal)
-            causal[name] = causal["variant_id"].isin(compared.found["variant_id"])
+            found = set(compared.found["variant_id"])
+            causal[name] = causal["variant_id"].isin(found)
             causal[f"neg_log10_p_{name}"] = causal["variant_id"].map(_best_p(folder))
-            rows.append((name, len(causal), causal[name].sum(), len(compared.false)))
-        summary = pd.DataFrame(rows, columns=["arm", "planted", "found", "false"])
-        summary.insert(3, "missed", summary["planted"] - summary["found"])
-        by_oracle = summary.set_index("arm")["found"][ORACLE]
-        summary["share_of_oracle"] = summary["found"] / by_oracle
+            by_oracle = found if name == ORACLE else by_oracle
+            share = len(found & by_oracle) / len(by_oracle) if by_oracle else np.nan
+            missed = len(causal) - len(found)
+            rows.append((name, len(causal), len(found), missed, len(compared.false), share))
+        columns = ["arm", "planted", "found", "missed", "false", "share_of_oracle"]
+        summary = pd.DataFrame(rows, columns=columns)
         write_table(causal, truth_file)
         write_table(summary, summary_file)
 
     def _gwas_folders(self) -> dict[str, Path]:
+        """Give the oracle's GWAS and, after it, those of the arms."""
         of_arms = {arm: self.folder / arm / "gwas" for arm in self.arms}
         return {ORACLE: self.folder / ORACLE, **of_arms}
 
@@ -253,7 +250,7 @@ class ComparisonStages:
         matched = match_participants(
             embedding.sample_ids,
             genotypes.samples,
-            self._covariates(covariates, "clusters"),
+            self._covariates(covariates),
             covariates,
             self.participants.index,
         )
@@ -282,36 +279,25 @@ class ComparisonStages:
         )
 
     def _write_phewas(self, arm: str, folder: Path) -> None:
-        from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
-        from regreveal.phenome.phewas import phewas
+        from regreveal.phenome.phewas import run_phewas
 
-        paths, purpose = self.data.paths, "the PheWAS"
-        phecodes = read_phecode_map(
-            paths.need("phecodes", purpose), paths.need("phecode_info", purpose)
-        )
-        diagnoses = read_diagnoses(paths.need("diagnoses", purpose))
-        cohort = read_table(paths.need("cohort", purpose)).loc[self.participants.index]
-        covariates = self.experiment.phewas.covariates
-        table = phewas(
-            self._latents(arm),
-            phecode_status(diagnoses, phecodes, cohort["sex"]),
-            design_matrix(cohort, covariates, cohort.index)[0] if covariates else None,
-            phecodes.info,
+        run_phewas(
+            Embedding.read(self.arms[arm].embedding),
+            self.participants.index,
+            read_table(self.data.paths.cohort),
+            self.experiment.phewas.covariates,
+            self.data.paths.diagnoses,
+            self.data.paths.phecodes,
+            self.data.paths.phecode_info,
+            folder,
             seed=self.experiment.seed,
         )
-        write_table(table, folder / "phewas.tsv")
 
     def _genes(self) -> pd.DataFrame | None:
         return read_genes(self.data.paths.genes) if self.data.paths.genes else None
 
-    def _genotype_files(self) -> list[Path]:
-        """List what a GWAS reads from outside the run: a .bed with its .bim and .fam among it."""
-        beds = self.data.files("genotypes")
-        beside = [bed.with_suffix(suffix) for bed in beds for suffix in (".bim", ".fam")]
-        return [*beds, *beside, *self.data.files("cohort", "genes")]
-
-    def _covariates(self, columns: list[str], purpose: str) -> pd.DataFrame | None:
-        return read_table(self.data.paths.need("cohort", purpose)) if columns else None
+    def _covariates(self, columns: list[str]) -> pd.DataFrame | None:
+        return read_table(self.data.paths.cohort) if columns else None
 
 
 def _one_row_a_variant(causal_variants: Path) -> pd.DataFrame:

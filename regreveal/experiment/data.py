@@ -77,9 +77,13 @@ class DataPaths:
             raise InputError(f"data.{name} is not given; {purpose} needs it")
         return path
 
-    def files(self, *names: str) -> list[Path]:
-        """Those of the named files that there are."""
-        return [path for name in names if (path := getattr(self, name)) is not None]
+    def files(self, *names: str) -> dict[str, Path]:
+        """Those of the named files that there are, by name; a .bed with its .bim and .fam."""
+        there = {name: path for name in names if (path := getattr(self, name)) is not None}
+        if "genotypes" in there:
+            bed = there["genotypes"]
+            there |= {suffix: bed.with_suffix(f".{suffix}") for suffix in ("bim", "fam")}
+        return there
 
 
 @dataclass
@@ -105,9 +109,9 @@ class Dataset:
     splits: pd.DataFrame
     simulated: bool
 
-    def files(self, *names: str) -> list[Path]:
+    def files(self, *names: str) -> dict[str, Path]:
         """Those of the data's files that come from outside the run, for a stage's key."""
-        return [] if self.simulated else self.paths.files(*names)
+        return {} if self.simulated else self.paths.files(*names)
 
     def ids_of_split(self, split: str) -> list[str]:
         """Ids of a split's participants, sorted."""
@@ -169,7 +173,7 @@ def _dataset(
         ),
         outputs=[splits],
         settings=[shares, experiment.seed],
-        files=[] if source.simulate else paths.files("cohort", "tensors"),
+        files={} if source.simulate else paths.files("cohort", "tensors"),
         after=stages,
     )
     return Dataset(

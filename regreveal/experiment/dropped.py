@@ -32,6 +32,9 @@ def count_dropped(
     """
     rows = []
     for name, arm in arms.items():
+        if arm.arm.registration and arm.training is not arm.data:
+            quality = read_table(arm.training.arms_folder / name / "qc.parquet")
+            rows.append(("registration for training", name, "failed", (~quality["ok"]).sum()))
         with_tensor = set(TensorStore(data.paths.tensors).sample_ids(arm.input_map.path))
         without = len(set(data.splits.index) - with_tensor)
         rows.append(("ingest", name, f"no {arm.input_map.name}", without))
@@ -53,5 +56,10 @@ def count_dropped(
             for reason in ("without_genotypes", "without_covariates", "missing_covariate_values"):
                 count = counts["participants"].get(reason, 0)
                 rows.append(("gwas", arm, reason.replace("_", " "), count))
+        for arm in settings.arms if experiment.phewas else ():
+            counts = json.loads((compared / arm / "phewas" / "phewas.json").read_text())
+            rows.append(
+                ("phewas", arm, "sex or covariate missing", counts["missing_covariate_values"])
+            )
     table = pd.DataFrame(rows, columns=["stage", "arm", "reason", "count"])
     return table[table["count"] > 0]

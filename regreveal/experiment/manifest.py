@@ -1,14 +1,16 @@
 """The manifest of a run: which stages are done, from which inputs, with which versions."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from regreveal.errors import InputError
 from regreveal.store.atomic import atomic_path
 
 REPORTED_PACKAGES = (
@@ -21,34 +23,52 @@ WHOLE_FILE = 2**26
 class Manifest:
     """`manifest.json` of a run folder: stages run once for the same inputs.
 
-    A stage's key is a hash of its settings, of the files it reads from outside the run, and of the
-    keys of the stages it builds on. A stage that finished under the same key is not run again; one
-    that was killed under the same key finds its unfinished files; under another key its files are
-    removed first.
+    A stage's key is a hash of its settings, of the files it reads from outside the run, of the
+    keys of the stages it builds on, and of RegReveal's version. A stage that finished under the
+    same key is not run again; one that was killed under the same key finds its unfinished files;
+    under another key its files are removed first, and those of all stages that build on it.
 
     Parameters
     ----------
     folder : Path
-        The run folder.
+        The run folder. It is locked for this process until the manifest is closed.
     seed : int
         Recorded for whoever reproduces the run.
+
+    Raises
+    ------
+    InputError
+        If another process works in the folder.
     """
 
     def __init__(self, folder: Path, seed: int):
-        self.folder = folder
+        self.folder, self.seed = folder, seed
         self.path = folder / "manifest.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise InputError(f"{folder}: another run is at work in this folder") from error
         self.stages = json.loads(self.path.read_text())["stages"] if self.path.exists() else {}
-        self.seed = seed
         self.used: list[str] = []
+        self._fingerprints: dict[tuple, str] = {}
+
+    def __enter__(self) -> "Manifest":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._lock.close()
 
     def run(
         self,
         name: str,
-        work: Callable[[], None],
+        work: Callable[[], object],
         *,
         outputs: Iterable[Path],
         settings: object = None,
-        files: Iterable[Path] = (),
+        files: Mapping[str, Path] | None = None,
         after: Iterable[str] = (),
     ) -> None:
         """Run a stage unless it is done.
@@ -60,59 +80,92 @@ class Manifest:
         work : callable
             Does it.
         outputs : iterable of Path
-            Files or folders that the stage alone writes.
+            Files or folders of the run that the stage alone writes.
         settings : object
             What JSON can hold of the experiment that decides the result.
-        files : iterable of Path
-            Files or folders outside the run that it reads.
+        files : mapping of str to Path
+            Files or folders outside the run that it reads, by what they are.
         after : iterable of str
             Stages of this run whose results it reads.
         """
         self.used.append(name)
-        key = self._key(name, settings, files, after)
+        after, outputs = sorted(set(after)), list(outputs)
+        inputs = {role: self._fingerprint(path) for role, path in (files or {}).items()}
+        key = self._key(name, settings, inputs, after)
         before = self.stages.get(name, {})
-        outputs = list(outputs)
         if before.get("key") == key and before["finished"] and all(p.exists() for p in outputs):
             print(f"{name}: done before", file=sys.stderr, flush=True)
             return
         if before.get("key") != key:
-            for output in outputs:
+            self._discard(name)
+            for output in outputs:  # nothing in them is of this stage, whoever left it
                 _remove(output)
         print(f"{name} …", file=sys.stderr, flush=True)
-        self._record(name, {"key": key, "finished": False})
+        entry = {
+            "key": key,
+            "finished": False,
+            "after": after,
+            "inputs": inputs,
+            "outputs": [str(path.relative_to(self.folder)) for path in outputs],
+        }
+        self._record(name, entry)
         started = time.monotonic()
         work()
-        seconds = round(time.monotonic() - started, 1)
-        self._record(name, {"key": key, "finished": True, "seconds": seconds})
-        print(f"{name}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        entry |= {
+            "finished": True,
+            "seconds": round(time.monotonic() - started, 1),
+            "seed": self.seed,
+            **_versions(),
+        }
+        self._record(name, entry)
+        print(f"{name}: {entry['seconds']:.1f} s", file=sys.stderr, flush=True)
 
-    def forget_unused(self) -> None:
-        """Drop stages that this experiment no longer has from the record."""
-        self.stages = {name: self.stages[name] for name in self.used}
+    def forget_unused(self, keep: Iterable[str] = ()) -> None:
+        """Remove the records and files of stages that this experiment no longer has."""
+        for name in [n for n in self.stages if n not in self.used and n not in keep]:
+            self._discard(name)
+            self.stages.pop(name, None)
         self._write()
 
-    def _key(self, name, settings, files, after) -> str:
+    def _discard(self, name: str) -> None:
+        """Remove a stage's files and, since they are now of the past, those of its successors.
+
+        The record goes first: a process killed meanwhile must not find half a folder "finished".
+        """
+        entry = self.stages.pop(name, None)
+        if entry is None:
+            return
+        self._write()
+        for output in entry["outputs"]:
+            _remove(self.folder / output)
+        for successor in [n for n, other in self.stages.items() if name in other["after"]]:
+            self._discard(successor)
+
+    def _key(self, name: str, settings: object, inputs: dict, after: list[str]) -> str:
         content = {
             "stage": name,
             "regreveal": importlib.metadata.version("regreveal"),
             "settings": settings,
-            "files": {file.name: fingerprint(file) for file in files},
+            "inputs": inputs,
             "after": {stage: self.stages[stage]["key"] for stage in after},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _fingerprint(self, path: Path) -> str:
+        """Fingerprint a file or folder, each as it is now only once."""
+        state = tuple(
+            (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files_of(path)
+        )
+        if state not in self._fingerprints:
+            self._fingerprints[state] = fingerprint(path)
+        return self._fingerprints[state]
 
     def _record(self, name: str, entry: dict) -> None:
         self.stages[name] = entry
         self._write()
 
     def _write(self) -> None:
-        content = {
-            "regreveal": importlib.metadata.version("regreveal"),
-            "python": sys.version.split()[0],
-            "versions": {package: _version(package) for package in REPORTED_PACKAGES},
-            "seed": self.seed,
-            "stages": self.stages,
-        }
+        content = {**_versions(), "seed": self.seed, "stages": self.stages}
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -124,8 +177,7 @@ def fingerprint(path: Path) -> str:
     short cut for large files.
     """
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
+    for file in _files_of(path):
         state = file.stat()
         digest.update(f"{file.relative_to(path)} {state.st_size}".encode())
         with file.open("rb") as stream:
@@ -137,6 +189,22 @@ def fingerprint(path: Path) -> str:
                 stream.seek(-(2**20), 2)
                 digest.update(stream.read())
     return digest.hexdigest()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """List the files of a folder, but hidden ones (locks, files being written); or the file."""
+    if not path.is_dir():
+        return [path]
+    files = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in files if not file.name.startswith("."))
+
+
+def _versions() -> dict:
+    return {
+        "regreveal": importlib.metadata.version("regreveal"),
+        "python": sys.version.split()[0],
+        "versions": {package: _version(package) for package in REPORTED_PACKAGES},
+    }
 
 
 def _version(package: str) -> str:

@@ -12,15 +12,14 @@ from regreveal.experiment.comparisons import ComparisonStages
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
 from regreveal.experiment.manifest import Manifest
+from regreveal.experiment.preflight import check_data, check_names
 from regreveal.experiment.settings import (
     Experiment,
     parse_experiment,
     read_experiment_text,
 )
-from regreveal.registration.stage import registration_class
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import write_table
-from regreveal.tensormap import find_tensor_map
 
 
 def run_experiment(
@@ -49,15 +48,17 @@ def run_experiment(
         If the experiment or its data cannot be used.
     """
     text = read_experiment_text(experiment_file)
+    experiment, folder = parse_experiment(text, experiment_file), Path(out)
     if seed is not None:
         document = tomlkit.parse(text)
         document["seed"] = seed
         text = tomlkit.dumps(document)
-    experiment, folder = parse_experiment(text, experiment_file), Path(out)
-    _refuse_unknown_names(experiment)
-    with atomic_path(folder / "experiment.toml") as temporary:
-        temporary.write_text(text)
-    return _run_stages(experiment, folder)
+        experiment = parse_experiment(text, experiment_file)
+    check_names(experiment)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; expected a folder for the run")
+    with Manifest(folder, experiment.seed) as manifest:
+        return _run_stages(experiment, text, manifest)
 
 
 def run_demo(out: str | os.PathLike, seed: int | None = None) -> Path:
@@ -67,16 +68,19 @@ def run_demo(out: str | os.PathLike, seed: int | None = None) -> Path:
         return run_experiment(path, out, seed)
 
 
-def _run_stages(experiment: Experiment, folder: Path) -> Path:
+def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     from regreveal.report.html import build_report
 
-    manifest = Manifest(folder, experiment.seed)
+    folder = manifest.folder
+    with atomic_path(folder / "experiment.toml") as temporary:
+        temporary.write_text(text)
     data, training = prepare_data(experiment, folder, manifest)
+    check_data(experiment, data)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     for arm in arms.values():
         arm.register()
-    for arm in arms.values():
-        partners = _compared_with(experiment, arm, arms)
+    for name, arm in arms.items():
+        partners = [arms[other] for other in compared_with(experiment, name)]
         arm.train(
             _in_all(training.ids_of_split("train"), partners, training),
             _in_all(training.ids_of_split("validation"), partners, training),
@@ -85,39 +89,27 @@ def _run_stages(experiment: Experiment, folder: Path) -> Path:
     for name in experiment.comparisons:
         ComparisonStages(name, experiment, arms, data, manifest).run()
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
+    manifest.forget_unused(keep=["report"])
     report = folder / "report.html"
     manifest.run(
         "report",
         lambda: build_report(folder),
         outputs=[report, folder / "figures"],
-        settings=experiment.title,
+        settings=text,
         after=list(manifest.used),
     )
-    manifest.forget_unused()
     return report
 
 
-def _refuse_unknown_names(experiment: Experiment) -> None:
-    """Raise before any work if a tensor map or a registration does not exist."""
-    for name, arm in experiment.arms.items():
-        try:
-            find_tensor_map(arm.tensor_map, experiment.tensormaps)
-            find_tensor_map(arm.input, experiment.tensormaps)
-            if arm.registration:
-                registration_class(arm.registration.method)
-        except InputError as error:
-            raise InputError(f"arms.{name}: {error}") from error
-
-
-def _compared_with(
-    experiment: Experiment, arm: ArmStages, arms: dict[str, ArmStages]
-) -> list[ArmStages]:
-    """Give the arm itself and all that it is compared with."""
-    names = {arm.name}
-    for comparison in experiment.comparisons.values():
-        if arm.name in comparison.arms:
-            names.update(comparison.arms)
-    return [arms[name] for name in sorted(names)]
+def compared_with(experiment: Experiment, arm: str) -> list[str]:
+    """Name the arm and all it is compared with, directly or by way of others."""
+    group, before = {arm}, set()
+    while group != before:
+        before = set(group)
+        for comparison in experiment.comparisons.values():
+            if group & set(comparison.arms):
+                group.update(comparison.arms)
+    return sorted(group)
 
 
 def _in_all(sample_ids: list[str], arms: list[ArmStages], dataset: Dataset) -> list[str]:

@@ -45,6 +45,10 @@ class Data(Settings):
 
     @model_validator(mode="after")
     def _one_source(self):
+        files = [n for n in type(self).model_fields if n not in ("simulate", "folder")]
+        named = [n for n in files if getattr(self, n) is not None]
+        if self.simulate and named:
+            raise ValueError(f"simulated data come with all their files; leave '{named[0]}' out")
         given = [n for n in ("simulate", "folder", "tensors") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError(
@@ -79,9 +83,9 @@ class Autoencoder(Settings):
     """Size and training of an autoencoder; the same for every arm unless an arm says otherwise."""
 
     latent_size: int = Field(16, ge=1)
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(1000, ge=1)
     batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
 
 
 class Registration(Settings):
@@ -121,10 +125,18 @@ class Probes(Settings):
     """Linear probes.
 
     A target is a column of the phenotypes or the cohort, or `arm.column` of an arm's registration
-    quality figures.
+    quality figures; `categories` are those of them whose classes are coded in numbers.
     """
 
     targets: list[str] = Field(min_length=1)
+    categories: list[str] = []
+
+    @model_validator(mode="after")
+    def _categories_are_targets(self):
+        for name in self.categories:
+            if name not in self.targets:
+                raise ValueError(f"categories: '{name}' is not among the targets")
+        return self
 
 
 class Gwas(Settings):
@@ -168,6 +180,7 @@ class Experiment(Settings):
     data: Data
     training: Training | None = None
     splits: Splits = Splits()
+    autoencoder: Autoencoder = Autoencoder()
     arms: dict[str, Arm] = Field(min_length=1)
     comparisons: dict[str, Comparison] = {}
     probes: Probes | None = None
@@ -181,15 +194,24 @@ class Experiment(Settings):
         """Give every arm the experiment's autoencoder, with what the arm itself changes."""
         if not isinstance(content, dict) or not isinstance(content.get("arms"), dict):
             return content
-        content = dict(content)
-        shared = content.pop("autoencoder", {})
-        content["arms"] = {
-            name: {**arm, "autoencoder": {**shared, **arm.get("autoencoder", {})}}
-            if isinstance(arm, dict)
-            else arm
-            for name, arm in content["arms"].items()
-        }
-        return content
+        shared = content.get("autoencoder", {})
+        arms = dict(content["arms"])
+        for name, arm in arms.items():
+            own = arm.get("autoencoder", {}) if isinstance(arm, dict) else None
+            if isinstance(own, dict) and isinstance(shared, dict):
+                arms[name] = {**arm, "autoencoder": {**shared, **own}}
+        return {**content, "arms": arms}
+
+    @model_validator(mode="after")
+    def _analyses_have_what_they_need(self):
+        asked = [n for n in ("probes", "gwas", "phewas", "clusters") if getattr(self, n)]
+        if asked and not self.comparisons:
+            raise ValueError(f"{asked[0]} needs a comparison; there is no table [comparisons.NAME]")
+        if self.clusters and not self.gwas:
+            raise ValueError("clusters are of the GWAS's lead variants; there is no table [gwas]")
+        if self.comparisons and not self.training and self.splits.analysis == 0:
+            raise ValueError("splits.analysis is 0; comparisons need analysis participants")
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self):
@@ -273,4 +295,4 @@ def _allowed_keys(location: tuple) -> list[str]:
         annotation = table.model_fields[step].annotation
         choices = [a for a in get_args(annotation) if a is not type(None)]
         table = choices[0] if get_origin(annotation) is UnionType else annotation
-    return list(table.model_fields) + (["autoencoder"] if table is Experiment else [])
+    return list(table.model_fields)

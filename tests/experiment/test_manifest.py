@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from regreveal.errors import InputError
 from regreveal.experiment.manifest import Manifest, fingerprint
 
 
@@ -27,7 +28,8 @@ def stage(tmp_path) -> Counted:
 
 
 def run(stage: Counted, name: str = "stage", **options) -> None:
-    Manifest(stage.output.parent, seed=1).run(name, stage, outputs=[stage.output], **options)
+    with Manifest(stage.output.parent, seed=1) as manifest:
+        manifest.run(name, stage, outputs=[stage.output], **options)
 
 
 def test_a_finished_stage_is_not_run_again(stage):
@@ -61,20 +63,31 @@ def test_a_stage_broken_off_goes_on_with_what_it_left(stage):
 def test_a_changed_input_file_runs_it_again(stage, tmp_path):
     source = tmp_path / "source.txt"
     source.write_text("one")
-    run(stage, files=[source])
-    run(stage, files=[source])
+    run(stage, files={"source": source})
+    run(stage, files={"source": source})
     assert stage.runs == 1
     source.write_text("two")
-    run(stage, files=[source])
+    run(stage, files={"source": source})
+    assert stage.runs == 2
+
+
+def test_files_of_one_name_are_told_apart(stage, tmp_path):
+    files = {role: tmp_path / role / "table.tsv" for role in ("first", "second")}
+    for path in files.values():
+        path.parent.mkdir()
+        path.write_text("same")
+    run(stage, files=files)
+    files["first"].write_text("other")
+    run(stage, files=files)
     assert stage.runs == 2
 
 
 def test_what_comes_after_a_changed_stage_is_run_again(stage, tmp_path):
     def run_both(setting):
-        manifest = Manifest(tmp_path, seed=1)
-        first = tmp_path / "first.txt"
-        manifest.run("first", first.touch, outputs=[first], settings=setting)
-        manifest.run("second", stage, outputs=[stage.output], after=["first"])
+        with Manifest(tmp_path, seed=1) as manifest:
+            first = tmp_path / "first.txt"
+            manifest.run("first", first.touch, outputs=[first], settings=setting)
+            manifest.run("second", stage, outputs=[stage.output], after=["first"])
 
     run_both(1)
     run_both(1)
@@ -84,15 +97,47 @@ def test_what_comes_after_a_changed_stage_is_run_again(stage, tmp_path):
 
 
 def test_the_manifest_names_versions_seed_and_stages_in_use(stage, tmp_path):
-    run(stage, name="old")
-    manifest = Manifest(tmp_path, seed=7)
-    manifest.run("new", stage, outputs=[stage.output])
-    manifest.forget_unused()
+    old = Counted(tmp_path / "old.txt")
+    run(old, name="old")
+    with Manifest(tmp_path, seed=7) as manifest:
+        manifest.run("new", stage, outputs=[stage.output])
+        manifest.forget_unused()
     content = json.loads((tmp_path / "manifest.json").read_text())
-    assert content["seed"] == 7
-    assert content["versions"]["numpy"]
     assert list(content["stages"]) == ["new"]
+    assert not old.output.exists()
+    for recorded in (content, content["stages"]["new"]):
+        assert recorded["seed"] == 7
+        assert recorded["versions"]["numpy"]
     assert content["stages"]["new"]["finished"]
+
+
+def test_a_changed_stage_takes_away_what_was_built_on_it(stage, tmp_path):
+    """Else an old report would stand beside new results while they are being made."""
+
+    def run_both(setting, work):
+        with Manifest(tmp_path, seed=1) as manifest:
+            first = tmp_path / "first.txt"
+            manifest.run("first", work(first), outputs=[first], settings=setting)
+            manifest.run("second", stage, outputs=[stage.output], after=["first"])
+
+    def broken_off(first):
+        def work():
+            raise KeyboardInterrupt
+
+        return work
+
+    run_both(1, lambda first: first.touch)
+    with pytest.raises(KeyboardInterrupt):
+        run_both(2, broken_off)
+    assert not stage.output.exists()
+    run_both(1, lambda first: first.touch)
+    assert stage.runs == 2
+
+
+def test_two_runs_cannot_work_in_one_folder(tmp_path):
+    with Manifest(tmp_path, seed=1), pytest.raises(InputError, match="another run is at work"):
+        Manifest(tmp_path, seed=1)
+    Manifest(tmp_path, seed=1)
 
 
 def test_a_folder_is_known_by_names_and_contents(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.experiment.run import run_demo, run_experiment
+from regreveal.experiment.run import compared_with, run_demo, run_experiment
+from regreveal.experiment.settings import parse_experiment
 from regreveal.store.cohort import read_splits, read_table
 from regreveal.store.embedding import Embedding
 
@@ -184,11 +186,80 @@ def test_unknown_names_are_errors_before_anything_is_made(tmp_path, old, new, me
     assert not (tmp_path / "out").exists()
 
 
+def test_turning_a_comparison_round_turns_its_differences_round(run, experiment, tmp_path):
+    turned = tmp_path / "turned.toml"
+    turned.write_text(
+        EXPERIMENT.replace('baseline = "native"', 'baseline = "registered"').replace(
+            'against = "registered"', 'against = "native"'
+        )
+    )
+    table = run / "comparisons/alignment/probe_differences.tsv"
+    before = pd.read_csv(table, sep="\t")
+    run_experiment(turned, run)
+    after = pd.read_csv(table, sep="\t")
+    assert set(after["arm"]) == {"native"}
+    np.testing.assert_allclose(after["difference"], -before["difference"], atol=1e-9)
+    run_experiment(experiment, run)
+
+
+def test_an_analysis_no_longer_asked_for_leaves_nothing_behind(run, experiment, tmp_path):
+    fewer = tmp_path / "fewer.toml"
+    fewer.write_text(EXPERIMENT[: EXPERIMENT.index("[gwas]")])
+    run_experiment(fewer, run)
+    compared = run / "comparisons/alignment"
+    assert not (compared / "truth.tsv").exists()
+    assert not (compared / "native/gwas").exists()
+    run_experiment(experiment, run)
+
+
+def test_arms_compared_by_way_of_another_share_their_participants():
+    chain = EXPERIMENT.replace(
+        "[comparisons.alignment]",
+        '[arms.other]\ntensor_map = "ecg.median"\n'
+        'registration = { method = "QRSAlignment", input = "ecg.rest_10s" }\n'
+        '[comparisons.second]\nbaseline = "registered"\nagainst = "other"\n'
+        "[comparisons.alignment]",
+    )
+    chained = parse_experiment(chain, "chain.toml")
+    for arm in ("native", "registered", "other"):
+        assert compared_with(chained, arm) == ["native", "other", "registered"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('covariates = ["age", "sex", "pc_1"]', 'covariates = ["agee"]', "gwas: .* 'agee'"),
+        ('covariates = ["age", "sex"]', 'covariates = ["agee"]', "phewas: .* 'agee'"),
+    ],
+)
+def test_an_unknown_covariate_is_named_before_anything_is_registered(
+    tmp_path, run, old, new, message
+):
+    """On data that are there already, so that nothing but the check takes time."""
+    path = tmp_path / "typo.toml"
+    text = EXPERIMENT.replace(old, new).replace("participants = 240\nvariants = 1000\n", "")
+    path.write_text(text.replace("[data.simulate]", f'[data]\nfolder = "{run / "data"}"'))
+    with pytest.raises(InputError, match=message):
+        run_experiment(path, tmp_path / "out")
+    assert not (tmp_path / "out" / "arms").exists()
+
+
+def test_a_site_whose_bim_is_missing_is_told_so(tmp_path, run):
+    data = tmp_path / "data"
+    shutil.copytree(run / "data", data)
+    (data / "genotypes/genome.bim").unlink()
+    path = tmp_path / "site.toml"
+    text = EXPERIMENT.replace("participants = 240\nvariants = 1000\n", "")
+    path.write_text(text.replace("[data.simulate]", f'[data]\nfolder = "{data}"'))
+    with pytest.raises(InputError, match=r"genome\.bim"):
+        run_experiment(path, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
         ("qrs_duraton", "no column 'qrs_duraton'"),
-        ("native.heart_rate", "'native' is no arm with a registration"),
+        ("native.heart_rate", "'native.heart_rate': this arm has no registration"),
         ("registered.heartrate", "has no figure 'heartrate'"),
     ],
 )

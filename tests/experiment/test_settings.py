@@ -58,6 +58,25 @@ def test_arms_share_the_autoencoder_but_for_what_they_change(tmp_path):
         ('against = "registered"', 'against = "native"', "both arms are 'native'"),
         ("arms.native", "arms.'a/b'", "expected letters, digits"),
         ('title = "Smallest"', "", "key 'title' is missing"),
+        (
+            "[data.simulate]",
+            "[autoencoder]\nstep = 3\n[data.simulate]",
+            "unknown key 'autoencoder.s",
+        ),
+        ('title = "Smallest"', 'title = "x"\nautoencoder = 3', "autoencoder is 3"),
+        ("[data.simulate]", "[clusters]\n[data.simulate]", r"there is no table \[gwas\]"),
+        ("[data.simulate]", '[data]\ncohort = "x"\n[data.simulate]', "leave 'cohort' out"),
+        (
+            "[comparisons.alignment]",
+            '[probes]\ntargets = ["a"]\n[splits]\ntrain = 0.9\nvalidation = 0.1\nanalysis = 0\n'
+            "[comparisons.alignment]",
+            "splits.analysis is 0",
+        ),
+        (
+            "[data.simulate]",
+            '[probes]\ntargets = ["a"]\ncategories = ["b"]\n[data.simulate]',
+            "'b' is not among the targets",
+        ),
         ('title = "Smallest"', "title = ", "not valid TOML"),
     ],
 )
@@ -67,6 +86,12 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):
         load_experiment(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_analysis_without_a_comparison_is_refused(tmp_path):
+    text = SMALLEST[: SMALLEST.index("[comparisons")] + "[gwas]\n"
+    with pytest.raises(InputError, match="gwas needs a comparison"):
+        load_experiment(written(tmp_path, text))
 
 
 def test_a_missing_experiment_is_named(tmp_path):

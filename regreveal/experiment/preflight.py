@@ -1,0 +1,79 @@
+"""What can be known to fail is said before the hours of registration and training."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.experiment.data import Dataset
+from regreveal.experiment.settings import Experiment
+from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.loci import read_genes
+from regreveal.registration.stage import registration_class
+from regreveal.store.cohort import read_table
+from regreveal.tensormap import find_tensor_map
+
+
+def check_names(experiment: Experiment) -> None:
+    """Raise InputError if a tensor map or a registration does not exist."""
+    for name, arm in experiment.arms.items():
+        try:
+            find_tensor_map(arm.tensor_map, experiment.tensormaps)
+            find_tensor_map(arm.input, experiment.tensormaps)
+            if arm.registration:
+                registration_class(arm.registration.method)
+        except InputError as error:
+            raise InputError(f"arms.{name}: {error}") from error
+
+
+def check_data(experiment: Experiment, data: Dataset) -> None:
+    """Raise InputError if an analysis lacks a file or a column, or there is nobody to analyse."""
+    if experiment.comparisons and not data.ids_of_split("analysis"):
+        raise InputError(
+            f"splits: none of {len(data.splits)} participants is left for analysis; "
+            "raise splits.analysis"
+        )
+    if experiment.gwas:
+        open_genotypes(data.paths.need("genotypes", "the GWAS"))
+        if data.paths.genes:
+            read_genes(data.paths.genes)
+        _check_columns("gwas", experiment.gwas.covariates, data)
+    if experiment.phewas:
+        _check_phewas(experiment, data)
+    if experiment.probes:
+        _check_targets(experiment, data)
+
+
+def _check_phewas(experiment: Experiment, data: Dataset) -> None:
+    from regreveal.phenome.phecodes import read_diagnoses, read_phecode_map
+
+    purpose = "the PheWAS"
+    read_diagnoses(data.paths.need("diagnoses", purpose))
+    read_phecode_map(data.paths.need("phecodes", purpose), data.paths.need("phecode_info", purpose))
+    data.paths.need("cohort", purpose)
+    _check_columns("phewas", ["sex", *experiment.phewas.covariates], data)
+
+
+def _check_columns(analysis: str, columns: Sequence[str], data: Dataset) -> None:
+    if not columns:
+        return
+    cohort = read_table(data.paths.need("cohort", f"{analysis}.covariates"))
+    for column in columns:
+        if column not in cohort:
+            raise InputError(
+                f"{analysis}: the cohort has no column '{column}' "
+                f"(there are: {', '.join(cohort.columns)})"
+            )
+
+
+def _check_targets(experiment: Experiment, data: Dataset) -> None:
+    """Check the targets; the figures of a registration are known only once it is done."""
+    files = data.paths.files("phenotypes", "cohort").values()
+    columns = pd.Index([column for file in files for column in read_table(file).columns]).unique()
+    for target in experiment.probes.targets:
+        arm = experiment.arms.get(target.split(".")[0]) if "." in target else None
+        if target in columns or (arm and arm.registration):
+            continue
+        if arm:
+            raise InputError(f"probes.targets: '{target}': this arm has no registration")
+        raise InputError(f"probes.targets: no column '{target}' (there are: {', '.join(columns)})")
