@@ -1,9 +1,14 @@
 """TensorMap: one declared view of a stored tensor, found by name."""
 
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -85,6 +90,13 @@ class TensorMap:
         InputError
             Naming the tensor, the participant and the rule, if a tensor is not as declared.
         """
+        self.check_stored(store)
+        tensors = store.read(self.path, sample_ids)
+        self.check_finite(tensors, sample_ids)
+        return self.normalize(tensors.astype(np.float32, copy=False))
+
+    def check_stored(self, store: TensorStore) -> None:
+        """Raise InputError unless a store has the tensor, in the declared shape and units."""
         stored_shape = store.shape(self.path)
         if stored_shape != self.shape:
             raise InputError(
@@ -96,9 +108,6 @@ class TensorMap:
             raise InputError(
                 f"{store.path}: '{self.path}' is in {units}; {self.name} declares {self.units}"
             )
-        tensors = store.read(self.path, sample_ids)
-        self.check_finite(tensors, sample_ids)
-        return self.normalize(tensors.astype(np.float32, copy=False))
 
     def check_finite(self, tensors: np.ndarray, sample_ids: Sequence[str]) -> None:
         """Raise InputError, naming the participant, if any value is not finite."""
@@ -119,7 +128,8 @@ def find_tensor_map(name: str, package: str = "tensormaps") -> TensorMap:
     name : str
         Such as "ecg.rest_10s": variable `rest_10s` of module `ecg`.
     package : str
-        An importable package; a site's own modality is one more module in its own package.
+        A package that is installed or lies in the working directory; a site's own modality is one
+        more module in its own package.
 
     Returns
     -------
@@ -144,22 +154,57 @@ def list_tensor_maps(package: str = "tensormaps") -> list[TensorMap]:
     Raises
     ------
     InputError
-        If the package cannot be imported, or a tensor map's name is not where it stands.
+        If the package cannot be imported or is a single module, or a tensor map's name is not
+        where it stands.
     """
-    try:
-        modules = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise InputError(f"package of tensor maps '{package}' cannot be imported") from error
     found = []
-    for module_info in pkgutil.iter_modules(modules.__path__):
-        module = importlib.import_module(f"{package}.{module_info.name}")
+    for name, module in _modules(package).items():
         for variable, value in vars(module).items():
             if not isinstance(value, TensorMap):
                 continue
-            if value.name != f"{module_info.name}.{variable}":
+            if value.name != f"{name}.{variable}":
                 raise InputError(
-                    f"{package}.{module_info.name}.{variable} is named '{value.name}'; "
-                    f"expected '{module_info.name}.{variable}'"
+                    f"{package}.{name}.{variable} is named '{value.name}'; "
+                    f"expected '{name}.{variable}'"
                 )
             found.append(value)
     return found
+
+
+def _modules(package: str) -> dict[str, ModuleType]:
+    """Import the modules of a package, by their names in it."""
+    if not all(part.isidentifier() for part in package.split(".")):
+        raise InputError(f"package of tensor maps '{package}': expected a name such as site_maps")
+    with _importable(package):
+        try:
+            parent = importlib.import_module(package)
+            if not hasattr(parent, "__path__"):
+                raise InputError(
+                    f"package of tensor maps '{package}' is a single module; expected a folder "
+                    "of modules, one a modality"
+                )
+            names = [module.name for module in pkgutil.iter_modules(parent.__path__)]
+            return {name: importlib.import_module(f"{package}.{name}") for name in names}
+        except ImportError as error:
+            raise InputError(
+                f"package of tensor maps '{package}' cannot be imported ({error}); expected an "
+                "installed package, or one in the working directory"
+            ) from error
+
+
+@contextmanager
+def _importable(package: str) -> Iterator[None]:
+    """Look for a package that is not installed in the working directory.
+
+    An installed command does not look there; and a folder that only happens to lie there must not
+    take the place of an installed package.
+    """
+    if importlib.util.find_spec(package.partition(".")[0]) is not None:
+        yield
+        return
+    directory = str(Path.cwd())
+    sys.path.append(directory)
+    try:
+        yield
+    finally:
+        sys.path.remove(directory)

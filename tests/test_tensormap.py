@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,16 +40,28 @@ def test_every_declared_map_says_what_it_is():
         assert tensor_map.name.startswith(f"{tensor_map.modality}.")
 
 
-def test_a_site_adds_a_modality_as_one_file(tmp_path, monkeypatch):
-    package = tmp_path / "site_maps"
+@pytest.fixture
+def site_folder(tmp_path, monkeypatch):
+    """Make a working directory that is not on the path, as that of an installed command is not."""
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != Path.cwd()]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] == "site_maps"]:
+        del sys.modules[name]
+
+
+def test_a_site_adds_a_modality_as_one_file_in_its_working_directory(site_folder):
+    package = site_folder / "site_maps"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "retina.py").write_text(
         "from regreveal.tensormap import TensorMap\n"
         "left = TensorMap('retina.left', 'retina/left', (8, 8, 3), 'grey', 'retina', 'Left.')\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
+    path_before = sys.path[:]
     assert find_tensor_map("retina.left", "site_maps").shape == (8, 8, 3)
+    assert sys.path == path_before
     sys.modules.pop("site_maps.retina")
     (package / "retina.py").write_text(
         "from regreveal.tensormap import TensorMap\n"
@@ -56,6 +69,37 @@ def test_a_site_adds_a_modality_as_one_file(tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match=r"expected 'retina\.right'"):
         list_tensor_maps("site_maps")
+
+
+def test_what_lies_in_the_working_directory_does_not_hide_what_is_installed(
+    site_folder, monkeypatch
+):
+    (site_folder / "tensormaps").mkdir()
+    (site_folder / "tensormaps" / "ecg.py").write_text("raise RuntimeError\n")
+    for name in ("tensormaps", "tensormaps.ecg"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert find_tensor_map("ecg.median").shape == (600, 12)
+
+
+def test_a_package_that_lacks_something_says_what(site_folder):
+    package = site_folder / "site_maps"
+    package.mkdir()
+    (package / "retina.py").write_text("import no_such_library\n")
+    with pytest.raises(InputError, match="'site_maps' cannot be imported .*no_such_library"):
+        list_tensor_maps("site_maps")
+
+
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ("json.decoder", "'json.decoder' is a single module"),
+        ("", "expected a name such as site_maps"),
+        ("../site", "expected a name such as site_maps"),
+    ],
+)
+def test_what_is_no_package_is_named(package, message):
+    with pytest.raises(InputError, match=message):
+        list_tensor_maps(package)
 
 
 def test_unknown_maps_and_packages_are_named():
@@ -86,6 +130,14 @@ def test_normalisation_can_differ_by_channel():
 def test_tensors_other_than_declared_are_refused(store, changes, message):
     with pytest.raises(InputError, match=message):
         declared(**changes).load(store, ["a"])
+    with pytest.raises(InputError, match=message):
+        declared(**changes).check_stored(store)
+
+
+def test_a_tensor_that_is_not_there_is_named(store):
+    declared().check_stored(store)
+    with pytest.raises(InputError, match=r"no tensor 'site/none' \(there are: site/scan\)"):
+        declared(path="site/none").check_stored(store)
 
 
 def test_values_that_are_not_finite_name_the_participant(store):
