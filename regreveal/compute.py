@@ -1,10 +1,12 @@
 """Where work runs: in this process, or on this machine's cores."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from regreveal.progress import track
@@ -12,10 +14,39 @@ from regreveal.progress import track
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+CGROUP = Path("/sys/fs/cgroup")
+
 
 def available_cores() -> int:
-    """Cores that this process may use (a container's limit, not the machine's size)."""
-    return len(os.sched_getaffinity(0))
+    """Cores that this process may use, at least one.
+
+    These are the machine's, less those it is kept from: by its affinity, where the system has
+    that, or by a container's quota, which the affinity does not show. A part of a core counts as
+    a core.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _container_quota(CGROUP)
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _container_quota(cgroup: Path) -> float | None:
+    """Cores' worth of time that a control group is allowed; None where there is no limit.
+
+    Version 2 says "quota period", in microseconds, with "max" for no limit; version 1 has a file
+    for each, with -1 for no limit (docs.kernel.org: admin-guide/cgroup-v2, scheduler/sched-bwc).
+    """
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+    except OSError:
+        return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)
 
 
 def parallel_map(
@@ -37,7 +68,8 @@ def parallel_map(
     description : str
         For the progress shown.
     workers : int, optional
-        Processes; by default one a core. With 1, everything runs in this process.
+        Processes; by default one a core, and never more than there are items. With 1, everything
+        runs in this process.
 
     Yields
     ------
@@ -46,6 +78,8 @@ def parallel_map(
     """
     workers = workers or available_cores()
     total = len(items) if hasattr(items, "__len__") else None
+    if total is not None:
+        workers = max(1, min(workers, total))
     results = map(function, items) if workers == 1 else _in_processes(function, items, workers)
     yield from track(results, description, total=total)
 
