@@ -16,8 +16,9 @@ from regreveal.errors import InputError
 class TensorStore:
     """A folder of named tensors, `{group}/{name}/part-00000.h5` and so on.
 
-    Each shard holds `tensor` (n, *shape) and `sample_id` (n,), with the units and the sampling
-    rate or voxel size as attributes. Shards appear whole or not at all, and several processes may
+    Each shard holds `tensor` (n, *shape) and `sample_id` (n,), with units, sampling rate or voxel
+    size, visit and source as attributes. All but the source, and the type of the numbers, are the
+    same in all shards of a tensor. Shards appear whole or not at all, and several processes may
     write to the same tensor at once; readers see what was complete when they looked.
 
     Parameters
@@ -71,7 +72,8 @@ class TensorStore:
         voxel_size : sequence of float, optional
             In millimetres, for images.
         visit, source : str, optional
-            Which visit the tensors are of, and which format or stage they come from.
+            Which visit the tensors are of, and which format or stage they come from; the source
+            may be another one in each shard.
 
         Returns
         -------
@@ -81,8 +83,8 @@ class TensorStore:
         Raises
         ------
         InputError
-            If ids are repeated, here or in another shard, or if shape or attributes differ from
-            those of the shards already there.
+            If ids are repeated, here or in another shard, or if shape, type or attributes differ
+            from those of the shards already there.
         """
         tensors = np.asarray(tensors)
         if tensors.dtype == np.float64:
@@ -162,7 +164,10 @@ class TensorStore:
         return tensors
 
     def attributes(self, name: str) -> dict:
-        """Return what `write` was told: units, sampling_rate, voxel_size, visit, source."""
+        """Return what `write` was told: units, sampling_rate, voxel_size, visit, source.
+
+        The source is that of the first shard.
+        """
         with _open_shard(self._first_shard(name)) as file:
             return {key: _plain(value) for key, value in file["tensor"].attrs.items()}
 
@@ -221,12 +226,16 @@ class TensorStore:
                 f"'{name}': tensors of shape {tensors.shape[1:]}; "
                 f"the store holds {self.shape(name)}"
             )
-        for key in ("units", "sampling_rate"):
-            there = self.attributes(name).get(key)
-            if attributes.get(key) != there:
-                raise InputError(
-                    f"'{name}': {key} is {attributes.get(key)}; the store holds {there}"
-                )
+        if tensors.dtype != self._dtype(name):
+            raise InputError(
+                f"'{name}': tensors of type {tensors.dtype}; the store holds {self._dtype(name)}: "
+                "convert them, or write them into another store"
+            )
+        there = self.attributes(name)
+        for key in ("units", "sampling_rate", "voxel_size", "visit"):
+            value = _plain(attributes.get(key))
+            if value != there.get(key):
+                raise InputError(f"'{name}': {key} is {value}; the store holds {there.get(key)}")
         present = self._locations(name)
         repeated = next((sample_id for sample_id in ids if sample_id in present), None)
         if repeated is not None:

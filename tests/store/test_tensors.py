@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
+from regreveal.store import tensors as tensors_module
 from regreveal.store.tensors import TensorStore
 
 # Every value of a tensor is its id's number, so a torn or mixed-up shard shows.
@@ -107,12 +108,33 @@ def test_several_writers_at_once_lose_nothing(tmp_path):
     assert len(ids) == 3 * 15 * 20
 
 
-def test_an_id_is_taken_once_even_by_a_store_opened_before(store):
+def test_of_two_writers_of_one_id_at_once_one_is_refused(store, monkeypatch):
+    def write(value):
+        tensors = np.full((1, 3, 2), value)
+        TensorStore(store.path).write("ecg/rest_10s", tensors, ["e"], units="mV", sampling_rate=500)
+
+    locked, overtaken = tensors_module._locked, []
+
+    def overtaken_on_the_way_to_the_lock(folder):
+        # Here the first writer has found the id free and written its data, but not yet its shard.
+        if not overtaken:
+            overtaken.append(folder)
+            write(2.0)
+        return locked(folder)
+
+    monkeypatch.setattr(tensors_module, "_locked", overtaken_on_the_way_to_the_lock)
+    with pytest.raises(InputError, match="'e' is already in"):
+        write(1.0)
+    assert TensorStore(store.path).sample_ids("ecg/rest_10s") == ["a", "b", "c", "d", "e"]
+    np.testing.assert_array_equal(store.read("ecg/rest_10s", ["e"]), np.full((1, 3, 2), 2.0))
+    assert len(list((store.path / "ecg/rest_10s").glob("*.h5"))) == 3
+
+
+def test_a_store_opened_before_sees_what_was_written_since(store):
     other = TensorStore(store.path)
     other.sample_ids("ecg/rest_10s")
     store.write("ecg/rest_10s", np.zeros((1, 3, 2)), ["e"], units="mV", sampling_rate=500)
-    with pytest.raises(InputError, match="'e' is already in"):
-        other.write("ecg/rest_10s", np.zeros((1, 3, 2)), ["e"], units="mV", sampling_rate=500)
+    assert other.sample_ids("ecg/rest_10s")[-1] == "e"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +147,9 @@ def test_an_id_is_taken_once_even_by_a_store_opened_before(store):
         (np.zeros((1, 3, 3)), ["x"], {}, "shape"),
         (np.zeros((1, 3, 2)), ["x"], {"units": "uV"}, "units is uV; the store holds mV"),
         (np.zeros((1, 3, 2)), ["x"], {"sampling_rate": 250}, "sampling_rate is 250"),
+        (np.zeros((1, 3, 2)), ["x"], {"visit": "3"}, "visit is 3; the store holds None"),
+        (np.zeros((1, 3, 2)), ["x"], {"voxel_size": (1, 2)}, r"voxel_size is \[1.0, 2.0\]"),
+        (np.zeros((1, 3, 2), np.int16), ["x"], {}, "type int16; the store holds float32"),
     ],
 )
 def test_what_cannot_be_written_is_refused_and_leaves_no_trace(
@@ -136,6 +161,13 @@ def test_what_cannot_be_written_is_refused_and_leaves_no_trace(
             "ecg/rest_10s", tensors, ids, **({"units": "mV", "sampling_rate": 500} | options)
         )
     assert sorted(store.path.rglob("*")) == before
+
+
+def test_shards_of_one_kind_may_come_from_several_sources(tmp_path):
+    store, kind = TensorStore(tmp_path), {"units": "mm", "visit": "2", "voxel_size": (1, 1, 2)}
+    for sample_id, source in (("a", "dicom"), ("b", "nifti")):
+        store.write("brain/t1", np.zeros((1, 2), np.int16), [sample_id], source=source, **kind)
+    assert store.sample_ids("brain/t1") == ["a", "b"]
 
 
 def test_an_unknown_participant_is_named(store):
