@@ -63,8 +63,7 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
         if ".parquet" in path.suffixes:
             table = pd.read_parquet(path)
         else:
-            separator = "," if ".csv" in path.suffixes else "\t"
-            table = pd.read_csv(path, sep=separator, dtype={"sample_id": str})
+            table = pd.read_csv(path, sep=_separator(path), dtype={"sample_id": str})
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if "sample_id" not in table:
@@ -76,14 +75,21 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write a table as .tsv or .parquet, whole or not at all; a named index becomes a column."""
+    """Write a table, whole or not at all, in the format that `read_table` takes its name for.
+
+    A named index becomes a column.
+    """
     path = Path(path)
     table = table.reset_index() if table.index.name else table
     with atomic_path(path) as temporary:
-        if path.suffix == ".parquet":
+        if ".parquet" in path.suffixes:
             table.to_parquet(temporary, index=False)
         else:
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.10g")
+            table.to_csv(temporary, sep=_separator(path), index=False, float_format="%.10g")
+
+
+def _separator(path: Path) -> str:
+    return "," if ".csv" in path.suffixes else "\t"
 
 
 def make_splits(sample_ids: Sequence[str], fractions: dict[str, float], seed: int) -> pd.DataFrame:

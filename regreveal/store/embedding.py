@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ import pyarrow.parquet as pq
 
 from regreveal.errors import InputError
 from regreveal.store.atomic import atomic_path
+from regreveal.store.cohort import read_table
 
 METADATA_KEY = b"regreveal"
+LATENT_COLUMN = re.compile(r"latent_(0|[1-9][0-9]*)")
 
 
 @dataclass
@@ -26,7 +29,8 @@ class Embedding:
     sample_ids : list of str, length n
     latents : ndarray of float32, shape (n, k)
     metadata : dict
-        Where they came from: tensor map, model, and `trained_on`, the ids the model saw.
+        Where they came from: tensor map, model, and the ids the model was `trained_on` and
+        `validated_on`.
     """
 
     sample_ids: list[str]
@@ -45,6 +49,15 @@ class Embedding:
             repeated = pd.Index(self.sample_ids)
             first = repeated[repeated.duplicated()][0]
             raise InputError(f"embedding: sample id '{first}' is given twice")
+
+    def unseen_ids(self) -> list[str]:
+        """Ids of those that the model was neither trained nor validated on, as far as it tells."""
+        seen = {
+            str(sample_id)
+            for role in ("trained_on", "validated_on")
+            for sample_id in self.metadata.get(role, [])
+        }
+        return [sample_id for sample_id in self.sample_ids if sample_id not in seen]
 
     def select(self, sample_ids: Sequence[str]) -> np.ndarray:
         """Latents of some participants, (len(sample_ids), k), in the order asked.
@@ -75,37 +88,49 @@ class Embedding:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Embedding":
-        """Read an embedding's parquet file, or ml4h's `hidden_*.tsv`.
+        """Read an embedding's parquet file, or a table of latents such as ml4h's `hidden_*.tsv`.
+
+        Parameters
+        ----------
+        path : path-like
+            A table as `read_table` takes it, with columns `latent_0`, `latent_1` and so on, in
+            any order; other columns are left aside.
 
         Raises
         ------
         InputError
-            If the file is neither.
+            If the file is no such table, or a latent is not a finite number.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; expected an embedding")
-        if path.suffix == ".tsv":
-            return cls._read_ml4h(path)
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{path}: not a parquet file ({error})") from error
-        latent_columns = [name for name in table.column_names if name.startswith("latent_")]
-        if "sample_id" not in table.column_names or not latent_columns:
-            raise InputError(f"{path}: expected columns sample_id, latent_0, latent_1, …")
-        latent_columns.sort(key=lambda name: int(name.removeprefix("latent_")))
-        metadata = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
-        latents = np.column_stack([table[name].to_numpy() for name in latent_columns])
-        return cls(table["sample_id"].to_pylist(), latents, metadata)
+        table = read_table(path)
+        latents = table[_latent_columns(path, table)]
+        for column in latents:
+            if not pd.api.types.is_numeric_dtype(latents[column]):
+                raise InputError(f"{path}: column '{column}' is not of numbers")
+            unusable = int((~np.isfinite(latents[column].to_numpy(np.float32))).sum())
+            if unusable:
+                raise InputError(
+                    f"{path}: column '{column}' has no finite number for {unusable} of "
+                    f"{len(latents)} participants; leave them out"
+                )
+        return cls(table.index.tolist(), latents.to_numpy(np.float32), _read_metadata(path))
 
-    @classmethod
-    def _read_ml4h(cls, path: Path) -> "Embedding":
-        """Read ml4h's table: `sample_id`, then `latent_0` … (tab separated)."""
-        frame = pd.read_csv(path, sep="\t", dtype={"sample_id": str})
-        latent_columns = [name for name in frame.columns if str(name).startswith("latent_")]
-        if "sample_id" not in frame or not latent_columns:
-            raise InputError(f"{path}: expected columns sample_id, latent_0, latent_1, …")
-        return cls(
-            frame["sample_id"].tolist(), frame[latent_columns].to_numpy(), {"source": path.name}
+
+def _latent_columns(path: Path, table: pd.DataFrame) -> list[str]:
+    """Names of the latent columns, by their numbers."""
+    columns = [name for name in table.columns if str(name).startswith("latent_")]
+    if table.empty or not columns:
+        raise InputError(
+            f"{path}: {len(table)} participants, {len(columns)} latent columns; expected columns "
+            "sample_id, latent_0, latent_1, … and a row a participant"
         )
+    for column in columns:
+        if not LATENT_COLUMN.fullmatch(column):
+            raise InputError(f"{path}: column '{column}'; expected latent_0, latent_1, …")
+    return sorted(columns, key=lambda column: int(column.removeprefix("latent_")))
+
+
+def _read_metadata(path: Path) -> dict:
+    if ".parquet" not in path.suffixes:
+        return {"source": path.name}
+    return json.loads((pq.read_schema(path).metadata or {}).get(METADATA_KEY, b"{}"))
