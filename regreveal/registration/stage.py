@@ -1,6 +1,6 @@
 """Registration of a whole store, over this machine's cores."""
 
-import shutil
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 from regreveal import registration as registrations
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
+from regreveal.store.atomic import atomic_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
@@ -47,7 +48,8 @@ def fit_registration(
     method : str
         Name of its class.
     parameters : dict
-        Of the method; a sampling rate is taken from the store unless it is among them.
+        Of the method; the sampling rate of one that has such a parameter is taken from the store
+        unless it is among them.
     store : TensorStore
     tensor_map : TensorMap
         What is registered.
@@ -59,20 +61,25 @@ def fit_registration(
     Raises
     ------
     InputError
-        If the method has no such parameter, or none of the participants has the tensor.
+        If the method has no such parameter, the store's tensors are not as declared, or none of
+        the participants has one.
     """
+    method_class = registration_class(method)
+    tensor_map.check_stored(store)
     present = set(store.sample_ids(tensor_map.path))
     learn_from = [i for i in sample_ids if i in present][:FIT_PARTICIPANTS]
     if not learn_from:
         raise InputError(f"{store.path}: no participant to fit {method} on has {tensor_map.name}")
+    signature = inspect.signature(method_class)
     sampling_rate = store.attributes(tensor_map.path).get("sampling_rate")
-    if sampling_rate is not None:
+    if sampling_rate is not None and "sampling_rate" in signature.parameters:
         parameters = {"sampling_rate": sampling_rate, **parameters}
     try:
-        registration = registration_class(method)(**parameters)
+        signature.bind(**parameters)
     except TypeError as error:
-        raise InputError(f"{method}: {error}") from error
-    registration.fit(store.read(tensor_map.path, learn_from)).save(folder)
+        there = ", ".join(signature.parameters) or "none"
+        raise InputError(f"{method}: {error} (its parameters: {there})") from error
+    method_class(**parameters).fit(_read(store, tensor_map.path, learn_from)).save(folder)
 
 
 def register_store(
@@ -96,43 +103,75 @@ def register_store(
         What is registered, and what comes out.
     folder : Path
         Is left with `registered/`, a TensorStore of those who could be registered, and
-        `qc.parquet`, a row for everyone.
+        `qc.parquet`, a row for everyone. `registered/` appears last and whole, in the place of an
+        earlier one.
 
     Returns
     -------
     DataFrame
         The rows of `qc.parquet`: `sample_id`, `ok`, `reason` and the method's own figures.
+
+    Raises
+    ------
+    InputError
+        If `registered/` is where the source lies, the source's tensors are not as declared, what
+        comes out is not of the output map's shape, or nobody could be registered.
     """
-    target = TensorStore(folder / "registered")
-    shutil.rmtree(target.path, ignore_errors=True)  # the beginnings of a killed run
+    target = folder / "registered"
+    if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
+        raise InputError(f"{target}: is where the tensors come from; choose another folder")
+    input_map.check_stored(source)
     ids = source.sample_ids(input_map.path)
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
     tasks = [(method, saved, source.path, input_map.path, chunk) for chunk in chunks]
-    quality = []
     rate = registration_class(method).output_sampling_rate
     if rate is None:
         rate = source.attributes(input_map.path).get("sampling_rate")
     results = parallel_map(_register_chunk, tasks, f"Registering by {method}")
-    for chunk, (tensors, qc) in zip(chunks, results, strict=True):
-        ok = qc["ok"].to_numpy()
-        if ok.any():
-            target.write(
-                output_map.path,
-                tensors[ok],
-                np.array(chunk)[ok],
-                units=output_map.units,
-                sampling_rate=rate,
-                source=method,
+    quality = []
+    with atomic_folder(target) as unfinished:
+        registered = TensorStore(unfinished)
+        for chunk, (tensors, qc) in zip(chunks, results, strict=True):
+            if tensors.shape[1:] != output_map.shape:
+                raise InputError(
+                    f"{method} gives tensors of shape {tensors.shape[1:]}; {output_map.name} "
+                    f"declares {output_map.shape}"
+                )
+            ok = qc["ok"].to_numpy()
+            if ok.any():
+                registered.write(
+                    output_map.path,
+                    tensors[ok],
+                    np.array(chunk)[ok],
+                    units=output_map.units,
+                    sampling_rate=rate,
+                    source=method,
+                )
+            qc.insert(0, "sample_id", chunk)
+            quality.append(qc)
+        qc = pd.concat(quality, ignore_index=True)
+        if not qc["ok"].any():
+            reasons = ", ".join(f"{reason}: {n}" for reason, n in count_failures(qc).items())
+            raise InputError(
+                f"{source.path}: none of {len(qc)} participants could be registered by {method} "
+                f"({reasons})"
             )
-        qc.insert(0, "sample_id", chunk)
-        quality.append(qc)
-    qc = pd.concat(quality, ignore_index=True)
-    write_table(qc, folder / "qc.parquet")
+        write_table(qc, folder / "qc.parquet")
     return qc
+
+
+def count_failures(qc: pd.DataFrame) -> pd.Series:
+    """Count those who could not be registered by reason, the most frequent first."""
+    return qc.loc[~qc["ok"], "reason"].value_counts()
 
 
 def _register_chunk(task: tuple) -> tuple[np.ndarray, pd.DataFrame]:
     method, saved, store, path, sample_ids = task
     registration = registration_class(method).load(saved)
-    registered = registration.transform(TensorStore(store).read(path, sample_ids))
+    registered = registration.transform(_read(TensorStore(store), path, sample_ids))
     return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True)
+
+
+def _read(store: TensorStore, path: str, sample_ids: Sequence[str]) -> np.ndarray:
+    """Read tensors as they are: what is wrong with one of them, its row of quality says."""
+    return store.read(path, sample_ids).astype(np.float32, copy=False)

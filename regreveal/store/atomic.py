@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,3 +34,31 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary folder beside `target`; let it take the place of `target` on success.
+
+    What a killed process left of it is removed, so only one process at a time may make a target.
+
+    Parameters
+    ----------
+    target : path-like
+        Where the finished folder is to be. What is there stays until the block succeeds.
+
+    Yields
+    ------
+    Path
+        The temporary folder, which does not exist yet.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield temporary
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

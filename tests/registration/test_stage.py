@@ -1,10 +1,15 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.registration import QRSAlignment
+from regreveal.registration import QRSAlignment, Registered, Registration, stage
 from regreveal.registration.stage import fit_registration, register_store, registration_class
 from regreveal.simulation.ecg import phantom
+from regreveal.store import atomic
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
@@ -40,9 +45,10 @@ def test_the_sampling_rate_of_the_store_is_what_the_method_is_told(store, tmp_pa
     slower = TensorStore(tmp_path / "slower")
     strips = store.read(STRIP.path, ["p1"])[:, ::2]
     slower.write(STRIP.path, strips, ["p1"], units="mV", sampling_rate=250)
-    fit_registration("QRSAlignment", {}, slower, STRIP, ["p1"], tmp_path / "registration")
+    shorter = replace(STRIP, shape=(2500, 12))
+    fit_registration("QRSAlignment", {}, slower, shorter, ["p1"], tmp_path / "registration")
     assert QRSAlignment.load(tmp_path / "registration").sampling_rate == 250
-    register_store("QRSAlignment", tmp_path / "registration", slower, STRIP, MEDIAN, tmp_path)
+    register_store("QRSAlignment", tmp_path / "registration", slower, shorter, MEDIAN, tmp_path)
     registered = TensorStore(tmp_path / "registered")
     assert registered.shape(MEDIAN.path) == MEDIAN.shape
     assert registered.attributes(MEDIAN.path)["sampling_rate"] == 500
@@ -60,6 +66,123 @@ def test_what_cannot_be_fitted_is_named(store, tmp_path, method, parameters, ids
     with pytest.raises(InputError, match=message):
         fit_registration(method, parameters, store, STRIP, ids, tmp_path / "registration")
     assert not (tmp_path / "registration").exists()
+
+
+class Negative(Registration):
+    """A method that knows nothing of signals."""
+
+    def fit(self, x):
+        return self
+
+    def transform(self, x) -> Registered:
+        qc = pd.DataFrame({"ok": True, "reason": ""}, index=range(len(x)))
+        return Registered(-x, qc, [None] * len(x))
+
+
+def test_a_method_without_a_sampling_rate_is_not_told_one(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "registration_class", {"Negative": Negative}.get)
+    fit_registration("Negative", {}, store, STRIP, ["p1"], tmp_path / "registration")
+    register_store("Negative", tmp_path / "registration", store, STRIP, STRIP, tmp_path)
+    registered = TensorStore(tmp_path / "registered")
+    np.testing.assert_array_equal(
+        registered.read(STRIP.path, ["p2"]), -store.read(STRIP.path, ["p2"])
+    )
+    assert registered.attributes(STRIP.path)["sampling_rate"] == 500
+
+
+@pytest.fixture
+def saved(tmp_path):
+    QRSAlignment().save(tmp_path / "registration")
+    return tmp_path / "registration"
+
+
+@pytest.mark.parametrize(
+    ("stored", "declared", "message"),
+    [
+        ({"units": "uV"}, STRIP, "is in uV; ecg.rest_10s declares mV"),
+        ({}, replace(STRIP, shape=(2500, 12)), r"has shape \(5000, 12\); ecg.rest_10s declares"),
+        ({}, replace(STRIP, path="ecg/none"), "no tensor 'ecg/none'"),
+    ],
+)
+def test_tensors_other_than_declared_are_neither_fitted_nor_registered(
+    store, saved, tmp_path, stored, declared, message
+):
+    other = TensorStore(tmp_path / "other")
+    other.write(
+        STRIP.path,
+        store.read(STRIP.path, ["p1"]),
+        ["p1"],
+        **({"units": "mV", "sampling_rate": 500} | stored),
+    )
+    with pytest.raises(InputError, match=message):
+        fit_registration("QRSAlignment", {}, other, declared, ["p1"], tmp_path / "fitted")
+    with pytest.raises(InputError, match=message):
+        register_store("QRSAlignment", saved, other, declared, MEDIAN, tmp_path / "out")
+    assert not (tmp_path / "fitted").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_store_is_an_error(saved, tmp_path):
+    nothing = TensorStore(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"no tensor 'ecg/rest_10s' \(there are: none\)"):
+        register_store("QRSAlignment", saved, nothing, STRIP, MEDIAN, tmp_path / "out")
+
+
+def test_what_comes_out_must_be_as_declared(store, saved, tmp_path):
+    other = replace(MEDIAN, shape=(500, 12))
+    with pytest.raises(InputError, match=r"shape \(600, 12\); ecg.median declares \(500, 12\)"):
+        register_store("QRSAlignment", saved, store, STRIP, other, tmp_path)
+    assert sorted(tmp_path.iterdir()) == [saved]
+
+
+def test_if_nobody_can_be_registered_the_reasons_are_counted(saved, tmp_path):
+    flat = TensorStore(tmp_path / "flat")
+    strips = np.zeros((3, 5000, 12), np.float32)
+    strips[2, 0, 0] = np.nan
+    flat.write(STRIP.path, strips, ["a", "b", "c"], units="mV", sampling_rate=500)
+    reasons = r"\(all leads flat: 2, missing or infinite values: 1\)"
+    with pytest.raises(InputError, match=f"none of 3 participants could be registered .*{reasons}"):
+        register_store("QRSAlignment", saved, flat, STRIP, MEDIAN, tmp_path / "out")
+    assert not (tmp_path / "out/registered").exists()
+
+
+def test_a_store_is_never_registered_onto_itself(saved, tmp_path, monkeypatch):
+    source = TensorStore(tmp_path / "registered")
+    source.write(STRIP.path, np.zeros((1, 5000, 12)), ["a"], units="mV", sampling_rate=500)
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, Path()):
+        with pytest.raises(InputError, match="is where the tensors come from"):
+            register_store("QRSAlignment", saved, source, STRIP, MEDIAN, folder)
+    assert source.sample_ids(STRIP.path) == ["a"]
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(store, saved, tmp_path, monkeypatch):
+    def killed_after_the_tensors(*_):
+        raise KeyboardInterrupt
+
+    # A process that is killed does not tidy up after itself.
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(stage, "write_table", killed_after_the_tensors)
+    with pytest.raises(KeyboardInterrupt):
+        register_store("QRSAlignment", saved, store, STRIP, MEDIAN, tmp_path)
+    leftover = [folder for folder in tmp_path.iterdir() if folder != saved]
+    assert len(leftover) == 1
+    assert leftover[0].name != "registered"
+    monkeypatch.undo()
+    for _ in range(2):  # The second time, what is finished is made again: its record was lost.
+        quality = register_store("QRSAlignment", saved, store, STRIP, MEDIAN, tmp_path)
+        registered = TensorStore(tmp_path / "registered").sample_ids(MEDIAN.path)
+        assert registered == quality.loc[quality["ok"], "sample_id"].tolist()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"registration", "registered", "qc.parquet"}
+
+
+def test_an_earlier_result_outlives_a_failed_attempt(store, saved, tmp_path):
+    register_store("QRSAlignment", saved, store, STRIP, MEDIAN, tmp_path)
+    other = replace(MEDIAN, shape=(500, 12))
+    with pytest.raises(InputError, match="declares"):
+        register_store("QRSAlignment", saved, store, STRIP, other, tmp_path)
+    assert len(TensorStore(tmp_path / "registered").sample_ids(MEDIAN.path)) == 11
 
 
 def test_the_contract_itself_is_no_method():
