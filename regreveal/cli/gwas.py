@@ -5,6 +5,13 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.participants import (
+    common_participants,
+    echo_left_out,
+    read_embeddings,
+    split_names,
+)
+
 
 def gwas(
     embedding: Annotated[
@@ -19,6 +26,9 @@ def gwas(
     ] = None,
     covariate_columns: Annotated[
         str | None, typer.Option(help="Columns to use, with commas between; all by default.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
     ] = None,
     coding: Annotated[
         str, typer.Option(help="genotype (three groups) or additive (a trend).")
@@ -46,20 +56,27 @@ def gwas(
     """Test every variant against the whole latent vector (MANOVA, Pillai's trace).
 
     Leaves manova.tsv.gz with its tabix index, loci.tsv, manhattan.png, qq.png and gwas.json in the
-    output folder, and dimensions/ where asked.
+    output folder, and dimensions/ where asked. Participants that the embedding's model was trained
+    or validated on are left out.
     """
     import pandas as pd
 
     from regreveal.genetics.gwas import run_gwas
     from regreveal.genetics.loci import read_genes
     from regreveal.report.figures import manhattan, qq_plot
+    from regreveal.store.cohort import read_splits
 
+    embeddings = read_embeddings([f"latents={embedding}"])
+    chosen, left_out = common_participants(
+        embeddings, None if splits is None else read_splits(splits), {}
+    )
     result = run_gwas(
-        embedding,
+        embeddings["latents"],
         genotypes,
         covariates,
         out,
-        covariate_columns=covariate_columns.split(",") if covariate_columns else None,
+        covariate_columns=split_names(covariate_columns) or None,
+        participants=chosen,
         genes=None if genes is None else read_genes(genes),
         coding=coding,
         transform=transform,
@@ -80,6 +97,7 @@ def gwas(
     )
     manhattan(table, out / "manhattan.png", named if len(named) else None)
     qq_plot(table["neg_log10_p"].to_numpy(), out / "qq.png")
+    echo_left_out(left_out)
     counts = result.summary
     typer.echo(
         f"{counts['participants']['analysed']} participants, {counts['variants']['tested']} of "

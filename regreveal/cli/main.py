@@ -11,7 +11,7 @@ from regreveal.cli.phewas import phewas
 from regreveal.cli.probe import probe
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
-from regreveal.cli.stages import embed, register, tensormaps, train
+from regreveal.cli.stages import embed, register, split, tensormaps, train
 from regreveal.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     report,
     simulate,
     tensormaps,
+    split,
     register,
     train,
     embed,

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from regreveal.cli.probe import common_participants, read_embeddings, split_names, write_json
+from regreveal.cli.participants import (
+    common_participants,
+    echo_left_out,
+    read_embeddings,
+    split_names,
+    write_json,
+)
 from regreveal.errors import InputError
 
 
@@ -33,7 +39,8 @@ def phewas(
     """Test every phecode for a direction in the latent space, learnt in half of the people.
 
     Writes phewas.tsv, unmapped_icd10.tsv (codes without a phecode, with their number of events) and
-    phewas.json (counts, and who was left out and why).
+    phewas.json (counts, and who was left out and why). Participants that the embedding's model was
+    trained or validated on are left out.
     """
     from regreveal.phenome.phecodes import (
         phecode_status,
@@ -72,4 +79,5 @@ def phewas(
         "minimum_cases": minimum_cases,
     }
     write_json(counts, out / "phewas.json")
+    echo_left_out(left_out)
     typer.echo(f"{tested} phecodes tested, {len(chosen)} participants: {out / 'phewas.tsv'}")

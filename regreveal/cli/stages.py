@@ -1,4 +1,4 @@
-"""Single stages on files: list tensor maps, register, train, embed."""
+"""Single stages on files: list tensor maps, split participants, register, train, embed."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.participants import echo_left_out
+
 Store = Annotated[Path, typer.Option(help="The TensorStore.")]
-TensorMaps = Annotated[str, typer.Option(help="The package that declares the tensor maps.")]
+TensorMaps = Annotated[
+    str,
+    typer.Option(
+        help="The package that declares the tensor maps: installed, or in the working directory."
+    ),
+]
 
 
 def tensormaps(package: TensorMaps = "tensormaps") -> None:
@@ -24,18 +31,44 @@ def tensormaps(package: TensorMaps = "tensormaps") -> None:
     Console().print(table)
 
 
+def split(
+    cohort: Annotated[Path, typer.Option(help="Table with sample_id.")],
+    out: Annotated[Path, typer.Option(help="The split file: .parquet, .tsv or .csv.")],
+    train: Annotated[float, typer.Option(help="Share to train autoencoders on.")] = 0.2,
+    validation: Annotated[float, typer.Option(help="Share to choose the best epoch by.")] = 0.05,
+    analysis: Annotated[float, typer.Option(help="Share for probes, GWAS and PheWAS.")] = 0.75,
+    seed: Annotated[int, typer.Option(help="All randomness comes from it.", min=0)] = 1,
+) -> None:
+    """Divide participants once into those to train on, to validate by and to analyse."""
+    from regreveal.errors import InputError
+    from regreveal.store.cohort import make_splits, read_table, write_table
+
+    if out.exists():
+        raise InputError(f"{out}: is there already; choose another file, or delete it")
+    fractions = {"train": train, "validation": validation, "analysis": analysis}
+    splits = make_splits(read_table(cohort).index, fractions, seed)
+    write_table(splits, out)
+    counts = splits["split"].value_counts()
+    typer.echo(", ".join(f"{counts.get(name, 0)} {name}" for name in fractions) + f": {out}")
+
+
 def register(
     method: Annotated[str, typer.Argument(help="Such as QRSAlignment.")],
     store: Store,
     source: Annotated[str, typer.Option("--from", help="Tensor map to register.")],
     target: Annotated[str, typer.Option("--to", help="Tensor map of what comes out.")],
     out: Annotated[Path, typer.Option(help="Folder for the registered tensors and their quality.")],
+    splits: Annotated[
+        Path | None,
+        typer.Option(help="Split file, to fit the method on training participants only."),
+    ] = None,
     parameters: Annotated[str, typer.Option(help="Parameters of the method, as JSON.")] = "{}",
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Register a tensor of everyone in a store."""
     from regreveal.errors import InputError
-    from regreveal.registration.stage import fit_registration, register_store
+    from regreveal.registration.stage import count_failures, fit_registration, register_store
+    from regreveal.store.cohort import read_splits
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
 
@@ -43,14 +76,21 @@ def register(
         chosen = json.loads(parameters)
     except json.JSONDecodeError as error:
         raise InputError(f"--parameters is not JSON ({error})") from error
+    if not isinstance(chosen, dict):
+        raise InputError(f"--parameters is {parameters}; expected names and values, as {{...}}")
+    if (out / "registered").exists():
+        raise InputError(f"{out}: already holds a registration; choose another folder")
     input_map, output_map = (find_tensor_map(name, package) for name in (source, target))
     tensors = TensorStore(store)
-    everyone = tensors.sample_ids(input_map.path)
-    fit_registration(method, chosen, tensors, input_map, everyone, out / "registration")
+    if splits is None:
+        learn_from = tensors.sample_ids(input_map.path)
+    else:
+        split = read_splits(splits)["split"]
+        learn_from = split.index[split == "train"]
+    fit_registration(method, chosen, tensors, input_map, learn_from, out / "registration")
     qc = register_store(method, out / "registration", tensors, input_map, output_map, out)
-    print(
-        f"{qc['ok'].sum()} of {len(qc)} registered; the others, by reason, are in {out}/qc.parquet"
-    )
+    typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
+    echo_left_out(count_failures(qc))
 
 
 def train(
@@ -72,12 +112,13 @@ def train(
     from regreveal.tensormap import find_tensor_map
 
     declared, tensors = find_tensor_map(tensor_map, package), TensorStore(store)
+    declared.check_stored(tensors)
     present = set(tensors.sample_ids(declared.path))
     split = read_splits(splits)["split"]
     train_ids, validation_ids = (
         [i for i in split.index[split == name] if i in present] for name in ("train", "validation")
     )
-    print(f"{len(train_ids)} participants to learn from, {len(validation_ids)} for validation")
+    typer.echo(f"{len(train_ids)} participants to learn from, {len(validation_ids)} for validation")
     training.train(
         tensors,
         declared,
@@ -103,5 +144,8 @@ def embed(
     from regreveal.store.tensors import TensorStore
 
     tensors = TensorStore(store)
-    path = embedding.trained_tensor_map(read_model_json(model)).path
-    embedding.embed(model, tensors, tensors.sample_ids(path)).write(out)
+    trained_on = embedding.trained_tensor_map(read_model_json(model))
+    trained_on.check_stored(tensors)
+    embedded = embedding.embed(model, tensors, tensors.sample_ids(trained_on.path))
+    embedded.write(out)
+    typer.echo(f"{len(embedded.sample_ids)} participants: {out}")

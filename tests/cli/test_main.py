@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = "demo run report simulate tensormaps register train embed probe gwas phewas ingest"
+COMMANDS = "demo run report simulate tensormaps split register train embed probe gwas phewas ingest"
 
 
 def regreveal(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", "from regreveal.cli.main import main; main()", *arguments]
+    # -P: the working directory is not on the path, as it is not for the installed command.
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from regreveal.cli.main import main; main()",
+        *arguments,
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -62,7 +69,15 @@ def test_help_loads_nothing_heavy(tmp_path):
                 "--out",
                 "out",
             ],
-            "s: no participant to fit Sorting on",
+            "no registration 'Sorting'",
+        ),
+        (
+            ["split", "--cohort", "nowhere.tsv", "--out", "out/splits.tsv"],
+            "nowhere.tsv: no such file",
+        ),
+        (
+            ["split", "--cohort", "cohort.tsv", "--train", "0.5", "--out", "out/splits.tsv"],
+            "must be at least 0 and add up to 1",
         ),
     ],
 )
@@ -70,6 +85,7 @@ def test_bad_input_is_one_line_an_exit_status_and_no_output(tmp_path, arguments,
     (tmp_path / "typo.toml").write_text(
         'title = "x"\n[data.simulate]\n[arms.native]\ntensor_map = "a"\ntensormap = "ecg.median"\n'
     )
+    (tmp_path / "cohort.tsv").write_text("sample_id\na\nb\n")
     result = regreveal(*arguments, folder=tmp_path)
     assert result.returncode == 1, result.stderr
     assert message in result.stderr
@@ -82,3 +98,13 @@ def test_the_listing_shows_the_tensor_maps(tmp_path):
     result = regreveal("tensormaps", folder=tmp_path)
     assert "ecg.rest_10s" in result.stdout
     assert "5000 × 12" in result.stdout
+
+
+def test_the_listing_shows_a_package_of_the_working_directory(tmp_path):
+    (tmp_path / "site_maps").mkdir()
+    (tmp_path / "site_maps" / "retina.py").write_text(
+        "from regreveal.tensormap import TensorMap\n"
+        "left = TensorMap('retina.left', 'retina/left', (8, 8, 3), 'grey', 'retina', 'Left.')\n"
+    )
+    result = regreveal("tensormaps", "--package", "site_maps", folder=tmp_path)
+    assert "retina.left" in result.stdout, result.stderr

@@ -29,7 +29,8 @@ def data(tmp_path):
     trained = splits["sample_id"][splits["split"] == "train"].tolist()
     embedded = [i for i in ids if i not in set(analysed[:10])]
     rows = [ids.index(i) for i in embedded]
-    Embedding(embedded, latents[rows], {"trained_on": trained}).write(tmp_path / "good.parquet")
+    seen = {"trained_on": trained[:80], "validated_on": trained[80:]}
+    Embedding(embedded, latents[rows], seen).write(tmp_path / "good.parquet")
     Embedding(ids, generator.normal(size=(700, 3))).write(tmp_path / "noise.parquet")
     cohort = pd.DataFrame(
         {
@@ -96,9 +97,10 @@ def test_probe_compares_embeddings_on_the_same_analysis_participants(data):
     assert told["participants"] == 590
     assert told["left_out"]["not an analysis participant"] == 100
     assert told["left_out"]["not in embedding 'good'"] == 10
+    assert "left out     100  not an analysis participant\n" in result.output
 
 
-def test_phewas_leaves_out_those_the_model_was_trained_on(data):
+def test_phewas_leaves_out_those_the_model_has_seen(data):
     result = _run("phewas", data)
     assert result.exit_code == 0, result.output
     table = pd.read_csv(data / "out/phewas.tsv", sep="\t", dtype={"phecode": str})
@@ -107,7 +109,9 @@ def test_phewas_leaves_out_those_the_model_was_trained_on(data):
     assert table.loc["401.1", "reason"] == "fewer than 20 cases"
     told = json.loads((data / "out/phewas.json").read_text())
     assert told["participants"] == 590
-    assert told["left_out"] == {"seen in training by the model of 'latents'": 100}
+    seen = "seen in training or validation by the model of 'latents'"
+    assert told["left_out"] == {seen: 100}
+    assert f"left out     100  {seen}\n" in result.output
     assert (told["events_unmapped"], told["phecodes"], told["phecodes_tested"]) == (1, 2, 1)
     unmapped = pd.read_csv(data / "out/unmapped_icd10.tsv", sep="\t")
     assert unmapped.to_dict("records") == [{"icd10": "Z99", "events": 1}]
