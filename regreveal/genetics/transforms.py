@@ -13,10 +13,11 @@ from regreveal.genetics.projection import covariate_basis, residuals, whiten
 
 TRANSFORMS = ("radial", "rint", "none")
 
-# Stretching rows changes the covariance that their norms are measured with: after one pass the
-# largest squared norms are up to 20 % too large and a group of one person is four times too often
-# significant at 1e-3; after two, norms and p-values are right (docs/statistics.md, "Transforms").
-NORM_PASSES = 2
+# Stretching rows changes the covariance that their norms are measured with, so it is repeated until
+# none of their quantiles moves by more than this share any more: after four passes for elliptical
+# latents, six to eight for those of an autoencoder (docs/statistics.md, "Transforms").
+NORM_TOLERANCE = 0.01
+MOST_PASSES = 50
 
 # Blom's offset: rank r of n becomes the probability (r − 3/8) / (n + 1/4).
 BLOM = 3 / 8
@@ -38,8 +39,9 @@ def transform_latents(
     method : "radial", "rint" or "none"
         `none` returns the latents as they are. `rint` replaces each dimension by the normal
         quantiles of its ranks. `radial` does that, and then gives each participant's squared
-        Mahalanobis norm the chi-square quantile (k degrees of freedom) of its rank, twice over,
-        which also tames latents whose dimensions are far out together.
+        Mahalanobis norm the chi-square quantile (k degrees of freedom) of its rank, as often as it
+        takes for the norms of the residuals to stay put within 1 % (at most 50 times). That also
+        tames latents whose dimensions are far out together.
     covariates : ndarray or DataFrame, shape (n, c - 1), optional
 
     Returns
@@ -63,11 +65,7 @@ def transform_latents(
     basis = covariate_basis(covariates, len(latents))
     rest, _ = residuals(latents, basis, "latent")
     normal = stats.norm.ppf(rank_probabilities(rest))
-    if method == "rint":
-        return normal
-    for _ in range(NORM_PASSES):
-        normal = chi_square_norms(normal)
-    return normal
+    return normal if method == "rint" else radial_residuals(normal, basis)
 
 
 def rank_probabilities(values: np.ndarray) -> np.ndarray:
@@ -76,24 +74,38 @@ def rank_probabilities(values: np.ndarray) -> np.ndarray:
     return (ranks - BLOM) / (len(values) + 1 - 2 * BLOM)
 
 
-def chi_square_norms(latents: np.ndarray) -> np.ndarray:
-    """Rescale each row so that squared Mahalanobis norms follow a chi-square distribution.
+def radial_residuals(latents: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Stretch rows until the squared norms of what is tested follow a chi-square distribution.
+
+    Each pass regresses the covariates out, as the test will, measures squared Mahalanobis norms,
+    and multiplies every row by the one number that makes its norm the chi-square quantile of its
+    rank. That changes the covariance, hence the norms; passes end once no quantile of the norms
+    that are measured moves by more than `NORM_TOLERANCE`.
 
     Parameters
     ----------
     latents : ndarray, shape (n, k)
         Of full column rank.
+    basis : ndarray, shape (n, c - 1)
+        Orthonormal basis of the covariates, from `covariate_basis`.
 
     Returns
     -------
     ndarray, shape (n, k)
-        Each row centred and multiplied by one number; directions and the order of norms stay.
     """
     n, k = latents.shape
-    centred = latents - latents.mean(axis=0)
-    whitened, _ = whiten(centred, [f"latent_{column}" for column in range(k)])
-    norms = n * np.einsum("ij,ij->i", whitened, whitened)
-    wanted = stats.chi2.ppf(rank_probabilities(norms), k)
-    # A row of zeros has no direction to stretch; it is the innermost and stays where it is.
-    factor = np.sqrt(np.divide(wanted, norms, out=np.ones(n), where=norms > 0))
-    return centred * factor[:, None]
+    before = np.full(n, np.inf)
+    for _ in range(MOST_PASSES):
+        latents, names = residuals(latents, basis, "latent")
+        whitened, _ = whiten(latents, names)
+        norms = n * np.einsum("ij,ij->i", whitened, whitened)
+        # The innermost may move by a large share of next to nothing: theirs is one of the mean, k.
+        ordered = np.sort(norms)
+        if (np.abs(ordered - before) <= NORM_TOLERANCE * np.maximum(ordered, k)).all():
+            break
+        before = ordered
+        wanted = stats.chi2.ppf(rank_probabilities(norms), k)
+        # A row of zeros has no direction to stretch; it is the innermost and stays where it is.
+        factor = np.sqrt(np.divide(wanted, norms, out=np.ones(n), where=norms > 0))
+        latents = latents * factor[:, None]
+    return latents

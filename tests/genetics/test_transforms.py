@@ -3,8 +3,9 @@ import pytest
 from scipy import stats
 
 from regreveal.errors import InputError
+from regreveal.genetics import transforms
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.transforms import chi_square_norms, transform_latents
+from regreveal.genetics.transforms import radial_residuals, transform_latents
 
 
 def elliptical(n, k, seed):
@@ -12,6 +13,17 @@ def elliptical(n, k, seed):
     rng = np.random.default_rng(seed)
     shared = np.sqrt(rng.chisquare(5, (n, 1)) / 5)
     return rng.standard_normal((n, k)) / shared @ rng.standard_normal((k, k))
+
+
+def far_out_where_little_varies(n, k, seed):
+    """Draw latents that are Gaussian but for their smallest directions, where a few lie far out.
+
+    Each dimension mixes all directions, so that by itself it looks Gaussian. Neither elliptical nor
+    well-conditioned, as what autoencoders give.
+    """
+    rng = np.random.default_rng(seed)
+    own = np.hstack([rng.standard_normal((n, k // 2)), 0.02 * rng.standard_t(1, (n, k - k // 2))])
+    return own @ rng.standard_normal((k, k))
 
 
 def squared_norms(latents):
@@ -42,9 +54,32 @@ def test_radial_norms_are_chi_square():
     assert np.quantile(squared_norms(latents), 0.999) > 2 * quantiles[-1]
 
 
-def test_mapping_norms_leaves_directions_and_the_order_of_norms():
+def test_radial_norms_of_what_is_tested_are_chi_square_however_many_passes_that_takes():
+    latents = far_out_where_little_varies(2000, 16, 0)
+    assert np.linalg.cond(latents) > 100
+    rng = np.random.default_rng(1)
+    covariates = rng.standard_normal((2000, 10))
+    transformed = transform_latents(
+        latents + covariates @ rng.normal(0, 3, (10, 16)), "radial", covariates
+    )
+    design = np.column_stack([np.ones(2000), covariates])
+    tested = transformed - design @ np.linalg.lstsq(design, transformed)[0]
+    quantiles = np.quantile(squared_norms(tested), [0.1, 0.5, 0.9, 0.99, 0.999])
+    expected = stats.chi2.ppf([0.1, 0.5, 0.9, 0.99, 0.999], 16)
+    np.testing.assert_allclose(quantiles, expected, rtol=0.02)
+
+
+def test_radial_passes_end_where_norms_cannot_be_reached():
+    # No squared norm can exceed the number of people, but chi-square quantiles do.
+    latents = np.random.default_rng(0).standard_t(3, (50, 40))
+    assert stats.chi2.ppf((50 - 0.375) / 50.25, 40) > 50
+    assert np.isfinite(transform_latents(latents)).all()
+
+
+def test_stretching_leaves_directions_and_the_order_of_norms(monkeypatch):
+    monkeypatch.setattr(transforms, "MOST_PASSES", 1)
     latents = elliptical(500, 4, 2)
-    mapped = chi_square_norms(latents)
+    mapped = radial_residuals(latents, np.empty((500, 0)))
     centred = latents - latents.mean(axis=0)
     along = (centred * mapped).sum(axis=1) / np.linalg.norm(centred, axis=1)
     np.testing.assert_allclose(along, np.linalg.norm(mapped, axis=1))
@@ -84,7 +119,7 @@ def test_heavy_tails_that_ruin_the_plain_test_leave_the_radial_one_calibrated():
 
 
 @pytest.mark.parametrize("carriers", [1, 2])
-def test_radial_latents_are_calibrated_down_to_single_people(carriers):
+def test_elliptical_latents_are_calibrated_down_to_single_people(carriers):
     latents = transform_latents(elliptical(2000, 16, 6))
     dosages = np.zeros((4000, 2000), np.int8)
     rng = np.random.default_rng(7)
