@@ -67,8 +67,8 @@ def truth_summary_table(summary: pd.DataFrame) -> Table:
     return Table(
         title="Loci against planted truth.",
         caption="False: genome-wide significant loci without a planted variant. The last column "
-        "is the number found as share of what the oracle found, the most that this number of "
-        "participants allows.",
+        "is the share found of the planted loci that the oracle found: a univariate GWAS of each "
+        "true trait, whose threshold is 5 × 10⁻⁸ divided by the number of traits.",
         columns=(
             Column(""),
             *(Column(t, number=True) for t in ("Planted", "Found", "Missed", "False")),

@@ -178,8 +178,8 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
     with _reading(folder / "examples.npz") as path, np.load(path) as examples:
         inputs, reconstructions = examples["inputs"], examples["reconstructions"]
     described = "tensor_map shape units sampling_rate registration n_registered n_failed"
-    model = "latent_size weights steps batch_size trained_on validated_on explained_variance"
-    losses = ("baseline_loss", "validation_baseline_loss")
+    model = "latent_size weights steps steps_per_epoch batch_size trained_on validated_on"
+    losses = ("baseline_loss", "validation_baseline_loss", "best_epoch", "explained_variance")
     return ArmRun(
         name=name,
         description=_json(folder / "arm.json", *described.split()),

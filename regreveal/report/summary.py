@@ -8,6 +8,7 @@ from regreveal.report.comparison_figures import METRICS, spoken
 from regreveal.report.run_folder import ANALYSES, Comparison, Run
 from regreveal.report.tables import differs, hide_small, number
 
+EARLY = 0.7  # of the training: a best epoch before this is worth a sentence
 ORACLE = "oracle"
 _NAMES = {
     "probes": "linear probes",
@@ -145,6 +146,12 @@ def _clusters(comparison: Comparison) -> list[str]:
         if arm not in comparison.clusters:
             continue
         table = comparison.clusters[arm].clusters
+        if table["cluster"].nunique() == 1:
+            sentences.append(
+                f"The directions of the {len(table)} lead variants of the {arm} arm could not be "
+                "told apart."
+            )
+            continue
         sentences.append(
             f"The {len(table)} lead variants of the {arm} arm fall into "
             f"{plural(table['cluster'].nunique(), 'cluster')} of like direction in latent space "
@@ -158,10 +165,19 @@ def _models(run: Run) -> list[str]:
         f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
         for arm in run.arms.values()
     ]
-    return [
+    sentences = [
         f"Of the variance of its own kind of recording, in participants it did not learn from, the "
         f"autoencoder explains: {listed(told)}."
     ]
+    for arm in run.arms.values():
+        kept = arm.model["best_epoch"] * arm.model["steps_per_epoch"]
+        if kept <= EARLY * arm.model["steps"]:
+            sentences.append(
+                f"The {arm.name} autoencoder was at its best after {kept:,} of "
+                f"{arm.model['steps']:,} steps and then learned its training participants by heart; "
+                "the network of its best epoch is used."
+            )
+    return sentences
 
 
 def _registration(run: Run) -> list[str]:

@@ -244,14 +244,16 @@ def model_table(models: Mapping[str, Mapping], descriptions: Mapping[str, Mappin
                 Cell(str(model["latent_size"])),
                 Cell(f"{model['weights']:,}"),
                 Cell(f"{model['steps']:,} × {model['batch_size']}"),
+                Cell(f"{model['best_epoch'] * model['steps_per_epoch']:,}"),
                 Cell(hide_small(len(model["trained_on"]))),
                 Cell(f"{100 * model['explained_variance']:.1f}"),
             ]
         )
     return Table(
         title="Autoencoders.",
-        caption="Variance explained is of validation participants, by the checkpoint kept: one "
-        "less squared error over that of predicting the mean recording.",
+        caption="The checkpoint with the least validation loss is kept. Variance explained is of "
+        "validation participants: one less squared error over that of predicting the mean "
+        "recording.",
         columns=(
             Column("Arm"),
             Column("Tensor map"),
@@ -260,6 +262,7 @@ def model_table(models: Mapping[str, Mapping], descriptions: Mapping[str, Mappin
             Column("Latent size", number=True),
             Column("Weights", number=True),
             Column("Steps × batch", number=True),
+            Column("Kept at step", number=True),
             Column("Trained on", number=True),
             Column("Variance explained (%)", number=True),
         ),

@@ -146,6 +146,8 @@ def _write_arms(folder: Path, ids: list[str], rng: np.random.Generator) -> None:
             "latent_size": 16,
             "weights": 123_456,
             "steps": 2000,
+            "steps_per_epoch": 100,
+            "best_epoch": 6 if arm == "native" else 20,
             "batch_size": 32,
             "trained_on": ids[:80],
             "validated_on": ids[80:100],

@@ -85,3 +85,19 @@ def test_words_are_joined_as_in_a_sentence():
     assert listed(["a", "b"]) == "a and b"
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert [plural(n, "locus", "loci") for n in (0, 1, 2)] == ["no loci", "1 locus", "2 loci"]
+
+
+def test_an_arm_that_overfits_is_told(run):
+    text = " ".join(summarise(run))
+    assert "The native autoencoder was at its best after 600 of 2,000 steps" in text
+    assert "registered autoencoder was at its best" not in text
+
+
+def test_clusters_that_are_not_told_apart_are_no_cluster(run):
+    clusters = {
+        arm: dataclasses.replace(found, clusters=found.clusters.assign(cluster=1, stability=np.nan))
+        for arm, found in run.comparisons[0].clusters.items()
+    }
+    text = " ".join(summarise(_with(run, clusters=clusters)))
+    assert "could not be told apart" in text
+    assert "of like direction" not in text
