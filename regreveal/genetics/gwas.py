@@ -44,9 +44,12 @@ TABLE_COLUMNS = [
     "neg_log10_p",
 ]
 
-# Radial latents keep the test right down to one carrier, but so few people say little, and a group
-# of them costs as many degrees of freedom as a large one. REGENIE's default for carriers, too.
-MINIMUM_COUNT = 5
+# With fewer carriers, false positives multiply on latents that are not elliptical, even radial ones
+# (docs/statistics.md, "Transforms").
+MINIMUM_COUNT = 20
+
+# Of single traits, whose ranks make even small groups behave. REGENIE's default for carriers.
+TRAIT_MINIMUM_COUNT = 5
 
 # Genotypes in a block: enough for the matrix product to run at full speed, at most some 150 MB.
 BLOCK_GENOTYPES = 2**23
@@ -171,7 +174,7 @@ def run_gwas(
                 effects = space.effects(projections)
                 _write_effects(writers, variants, projections.counts, effects, minimum_count)
     read_dosages = _reader(genotypes, matched)
-    loci = find_loci(_concatenate(hits), read_dosages, genes, threshold)
+    loci = find_loci(_concatenate(hits), read_dosages, genes, threshold, matched.covariates)
     loci = _exact_leads(loci, space, read_dosages, coding, minimum_count)
     summary = describe_run(
         settings={
@@ -204,7 +207,7 @@ def run_univariate_gwas(
     participants: Iterable[str] | None = None,
     genes: pd.DataFrame | None = None,
     transform: str = "rint",
-    minimum_count: int = MINIMUM_COUNT,
+    minimum_count: int = TRAIT_MINIMUM_COUNT,
     threshold: float = GENOME_WIDE,
     block_size: int | None = None,
     threads: int | None = None,
@@ -272,7 +275,7 @@ def run_univariate_gwas(
                 hits[name].append(_significant(tested, threshold))
     read_dosages = _reader(genotypes, matched)
     by_trait = {
-        name: find_loci(_concatenate(blocks), read_dosages, genes, threshold)
+        name: find_loci(_concatenate(blocks), read_dosages, genes, threshold, matched.covariates)
         for name, blocks in hits.items()
     }
     loci = _concatenate([table.assign(trait=name) for name, table in by_trait.items()])
@@ -337,11 +340,17 @@ def _exact_leads(
     coding: str,
     minimum_count: int,
 ) -> pd.DataFrame:
-    """Replace the leads' p-values by those among participants whose genotype is known."""
-    if loci.empty:
-        return loci
-    exact = space.test_exact(read_dosages(loci.index.to_numpy()), coding, minimum_count)
-    return loci.assign(neg_log10_p=exact["neg_log10_p"].to_numpy())
+    """Add the leads' p-values among participants whose genotype is known, beside the scan's.
+
+    Which variants are significant was decided by the scan, so the exact value may be above the
+    threshold, or missing where too few are left; the locus stays, and both values are told.
+    """
+    exact = np.empty(0)
+    if len(loci):
+        tested = space.test_exact(read_dosages(loci.index.to_numpy()), coding, minimum_count)
+        exact = tested["neg_log10_p"].to_numpy()
+    loci.insert(loci.columns.get_loc("neg_log10_p") + 1, "neg_log10_p_exact", exact)
+    return loci
 
 
 def _write_effects(

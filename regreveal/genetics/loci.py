@@ -10,17 +10,26 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes import chromosome_rank, plain_chromosome
+from regreveal.genetics.projection import covariate_basis
 
 GENOME_WIDE = 5e-8
 INDEPENDENT_R2 = 0.6
 LEAD_R2 = 0.1
 MERGE_DISTANCE = 250_000
 
+# Farther apart than this, variants count as unlinked: at sample sizes of thousands, and with
+# relatives, r² of 0.1 and more comes about by chance across a whole chromosome.
+LD_WINDOW = 1_000_000
+
+# A planted variant is found by a lead variant this near.
+TRUTH_WINDOW = 500_000
+
 LOCUS_COLUMNS = [
     "locus",
     "chromosome",
     "start",
     "end",
+    "row",
     "variant_id",
     "position",
     "ref",
@@ -29,8 +38,19 @@ LOCUS_COLUMNS = [
     "neg_log10_p",
     "n_variants",
     "n_independent",
+    "lead_positions",
     "nearest_gene",
     "distance",
+]
+
+TEXT_COLUMNS = [
+    "trait",
+    "chromosome",
+    "variant_id",
+    "ref",
+    "alt",
+    "lead_positions",
+    "nearest_gene",
 ]
 
 
@@ -39,14 +59,15 @@ def find_loci(
     read_dosages: Callable[[np.ndarray], np.ndarray],
     genes: pd.DataFrame | None = None,
     threshold: float = GENOME_WIDE,
+    covariates: np.ndarray | pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Group significant variants into loci by linkage disequilibrium and distance.
 
     On each chromosome, from the smallest p-value up: a significant variant that correlates at r²
-    below 0.6 with all independent ones before it is independent, and one below 0.1 with all lead
-    variants before it is a lead. Every significant variant belongs to the lead it correlates with
-    most. A lead's region runs over its variants; regions less than 250 kb apart make one locus,
-    named by its smallest p-value.
+    below 0.6 with all independent ones before it within 1 Mb is independent, and one below 0.1 with
+    all lead variants before it within 1 Mb is a lead. Every significant variant belongs to the lead
+    it correlates with most, of those within 1 Mb. A lead's region runs over its variants; regions
+    less than 250 kb apart make one locus, named by its smallest p-value.
 
     Parameters
     ----------
@@ -60,14 +81,18 @@ def find_loci(
         chromosome, start, end, gene.
     threshold : float
         Significant is p below this.
+    covariates : ndarray or DataFrame, shape (n, c - 1), optional
+        Those of the test: r² is between dosages with them regressed out, or variants that differ
+        between ancestries alike would pass for linked.
 
     Returns
     -------
     DataFrame
         A row a locus in genome order, indexed by its lead's label in `variants`: locus (from 1),
-        chromosome, start, end, then the lead's variant_id, position, ref, alt, alt_frequency,
-        neg_log10_p; n_variants and n_independent among the significant; nearest_gene and its
-        distance in base pairs (0 inside).
+        chromosome, start, end, then the lead's row (that label), variant_id, position, ref, alt,
+        alt_frequency, neg_log10_p; n_variants and n_independent among the significant;
+        lead_positions, of all leads that were merged, with semicolons between; nearest_gene and
+        its distance in base pairs (0 inside).
 
     References
     ----------
@@ -78,21 +103,26 @@ def find_loci(
     loci = [
         locus
         for _, on_chromosome in hits.groupby("chromosome", sort=False)
-        for locus in _chromosome_loci(on_chromosome, read_dosages)
+        for locus in _chromosome_loci(on_chromosome, read_dosages, covariates)
     ]
-    leads = [locus.pop("lead") for locus in loci]
+    leads = [locus["row"] for locus in loci]
     table = pd.DataFrame(loci, index=leads, columns=LOCUS_COLUMNS)
     table = table.iloc[np.lexsort((table["start"], chromosome_rank(table["chromosome"])))]
     table["locus"] = np.arange(1, len(table) + 1)
     return add_nearest_genes(table, genes)
 
 
-def _chromosome_loci(hits: pd.DataFrame, read_dosages: Callable) -> list[dict]:
-    # The id breaks ties, so that the order of rows in the file does not decide.
-    hits = hits.sort_values(["neg_log10_p", "variant_id"], ascending=[False, True])
-    independent, lead_of = clump(read_dosages(hits.index.to_numpy()))
-    regions = hits.assign(lead=lead_of, independent=independent).groupby("lead", sort=False)
-    spans = regions["position"].agg(["min", "max"]).sort_values("min")
+def _chromosome_loci(
+    hits: pd.DataFrame, read_dosages: Callable, covariates: np.ndarray | pd.DataFrame | None
+) -> list[dict]:
+    # Position and id break ties, so that the order of rows in the file does not decide.
+    hits = hits.sort_values(
+        ["neg_log10_p", "position", "variant_id"], ascending=[False, True, True]
+    )
+    dosages = read_dosages(hits.index.to_numpy())
+    independent, lead_of = clump(dosages, hits["position"].to_numpy(), covariates)
+    hits = hits.assign(independent=independent, is_lead=lead_of == np.arange(len(hits)))
+    spans = hits.groupby(lead_of)["position"].agg(["min", "max"]).sort_values("min")
     locus_of_lead, locus, end = {}, -1, -np.inf
     for lead, start, last in spans.itertuples():
         if start - end >= MERGE_DISTANCE:
@@ -100,31 +130,39 @@ def _chromosome_loci(hits: pd.DataFrame, read_dosages: Callable) -> list[dict]:
             end = last
         end = max(end, last)
         locus_of_lead[lead] = locus
-    members = hits.groupby(pd.Series(lead_of, hits.index).map(locus_of_lead), sort=False)
-    is_independent = pd.Series(independent, hits.index)
+    members = hits.groupby([locus_of_lead[lead] for lead in lead_of], sort=False)
     return [
         {
-            "lead": group.index[0],
             "chromosome": group["chromosome"].iloc[0],
             "start": group["position"].min(),
             "end": group["position"].max(),
+            "row": group.index[0],
             **group.iloc[0][
                 ["variant_id", "position", "ref", "alt", "alt_frequency", "neg_log10_p"]
             ].to_dict(),
             "n_variants": len(group),
-            "n_independent": int(is_independent[group.index].sum()),
+            "n_independent": int(group["independent"].sum()),
+            "lead_positions": ";".join(map(str, group.loc[group["is_lead"], "position"])),
         }
         for _, group in members
     ]
 
 
-def clump(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def clump(
+    dosages: np.ndarray,
+    positions: np.ndarray,
+    covariates: np.ndarray | pd.DataFrame | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Independent variants, and each variant's lead, from the most significant variant down.
 
     Parameters
     ----------
     dosages : ndarray of int8, shape (variants, n)
-        Most significant first; -1 where missing.
+        Of one chromosome, most significant first; -1 where missing.
+    positions : ndarray of int, shape (variants,)
+        Base pairs; variants more than `LD_WINDOW` apart count as uncorrelated.
+    covariates : ndarray or DataFrame, shape (n, c - 1), optional
+        Regressed out of the dosages before they are correlated.
 
     Returns
     -------
@@ -132,7 +170,7 @@ def clump(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lead_of : ndarray of int, shape (variants,)
         Row of the lead variant that each correlates with most; leads have their own.
     """
-    standardised = _standardise(dosages)
+    standardised = _standardise(dosages, covariate_basis(covariates, dosages.shape[1]))
     count = len(standardised)
     independent, lead_of = np.zeros(count, bool), np.full(count, -1)
     near_independent, near_lead, best_r2 = (
@@ -144,6 +182,7 @@ def clump(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if near_independent[row]:
             continue
         r2 = (standardised @ standardised[row]) ** 2
+        r2[np.abs(positions - positions[row]) > LD_WINDOW] = 0
         r2[row] = 1
         independent[row] = True
         near_independent |= r2 >= INDEPENDENT_R2
@@ -156,14 +195,43 @@ def clump(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return independent, lead_of
 
 
-def _standardise(dosages: np.ndarray) -> np.ndarray:
-    """Rows of mean zero and unit length; missing values at the mean."""
+def _standardise(dosages: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Rows of mean zero and unit length, covariates regressed out; missing values at the mean."""
     known = dosages >= 0
     total = np.where(known, dosages, 0).sum(axis=1, keepdims=True)
     mean = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = np.where(known, dosages - mean.astype(np.float32), np.float32(0))
+    basis = basis.astype(np.float32)
+    centred -= (centred @ basis) @ basis.T
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     return centred / np.where(length > 0, length, 1)
+
+
+def read_loci(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a loci.tsv: names as text, even those that look like numbers, and the rest as numbers.
+
+    Parameters
+    ----------
+    path : path-like
+        Written by `run_gwas` or `run_univariate_gwas`.
+
+    Returns
+    -------
+    DataFrame
+        Its columns; a gene that is not known is an empty string.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a finished GWAS leaves one")
+    loci = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    numbers = [name for name in loci if name not in TEXT_COLUMNS]
+    loci[numbers] = loci[numbers].apply(pd.to_numeric, errors="coerce")
+    return loci.astype({"distance": "Int64"})
 
 
 def read_genes(path: str | os.PathLike) -> pd.DataFrame:
@@ -214,10 +282,10 @@ class TruthComparison:
     Attributes
     ----------
     found, missed : DataFrame
-        Causal variants (one row each) with a locus nearby (its number in column `locus`), and
-        without.
+        Causal variants (one row each) with a lead variant nearby (its locus' number in column
+        `locus`), and without.
     true, false : DataFrame
-        Loci with a causal variant nearby, and without.
+        Loci with a causal variant near one of their lead variants, and without.
     """
 
     found: pd.DataFrame
@@ -227,39 +295,44 @@ class TruthComparison:
 
 
 def compare_with_truth(
-    loci: pd.DataFrame, causal_variants: pd.DataFrame, window: int = 500_000
+    loci: pd.DataFrame, causal_variants: pd.DataFrame, window: int = TRUTH_WINDOW
 ) -> TruthComparison:
     """Count loci found, missed and false, where the causal variants are known.
 
-    A causal variant is found by the nearest locus on its chromosome whose start to end, widened by
-    `window` on both sides, holds it; a locus that finds none is false. A causal variant of several
-    traits counts once.
+    A causal variant is found by the locus with the nearest lead variant, if that lies within
+    `window` of it; how far a locus reaches does not matter. A locus none of whose lead variants
+    is that near to any causal variant is false. A causal variant of several traits counts once.
 
     Parameters
     ----------
     loci : DataFrame
-        From `find_loci`.
+        From `find_loci` or `read_loci`.
     causal_variants : DataFrame
         variant_id, chromosome, position, and whatever else is to be kept.
     window : int
-        Base pairs.
+        Base pairs, inclusive.
 
     Returns
     -------
     TruthComparison
     """
-    causal = causal_variants.drop_duplicates("variant_id").reset_index(drop=True)
-    locus_chromosome = loci["chromosome"].map(plain_chromosome).to_numpy()
-    starts, ends = loci["start"].to_numpy(float), loci["end"].to_numpy(float)
-    finder, true = [], set()
+    same = ["variant_id", "chromosome", "position"]
+    causal = causal_variants.drop_duplicates(same).reset_index(drop=True)
+    leads = loci.assign(
+        place=np.arange(len(loci)),
+        lead_position=loci["lead_positions"].astype(str).str.split(";"),
+        chromosome=loci["chromosome"].map(plain_chromosome),
+    ).explode("lead_position")
+    positions, places = leads["lead_position"].to_numpy(float), leads["place"].to_numpy()
+    finder, is_true = [], np.zeros(len(loci), bool)
     for chromosome, position in zip(causal["chromosome"], causal["position"], strict=True):
-        away = np.maximum(0, np.maximum(starts - position, position - ends))
-        away[locus_chromosome != plain_chromosome(chromosome)] = np.inf
-        near = np.flatnonzero(away <= window)
-        true.update(near)
-        finder.append(loci["locus"].iloc[near[np.argmin(away[near])]] if len(near) else pd.NA)
+        away = np.abs(positions - position)
+        away[leads["chromosome"] != plain_chromosome(chromosome)] = np.inf
+        is_true[places[away <= window]] = True
+        nearest = np.argmin(away) if len(away) else None
+        is_found = nearest is not None and away[nearest] <= window
+        finder.append(leads["locus"].iloc[nearest] if is_found else pd.NA)
     causal = causal.assign(locus=pd.array(finder, dtype="Int64"))
-    is_true = np.isin(np.arange(len(loci)), list(true))
     found = causal["locus"].notna()
     return TruthComparison(
         causal[found].reset_index(drop=True),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import TABLE_COLUMNS, run_gwas, run_univariate_gwas
+from regreveal.genetics.loci import read_loci
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.matching import match_participants
 from regreveal.store.embedding import Embedding
@@ -74,7 +75,7 @@ def test_the_table_has_the_tests_of_every_variant_in_genome_order(study, tmp_pat
     design = covariates.loc[used].assign(sex=lambda c: c["sex"] == "male").astype(float)
     rows = genotypes.variants.set_index("variant_id").index.get_indexer(table["variant_id"])
     space = LatentSpace(embedding.select(used), design)
-    expected = space.test(genotypes.dosages(rows, used), minimum_count=5)
+    expected = space.test(genotypes.dosages(rows, used), minimum_count=20)
     pd.testing.assert_frame_equal(
         table[expected.columns], expected, rtol=1e-10, check_dtype=False, obj="table"
     )
@@ -123,7 +124,11 @@ def test_the_planted_variant_is_the_locus_and_its_p_value_is_exact(study, tmp_pa
     names = [name for name, there in zip(used, known, strict=True) if there]
     design = covariates.loc[names].assign(sex=lambda c: c["sex"] == "male").astype(float)
     exact = LatentSpace(embedding.select(names), design).test(dosage[None, known])
-    assert loci["neg_log10_p"][0] == pytest.approx(exact["neg_log10_p"][0], rel=1e-8)
+    assert loci["neg_log10_p_exact"][0] == pytest.approx(exact["neg_log10_p"][0], rel=1e-8)
+    table = read(tmp_path / "manova.tsv.gz").set_index("variant_id")
+    assert loci["neg_log10_p"][0] == pytest.approx(table.loc["rs30", "neg_log10_p"], rel=1e-8)
+    assert loci["neg_log10_p"][0] != pytest.approx(loci["neg_log10_p_exact"][0], rel=1e-3)
+    assert genotypes.variants["variant_id"][loci["row"][0]] == "rs30"
 
 
 @pytest.mark.parametrize("coding", ["genotype", "additive"])
@@ -194,7 +199,44 @@ def test_nothing_found_still_writes_whole_files(study, tmp_path):
     traits = pd.DataFrame(embedding.latents[:390, :2], index=embedding.sample_ids[:390])
     run_univariate_gwas(traits, bed, None, tmp_path / "traits", threshold=1e-300)
     for name in ("latent", "traits"):
-        assert read(tmp_path / name / "loci.tsv").empty
+        assert read_loci(tmp_path / name / "loci.tsv").empty
+    assert "neg_log10_p_exact" in read_loci(tmp_path / "latent/loci.tsv")
+
+
+def test_the_latent_test_wants_twenty_carriers_and_a_single_trait_five(bed_writer, tmp_path):
+    rng = np.random.default_rng(3)
+    dosages = (np.arange(400) < np.array([4, 5, 19, 20])[:, None]).astype(np.int8)
+    bed = bed_writer(dosages, PEOPLE)
+    embedding = Embedding(PEOPLE, rng.standard_normal((400, 3)))
+    run_gwas(embedding, bed, None, tmp_path / "latent")
+    tested = read(tmp_path / "latent/manova.tsv.gz")["neg_log10_p"].notna()
+    assert list(tested) == [False, False, False, True]
+    traits = pd.DataFrame({"height": rng.standard_normal(400)}, index=PEOPLE)
+    result = run_univariate_gwas(traits, bed, None, tmp_path / "trait")
+    tested = read(result.tables["height"])["neg_log_10_p_value"].notna()
+    assert list(tested) == [False, True, True, True]
+
+
+def test_leads_are_clumped_with_the_covariates_of_the_test(bed_writer, tmp_path):
+    rng = np.random.default_rng(4)
+    ancestry = rng.integers(0, 2, 400)
+    dosages = rng.binomial(2, np.where(ancestry == 1, 0.9, 0.1), (2, 400)).astype(np.int8)
+    variants = pd.DataFrame(
+        {
+            "chromosome": "1",
+            "variant_id": ".",
+            "centimorgan": 0,
+            "position": [1, 900_000],
+            "alt": "A",
+            "ref": "C",
+        },
+        index=[0, 1],
+    )
+    bed = bed_writer(dosages, PEOPLE, variants)
+    latents = rng.standard_normal((400, 3)) + 4 * dosages.T @ np.eye(3)[:2]
+    covariates = pd.DataFrame({"pc_1": ancestry}, index=PEOPLE).astype(float)
+    result = run_gwas(Embedding(PEOPLE, latents), bed, covariates, tmp_path, coding="additive")
+    assert list(result.loci["row"]) == [0, 1]
 
 
 @pytest.mark.parametrize(

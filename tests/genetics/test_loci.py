@@ -10,7 +10,10 @@ from regreveal.genetics.loci import (
     compare_with_truth,
     find_loci,
     read_genes,
+    read_loci,
 )
+
+NEARBY = np.array([1000, 2000, 3000])
 
 
 def with_r2(dosage, r2, rng):
@@ -55,6 +58,84 @@ def test_signals_merge_by_ld_and_distance(genome):
     # "near" tags the lead; "weak" is independent of it, though not a lead; "other" is a lead that
     # lies within 250 kb.
     assert (first["n_variants"], first["n_independent"]) == (4, 3)
+    assert list(loci["lead_positions"]) == ["1050000;1300000", "2000000", "1050000"]
+    assert list(loci["row"]) == list(loci.index)
+
+
+def significant(positions, neg_log10_p, **columns):
+    """Tabulate variants of chromosome 1 as a GWAS would hand them on."""
+    names = [f"rs{row}" for row in range(len(positions))]
+    table = {"chromosome": "1", "position": positions, "variant_id": names, "ref": "G", "alt": "A"}
+    return pd.DataFrame(
+        {**table, "alt_frequency": 0.3, "neg_log10_p": np.asarray(neg_log10_p, float), **columns}
+    )
+
+
+def test_a_chance_correlate_across_the_chromosome_does_not_stretch_a_locus():
+    rng = np.random.default_rng(5)
+    lead, unrelated = rng.binomial(2, 0.3, (2, 2000)).astype(np.int8)
+    dosages = np.stack([lead, unrelated, with_r2(lead, 0.16, rng)])
+    assert np.corrcoef(dosages)[0, 2] ** 2 > 0.1
+    table = significant([1_000_000, 100_000_000, 200_000_000], [60, 20, 10])
+    loci = find_loci(table, lambda rows: dosages[rows])
+    assert list(loci["start"]) == list(loci["end"]) == list(table["position"])
+    planted = pd.DataFrame({"variant_id": ["p"], "chromosome": ["1"], "position": [150_000_000]})
+    compared = compare_with_truth(loci, planted)
+    assert compared.found.empty
+    assert len(compared.false) == 3
+
+
+@pytest.mark.parametrize(("apart", "count"), [(1_000_000, 1), (1_000_001, 2)])
+def test_linked_variants_share_a_locus_up_to_a_megabase(apart, count):
+    lead = np.random.default_rng(6).binomial(2, 0.3, 500).astype(np.int8)
+    dosages = np.stack([lead, lead])
+    table = significant([5, 5 + apart], [20, 10])
+    assert len(find_loci(table, lambda rows: dosages[rows])) == count
+
+
+def test_covariates_of_the_test_do_not_pass_for_linkage():
+    rng = np.random.default_rng(7)
+    ancestry = rng.integers(0, 2, 4000)
+    frequency = np.where(ancestry == 1, 0.9, 0.1)
+    dosages = rng.binomial(2, frequency, (2, 4000)).astype(np.int8)
+    assert np.corrcoef(dosages)[0, 1] ** 2 > 0.3
+    table = significant([1_000_000, 1_600_000], [20, 10])
+    read = dosages.__getitem__
+    assert len(find_loci(table, read)) == 1
+    assert len(find_loci(table, read, covariates=ancestry[:, None].astype(float))) == 2
+
+
+def test_ids_that_repeat_or_look_like_numbers_keep_loci_apart(tmp_path):
+    dosages = np.random.default_rng(8).binomial(2, 0.3, (4, 500)).astype(np.int8)
+    table = significant(np.arange(1, 5) * 2_000_000, [10, 20, 20, 9])
+    table["variant_id"] = [".", ".", "007", "NA"]
+    genes = pd.DataFrame({"chromosome": ["1"], "start": [1], "end": [9], "gene": ["NA"]})
+    loci = find_loci(table, lambda rows: dosages[rows], genes)
+    assert list(loci["row"]) == [0, 1, 2, 3]
+    path = tmp_path / "loci.tsv"
+    loci.to_csv(path, sep="\t", index=False, na_rep="NA")
+    read = read_loci(path)
+    assert list(read["variant_id"]) == [".", ".", "007", "NA"]
+    assert list(read["nearest_gene"]) == ["NA"] * 4
+    pd.testing.assert_frame_equal(
+        read, loci.reset_index(drop=True), check_dtype=False, check_column_type=False
+    )
+
+
+def test_loci_without_rows_or_genes_are_read_back(tmp_path):
+    path = tmp_path / "loci.tsv"
+    table = significant([10, 2_000_000], [20, 10])
+    dosages = np.random.default_rng(9).binomial(2, 0.3, (2, 500)).astype(np.int8)
+    for threshold, count in ((5e-8, 2), (1e-50, 0)):
+        found = find_loci(table, lambda rows: dosages[rows], threshold=threshold)
+        found.to_csv(path, sep="\t", index=False, na_rep="NA")
+        loci = read_loci(path)
+        assert list(loci.columns) == LOCUS_COLUMNS
+        assert list(loci["nearest_gene"]) == [""] * count
+        assert loci["distance"].isna().all()
+        assert len(compare_with_truth(loci, table).found) == count
+    with pytest.raises(InputError, match="no such file"):
+        read_loci(tmp_path / "nowhere.tsv")
 
 
 def test_the_order_of_variants_does_not_matter(genome):
@@ -87,7 +168,7 @@ def test_ld_is_the_squared_correlation_of_dosages_and_ignores_allele_order():
     copy = 2 - with_r2(lead, 0.9, rng)
     alone = rng.binomial(2, 0.3, 1000).astype(np.int8)
     copy[:20] = -1
-    independent, lead_of = clump(np.stack([lead, copy, alone]).astype(np.int8))
+    independent, lead_of = clump(np.stack([lead, copy, alone]).astype(np.int8), NEARBY)
     assert list(independent) == [True, False, True]
     assert list(lead_of) == [0, 0, 2]
 
@@ -98,7 +179,7 @@ def test_a_variant_in_weak_ld_is_independent_but_no_lead():
     weak = with_r2(lead, 0.3, rng)
     assert 0.1 < np.corrcoef(lead, weak)[0, 1] ** 2 < 0.6
     alone = rng.binomial(2, 0.3, 2000).astype(np.int8)
-    independent, lead_of = clump(np.stack([lead, weak, alone]))
+    independent, lead_of = clump(np.stack([lead, weak, alone]), NEARBY)
     assert list(independent) == [True, True, True]
     assert list(lead_of) == [0, 0, 2]
 
@@ -141,26 +222,27 @@ def test_gene_tables_without_a_column_are_refused(tmp_path):
         read_genes(tmp_path / "nowhere.tsv")
 
 
-def test_loci_are_true_near_a_causal_variant_and_false_elsewhere():
+def test_loci_are_true_by_the_distance_of_their_lead_variants():
     loci = pd.DataFrame(
         {
             "locus": [1, 2, 3],
             "chromosome": ["1", "1", "2"],
             "start": [1_000_000, 9_000_000, 1_000_000],
-            "end": [1_100_000, 9_000_000, 1_000_000],
+            "end": [3_000_000, 9_000_000, 1_000_000],
+            "lead_positions": ["1100000;2900000", "9000000", "1000000"],
         }
     )
     causal = pd.DataFrame(
         {
-            "variant_id": ["inside", "inside", "beside", "far", "elsewhere"],
-            "chromosome": ["1", "1", "chr1", "1", "3"],
-            "position": [1_050_000, 1_050_000, 1_200_000, 5_000_000, 1_000_000],
+            "variant_id": ["near", "near", "other lead", "between", "far", "elsewhere"],
+            "chromosome": ["1", "1", "chr1", "1", "1", "3"],
+            "position": [1_050_000, 1_050_000, 3_000_000, 2_000_000, 5_000_000, 1_000_000],
         }
     )
     comparison = compare_with_truth(loci, causal, window=100_000)
-    assert list(comparison.found["variant_id"]) == ["inside", "beside"]
+    assert list(comparison.found["variant_id"]) == ["near", "other lead"]
     assert list(comparison.found["locus"]) == [1, 1]
-    assert list(comparison.missed["variant_id"]) == ["far", "elsewhere"]
+    assert list(comparison.missed["variant_id"]) == ["between", "far", "elsewhere"]
     assert list(comparison.true["locus"]) == [1]
     assert list(comparison.false["locus"]) == [2, 3]
-    assert list(compare_with_truth(loci, causal, window=99_999).found["variant_id"]) == ["inside"]
+    assert list(compare_with_truth(loci, causal, window=99_999).found["variant_id"]) == ["near"]
