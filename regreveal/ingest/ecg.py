@@ -5,10 +5,12 @@ median beat where a file has one, both in mV at 500 Hz with the leads in the ord
 `ecg_recordings.tsv` beside them has one row a recording: what the file said about the person.
 """
 
+import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +80,9 @@ def ingest_ecg(
 ) -> pd.DataFrame:
     """Read ECGs of any known format into a store.
 
-    A run that was killed can be repeated: what the store has already is skipped. Shards are of at
-    most 256 recordings, so memory does not grow with their number.
+    A run that was killed can be repeated: what the store has already is skipped. Several runs may
+    write to one store at once. Shards are of at most 256 recordings, so memory does not grow with
+    their number.
 
     Parameters
     ----------
@@ -113,17 +116,17 @@ def ingest_ecg(
 
     if workers is None and len(to_read) < FILES_WORTH_PROCESSES:
         workers = 1
-    table = _table_of(store)
     batch: list[_Read] = []
     for result in parallel_map(_read, to_read, "Reading ECGs", workers):
-        outcomes.append(result.outcome)
         if result.outcome.outcome == KEPT:
             batch.append(result)
+        else:
+            outcomes.append(result.outcome)
         if len(batch) == SHARD_SIZE:
-            _write(store, table, batch)
+            outcomes += _add(store, batch)
             batch = []
     if batch:
-        _write(store, table, batch)
+        outcomes += _add(store, batch)
 
     report = pd.DataFrame(outcomes, columns=[field.name for field in fields(Outcome)])
     if not report["outcome"].isin((KEPT, SKIPPED)).any():
@@ -245,12 +248,38 @@ def _table_of(store: TensorStore) -> dict[str, dict]:
     return read_table(path).to_dict("index") if path.exists() else {}
 
 
-def _write(store: TensorStore, table: dict[str, dict], batch: Sequence[_Read]) -> None:
+@contextmanager
+def _locked(store: TensorStore) -> Iterator[None]:
+    """Keep other ingests from writing to the store; the system releases it if the process dies."""
+    store.path.mkdir(parents=True, exist_ok=True)
+    with open(store.path / f".{RECORDINGS_TABLE}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _add(store: TensorStore, batch: Sequence[_Read]) -> list[Outcome]:
+    """Write what the store does not have yet, and give the outcome of each."""
+    with _locked(store):
+        # Another ingest may have brought some of them since this one began.
+        present = set(store.sample_ids(STRIP))
+        new = [read for read in batch if read.outcome.sample_id not in present]
+        if new:
+            _write(store, new)
+    return [
+        replace(read.outcome, outcome=SKIPPED, reason=PRESENT, flags="")
+        if read.outcome.sample_id in present
+        else read.outcome
+        for read in batch
+    ]
+
+
+def _write(store: TensorStore, batch: Sequence[_Read]) -> None:
     """Write table, medians and strips, in this order.
 
     Ids in `STRIP` are what a repeated run skips, so a run killed in between leaves none there
-    whose row or median is missing.
+    whose row or median is missing. The table is read anew, since other ingests add rows to it.
     """
+    table = _table_of(store)
     for read in batch:
         table[read.outcome.sample_id] = {
             "source": read.outcome.format,

@@ -1,3 +1,5 @@
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 import scipy.io
@@ -190,6 +192,53 @@ def test_a_run_killed_between_writes_is_completed_by_the_next(
     assert people == {"cardio", "record", "waveform", "person"}
     assert set(read_table(store.path / "ecg_recordings.tsv").index) == people
     assert set(store.sample_ids("ecg/device_median")) == {"cardio", "person"}
+
+
+def ingest_one_a_shard(barrier, folder, store_path):
+    ecg.SHARD_SIZE = 1
+    store = TensorStore(store_path)
+    barrier.wait()
+    ingest_ecg([folder], store)
+
+
+def test_ingests_at_the_same_time_into_one_store_add_up(tmp_path, store, write_wfdb):
+    people = {"shared0", "shared1"}
+    for folder in ("a", "b"):
+        names = [f"{folder}{number}" for number in range(6)]
+        people |= set(names)
+        for name in ("shared0", *names, "shared1"):
+            write_wfdb(tmp_path / folder, name, [f"Age: {len(people)}"])
+    spawn = get_context("spawn")
+    barrier = spawn.Barrier(2)
+    ingests = [
+        spawn.Process(target=ingest_one_a_shard, args=(barrier, tmp_path / folder, store.path))
+        for folder in ("a", "b")
+    ]
+    for ingest in ingests:
+        ingest.start()
+    for ingest in ingests:
+        ingest.join()
+    assert [ingest.exitcode for ingest in ingests] == [0, 0]
+    assert sorted(store.sample_ids("ecg/rest_10s")) == sorted(people)
+    table = read_table(store.path / "ecg_recordings.tsv")
+    assert sorted(table.index) == sorted(people)
+    assert table["age"].notna().all()
+
+
+def test_what_another_ingest_brought_meanwhile_is_skipped(tmp_path, store, write_wfdb, monkeypatch):
+    def normalise_meanwhile(recording):
+        monkeypatch.setattr(ecg, "normalise", normalise)
+        ingest_ecg([tmp_path / "raw"], TensorStore(store.path))
+        return normalise(recording)
+
+    normalise = ecg.normalise
+    write_wfdb(tmp_path / "raw", "a")
+    monkeypatch.setattr(ecg, "normalise", normalise_meanwhile)
+    report = ingest_ecg([tmp_path / "raw"], store)
+    assert report[["outcome", "reason"]].to_numpy().tolist() == [
+        ["skipped", "already in the store"]
+    ]
+    assert store.sample_ids("ecg/rest_10s") == ["a"]
 
 
 def test_many_recordings_are_written_in_shards_of_bounded_size(
