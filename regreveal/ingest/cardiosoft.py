@@ -13,7 +13,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.recording import Facts, Recording, UnusableRecordingError, identity
+from regreveal.ingest.recording import (
+    Facts,
+    Recording,
+    UnusableRecordingError,
+    identity,
+    parsing,
+)
 
 NAME = "cardiosoft"
 RESOLUTION_UNITS = re.compile(r"(?P<units>[num]?V)perLsb", re.IGNORECASE)
@@ -42,14 +48,15 @@ def read(path: Path) -> list[Recording]:
         If the XML is broken, has a document type or entities (which could pull in other files),
         or has no whole strip.
     """
-    try:
-        root = parse(path, forbid_dtd=True).getroot()
-    except DefusedXmlException as error:
-        raise UnusableRecordingError(
-            path, "unsafe XML", f"it declares a document type or entities ({type(error).__name__})"
-        ) from error
-    except (ParseError, UnicodeDecodeError, LookupError) as error:
-        raise UnusableRecordingError(path, "unreadable file", f"broken XML ({error})") from error
+    with parsing(path, ParseError):
+        try:
+            root = parse(path, forbid_dtd=True).getroot()
+        except DefusedXmlException as error:
+            raise UnusableRecordingError(
+                path,
+                "unsafe XML",
+                f"it declares a document type or entities ({type(error).__name__})",
+            ) from error
 
     facts = _facts(root)
     strip = root.find("StripData")
@@ -81,7 +88,7 @@ def _recording(path: Path, element: Element, kind: str, facts: Facts) -> Recordi
         ) from error
     lengths = {len(column) for column in columns}
     announced = element.findtext("ChannelSampleCountTotal", "")
-    if len(lengths) != 1 or (announced.isdigit() and lengths != {int(announced)}):
+    if len(lengths) != 1 or (announced.isdecimal() and lengths != {int(announced)}):
         found = ", ".join(map(str, sorted(lengths))) or "no"
         raise UnusableRecordingError(
             path,

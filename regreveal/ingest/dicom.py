@@ -5,16 +5,21 @@ or representative beat is the device's own median.
 """
 
 import re
-import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.recording import Facts, Recording, UnusableRecordingError, identity
+from regreveal.ingest.recording import (
+    Facts,
+    Recording,
+    UnusableRecordingError,
+    identity,
+    parsing,
+)
 
 NAME = "dicom"
 MAGIC_OFFSET, MAGIC = 128, b"DICM"
@@ -56,33 +61,16 @@ def read(path: Path) -> list[Recording]:
     Raises
     ------
     UnusableRecordingError
-        If the file is truncated, or holds no waveform.
+        If the file is damaged or truncated, or holds no waveform.
     """
-    try:
+    # All of it is parsing: pydicom decodes an element when it is asked for.
+    with parsing(path, InvalidDicomError, BytesLengthException), warnings.catch_warnings():
         # pydicom quotes odd values in its warnings, which may be names or dates.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path)
-            if "WaveformSequence" not in dataset:
-                raise UnusableRecordingError(
-                    path, "no waveform", "DICOM of another kind than an ECG"
-                )
-            return _recordings(path, dataset)
-    except UnusableRecordingError:
-        raise
-    except (
-        InvalidDicomError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        OSError,
-        ValueError,
-        struct.error,
-    ) as error:
-        # The error's own text is left out, since it may quote the file.
-        raise UnusableRecordingError(
-            path, "unreadable file", f"broken or incomplete DICOM ({type(error).__name__})"
-        ) from error
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(path)
+        if "WaveformSequence" not in dataset:
+            raise UnusableRecordingError(path, "no waveform", "DICOM of another kind than an ECG")
+        return _recordings(path, dataset)
 
 
 def _recordings(path: Path, dataset: pydicom.Dataset) -> list[Recording]:
@@ -90,11 +78,18 @@ def _recordings(path: Path, dataset: pydicom.Dataset) -> list[Recording]:
     strips, medians = [], []
     for index, group in enumerate(dataset.WaveformSequence):
         is_median = MEDIAN_LABEL.search(group.get("MultiplexGroupLabel", "") or "")
+        channels, signal = group.ChannelDefinitionSequence, _signal(dataset, index)
+        if len(channels) != signal.shape[1]:
+            raise UnusableRecordingError(
+                path,
+                "unreadable file",
+                f"a waveform of {signal.shape[1]} channels, of which {len(channels)} are described",
+            )
         (medians if is_median else strips).append(
             Recording(
-                signal=_signal(dataset, index),
-                leads=tuple(map(_lead, group.ChannelDefinitionSequence)),
-                units=tuple(map(_units, group.ChannelDefinitionSequence)),
+                signal=signal,
+                leads=tuple(map(_lead, channels)),
+                units=tuple(map(_units, channels)),
                 sampling_rate=float(group.SamplingFrequency),
                 sample_id=identity(path)[0],
                 kind="median" if is_median else "rest_10s",
@@ -121,15 +116,15 @@ def _signal(dataset: pydicom.Dataset, index: int) -> np.ndarray:
 
 def _lead(channel: pydicom.Dataset) -> str:
     source = channel.ChannelSourceSequence[0]
-    code = LEAD_CODE.fullmatch(source.get("CodeValue", ""))
+    code = LEAD_CODE.fullmatch(source.get("CodeValue") or "")
     number = code and int(code["number"])
-    return LEAD_OF_NUMBER.get(number) or source.get("CodeMeaning", "")
+    return LEAD_OF_NUMBER.get(number) or str(source.get("CodeMeaning") or "")
 
 
 def _units(channel: pydicom.Dataset) -> str:
     if "ChannelSensitivityUnitsSequence" not in channel:
         return ""
-    return channel.ChannelSensitivityUnitsSequence[0].CodeValue
+    return str(channel.ChannelSensitivityUnitsSequence[0].get("CodeValue") or "")
 
 
 def _facts(dataset: pydicom.Dataset) -> Facts:

@@ -15,12 +15,23 @@ import numpy as np
 import wfdb
 
 from regreveal.ingest.facts import age_in_years, rhythm_of_text, sex_of
-from regreveal.ingest.recording import Facts, Recording, UnusableRecordingError, identity
+from regreveal.ingest.recording import (
+    PARSER_ERRORS,
+    Facts,
+    Recording,
+    UnusableRecordingError,
+    identity,
+    parsing,
+)
 
 NAME = "wfdb"
 RECORD_LINE = re.compile(r"\S+\s+\d+(\s+\S+)*\s*")
 SECONDS_READ = 12  # A Holter recording is not read whole for its first ten seconds.
-GAIN = re.compile(r"[\d.]+([eE][+-]?\d+)?")
+GAIN = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+# WFDB header specification, "Signal specification lines"; FLAC (508 to 524) since version 10.7.
+SAMPLE_FORMATS = {
+    *("8", "16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524")
+}
 UNSCALED_MILLIVOLTS = 0.001
 
 SINUS_CODES = {
@@ -95,32 +106,34 @@ def read(path: Path) -> list[Recording]:
         If the header cannot be understood, or a signal file is missing or too short for it.
     """
     name = str(path.with_suffix(""))
-    try:
+    with parsing(path):
         header = wfdb.rdheader(name)
         if isinstance(header, wfdb.MultiRecord):
             raise UnusableRecordingError(
                 path, "several segments", "convert it to one segment first"
             )
+        if not SAMPLE_FORMATS.issuperset(header.fmt or ()):
+            raise UnusableRecordingError(
+                path, "unreadable file", "the header names a sample format that WFDB does not have"
+            )
         end = header.sig_len and min(header.sig_len, math.ceil(SECONDS_READ * header.fs))
-        record = wfdb.rdrecord(name, sampto=end, physical=False)
-    except FileNotFoundError as error:
-        raise UnusableRecordingError(
-            path, "signal file missing", f"the header names {Path(error.filename).name}"
-        ) from error
-    except UnusableRecordingError:
-        raise
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UnusableRecordingError(path, "unreadable file", f"{error}") from error
-    if record.d_signal is None or (end and len(record.d_signal) < end):
-        raise UnusableRecordingError(path, "unreadable file", "its signal file is truncated")
+        try:
+            record = wfdb.rdrecord(name, sampto=end, physical=False)
+        except FileNotFoundError as error:
+            raise UnusableRecordingError(
+                path, "signal file missing", f"the header names {Path(error.filename).name}"
+            ) from error
+        if record.d_signal is None or len(record.d_signal) < (end or 1):
+            raise UnusableRecordingError(path, "unreadable file", "its signal file is truncated")
+        physical = record.dac()
 
-    signal, units, flags = _physical(path, record)
+    signal, units, flags = _calibrated(path, record, physical)
     facts, fact_flags = _facts(record.comments or [])
     measured, annotation_flags = _delineated(path, record)
     return [
         Recording(
             signal=signal,
-            leads=tuple(record.sig_name),
+            leads=tuple(name or "" for name in record.sig_name),
             units=units,
             sampling_rate=float(record.fs),
             sample_id=identity(path)[0],
@@ -136,12 +149,11 @@ def _header_lines(path: Path) -> list[str]:
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _physical(
-    path: Path, record: wfdb.Record
+def _calibrated(
+    path: Path, record: wfdb.Record, signal: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
     digital = np.asarray(record.d_signal)
     units = tuple(record.units)
-    signal = record.dac()
     if _scaled_to_unit_range(record, digital):
         return (
             np.where(np.isnan(signal), np.nan, digital * UNSCALED_MILLIVOLTS),
@@ -200,11 +212,13 @@ def _delineated(path: Path, record: wfdb.Record) -> tuple[dict[str, float], tupl
     A file that cannot be read costs these two, not the signal, and is flagged.
     """
     complexes = []
-    for lead in dict.fromkeys(name.lower() for name in record.sig_name):
+    leads = dict.fromkeys(name.lower() for name in record.sig_name if name)
+    # A lead of another name, such as "V1/V2", cannot be a suffix.
+    for lead in filter(str.isalnum, leads):
         if path.with_suffix(f".{lead}").is_file():
             try:
                 complexes += _qrs_complexes(path, lead)
-            except (OSError, ValueError, LookupError):
+            except PARSER_ERRORS:
                 return {}, (f"unreadable annotation: {lead}",)
     beats = _beats_over_leads(complexes, QRS_SPREAD_SECONDS * record.fs)
     measured = {}

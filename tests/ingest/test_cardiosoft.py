@@ -54,6 +54,7 @@ def test_entities_are_refused_in_one_line(tmp_path, write_cardiosoft, prologue):
         ("<StripData>", "<NoData>", "unreadable file"),
         ("uVperLsb", "furlongs", "unknown units"),
         (">5000<", ">5001<", "unreadable file"),
+        ("ISO-8859-1", "GB2312", "unreadable file: ValueError: multi-byte encodings"),
         ('<SampleRate units="Hz">500', '<SampleRate units="Hz">fast', "unreadable file"),
     ],
 )

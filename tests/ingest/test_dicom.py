@@ -87,3 +87,42 @@ def test_wrong_magic_is_not_recognised(tmp_path, write_dicom):
     path = write_dicom(tmp_path / "a.dcm")
     path.write_bytes(path.read_bytes().replace(b"DICM", b"DICK", 1))
     assert not dicom.recognises(path)
+
+
+@pytest.mark.parametrize(
+    ("valid", "damaged", "reason"),
+    [
+        # A type that exists nowhere, text where a number belongs, and too few channels.
+        (b"\x3a\x00\x1a\x00DS", b"\x3a\x00\x1a\x00DQ", "NotImplementedError"),
+        (b"\x3a\x00\x10\x02DS", b"\x3a\x00\x10\x02LO", "UFuncTypeError"),
+        (b"\x3a\x00\x05\x00US\x02\x00\x0c", b"\x3a\x00\x05\x00US\x02\x00\x06", "IndexError"),
+    ],
+)
+def test_a_damaged_element_is_refused(tmp_path, write_dicom, valid, damaged, reason):
+    path = write_dicom(tmp_path / "a.dcm")
+    content = path.read_bytes()
+    assert valid in content
+    path.write_bytes(content.replace(valid, damaged))
+    with pytest.raises(InputError, match=rf"a\.dcm: unreadable file: .*{reason}"):
+        dicom.read(path)
+
+
+def test_a_waveform_of_more_channels_than_are_described_is_refused(tmp_path, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm")
+    dataset = pydicom.dcmread(path)
+    del dataset.WaveformSequence[0].ChannelDefinitionSequence[11]
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="12 channels, of which 11 are described"):
+        dicom.read(path)
+
+
+def test_a_lead_and_units_without_a_code_are_no_lead(tmp_path, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm")
+    dataset = pydicom.dcmread(path)
+    channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[11]
+    channel.ChannelSourceSequence[0].CodeValue = None
+    channel.ChannelSourceSequence[0].CodeMeaning = None
+    channel.ChannelSensitivityUnitsSequence[0].CodeValue = None
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="missing lead: V6"):
+        normalise(dicom.read(path)[0])

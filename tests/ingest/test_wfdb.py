@@ -144,9 +144,15 @@ def garble_signal_line(folder):
     path.write_text(path.read_text().replace("a.dat 16", "a.dat 999", 1))
 
 
+def rename_sample_format(folder):
+    path = folder / "a.hea"
+    path.write_text(path.read_text().replace("a.dat 16", "a.dat 56"))
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
+        (rename_sample_format, "unreadable file: the header names a sample format"),
         (truncate, "unreadable file"),
         (truncate_oddly, "unreadable file"),
         (remove_signal, r"signal file missing: the header names a\.dat"),
@@ -173,3 +179,31 @@ def test_only_headers_are_recognised(tmp_path, write_wfdb):
 def test_a_long_recording_is_not_read_whole(tmp_path, write_wfdb, microvolts):
     path = write_wfdb(tmp_path, "a", signal=np.tile(microvolts / 1000, (5, 1)))
     assert len(wfdb.read(path)[0].signal) == 12 * 500
+
+
+def test_a_lead_without_a_name_is_a_missing_lead(tmp_path, write_wfdb):
+    path = write_wfdb(tmp_path, "a")
+    path.write_text(re.sub(r" V3$", "", path.read_text(), flags=re.MULTILINE))
+    (recording,) = wfdb.read(path)
+    assert recording.leads[8] == ""
+    with pytest.raises(InputError, match="missing lead: V3"):
+        normalise(recording)
+
+
+@pytest.mark.parametrize("name", ["V3/V4", "../a", "hea", "."])
+def test_a_lead_whose_name_is_no_suffix_has_no_annotation(tmp_path, write_wfdb, name):
+    path = write_wfdb(tmp_path, "a")
+    path.write_text(re.sub(r" V3$", f" {name}", path.read_text(), flags=re.MULTILINE))
+    (recording,) = wfdb.read(path)
+    assert recording.leads[8] == name
+    assert recording.facts.heart_rate is None
+
+
+def test_a_gain_may_begin_with_its_point_and_one_of_two_points_is_damage(tmp_path, write_wfdb):
+    path = write_wfdb(tmp_path, "a")
+    header = path.read_text()
+    path.write_text(header.replace("1000.0(0)", ".5"))
+    assert wfdb.read(path)[0].flags == ()
+    path.write_text(header.replace("1000.0(0)", "1.2.3"))
+    with pytest.raises(InputError, match="missing lead"):
+        normalise(wfdb.read(path)[0])
