@@ -146,7 +146,7 @@ def _clusters(comparison: Comparison) -> list[str]:
         if arm not in comparison.clusters:
             continue
         table = comparison.clusters[arm].clusters
-        if table["cluster"].nunique() == 1:
+        if len(table["cluster"].unique()) == 1:
             sentences.append(
                 f"The directions of the {len(table)} lead variants of the {arm} arm could not be "
                 "told apart."
@@ -174,8 +174,8 @@ def _models(run: Run) -> list[str]:
         if kept <= EARLY * arm.model["steps"]:
             sentences.append(
                 f"The {arm.name} autoencoder was at its best after {kept:,} of "
-                f"{arm.model['steps']:,} steps and then learned its training participants by heart; "
-                "the network of its best epoch is used."
+                f"{arm.model['steps']:,} steps and then learned its training participants by "
+                "heart; the network of its best epoch is used."
             )
     return sentences
 
