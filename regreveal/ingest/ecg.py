@@ -5,11 +5,9 @@ median beat where a file has one, both in mV at 500 Hz with the leads in the ord
 `ecg_recordings.tsv` beside them has one row a recording: what the file said about the person.
 """
 
-import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from regreveal.errors import InputError
 from regreveal.ingest import cardiosoft, dicom, ml4h, wfdb
 from regreveal.ingest.normalisation import SAMPLING_RATE, normalise
 from regreveal.ingest.recording import Facts, UnusableRecordingError, identity
+from regreveal.store.atomic import locked
 from regreveal.store.cohort import read_table, write_table
 from regreveal.store.tensors import TensorStore
 
@@ -248,18 +247,9 @@ def _table_of(store: TensorStore) -> dict[str, dict]:
     return read_table(path).to_dict("index") if path.exists() else {}
 
 
-@contextmanager
-def _locked(store: TensorStore) -> Iterator[None]:
-    """Keep other ingests from writing to the store; the system releases it if the process dies."""
-    store.path.mkdir(parents=True, exist_ok=True)
-    with open(store.path / f".{RECORDINGS_TABLE}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _add(store: TensorStore, batch: Sequence[_Read]) -> list[Outcome]:
     """Write what the store does not have yet, and give the outcome of each."""
-    with _locked(store):
+    with locked(store.path / f".{RECORDINGS_TABLE}.lock"):
         # Another ingest may have brought some of them since this one began.
         present = set(store.sample_ids(STRIP))
         new = [read for read in batch if read.outcome.sample_id not in present]

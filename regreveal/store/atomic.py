@@ -1,5 +1,6 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and one writer at a time makes what must be made by one."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -62,3 +63,19 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: str | os.PathLike) -> Iterator[None]:
+    """Hold a lock, waiting for it; the system releases it if the process dies.
+
+    Parameters
+    ----------
+    path : path-like
+        The lock file, by custom a hidden one. Its folder is created.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

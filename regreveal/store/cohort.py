@@ -63,14 +63,15 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
         if ".parquet" in path.suffixes:
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, sep=_separator(path), dtype={"sample_id": str})
+            # As text whatever it is: an id may be "NA", or "007".
+            table = pd.read_csv(path, sep=_separator(path), converters={"sample_id": str})
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if "sample_id" not in table:
         raise InputError(f"{path}: no column 'sample_id' (there are: {', '.join(table.columns)})")
-    if table["sample_id"].isna().any():
-        row = int(table["sample_id"].isna().argmax()) + 1
-        raise InputError(f"{path}: row {row} has no sample id")
+    absent = table["sample_id"].isna() | (table["sample_id"] == "")
+    if absent.any():
+        raise InputError(f"{path}: row {int(absent.argmax()) + 1} has no sample id")
     return table.astype({"sample_id": str})
 
 

@@ -1,6 +1,5 @@
 """TensorStore: tensors of many participants in a folder of HDF5 shards."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ import h5py
 import numpy as np
 
 from regreveal.errors import InputError
+from regreveal.store.atomic import locked
 
 
 class TensorStore:
@@ -111,7 +111,7 @@ class TensorStore:
                 file.create_dataset("sample_id", data=np.array([i.encode() for i in ids]))
             # Only taking the next number is exclusive: data are written side by side. The check is
             # made again, since another writer may have taken the same ids meanwhile.
-            with _locked(folder):
+            with locked(folder / ".lock"):
                 self._check_against_shards(name, tensors, ids, attributes)
                 shard = folder / f"part-{self._next_number(name):05d}.h5"
                 os.rename(unfinished, shard)
@@ -271,11 +271,3 @@ def _open_shard(shard: Path) -> Iterator[h5py.File]:
         raise InputError(f"{shard}: not a readable HDF5 shard ({error})") from error
     with file:
         yield file
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it if the process dies."""
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -63,6 +63,14 @@ def test_numeric_looking_ids_stay_text(tmp_path):
     assert read_table(path).index.tolist() == ["0012", "12"]
 
 
+def test_an_id_may_look_like_a_missing_value(tmp_path):
+    path = tmp_path / "cohort.tsv"
+    path.write_text("sample_id\tage\nNA\t50\nnull\tNA\n")
+    table = read_table(path)
+    assert table.index.tolist() == ["NA", "null"]
+    assert table["age"].isna().tolist() == [False, True]
+
+
 def test_splits_come_back_as_written(tmp_path):
     splits = make_splits([str(i) for i in range(50)], FRACTIONS, 0)
     write_table(splits, tmp_path / "splits.parquet")
