@@ -113,7 +113,7 @@ def test_of_two_writers_of_one_id_at_once_one_is_refused(store, monkeypatch):
         tensors = np.full((1, 3, 2), value)
         TensorStore(store.path).write("ecg/rest_10s", tensors, ["e"], units="mV", sampling_rate=500)
 
-    locked, overtaken = tensors_module._locked, []
+    locked, overtaken = tensors_module.locked, []
 
     def overtaken_on_the_way_to_the_lock(folder):
         # Here the first writer has found the id free and written its data, but not yet its shard.
@@ -122,7 +122,7 @@ def test_of_two_writers_of_one_id_at_once_one_is_refused(store, monkeypatch):
             write(2.0)
         return locked(folder)
 
-    monkeypatch.setattr(tensors_module, "_locked", overtaken_on_the_way_to_the_lock)
+    monkeypatch.setattr(tensors_module, "locked", overtaken_on_the_way_to_the_lock)
     with pytest.raises(InputError, match="'e' is already in"):
         write(1.0)
     assert TensorStore(store.path).sample_ids("ecg/rest_10s") == ["a", "b", "c", "d", "e"]
