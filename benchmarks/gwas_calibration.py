@@ -20,8 +20,6 @@ from regreveal.genetics.transforms import TRANSFORMS, transform_latents
 from regreveal.store.cohort import design_matrix, read_table
 from regreveal.store.embedding import Embedding
 
-CARRIERS = (5, 10, 20, 50)
-LEVELS = (1e-3, 1e-4)
 # Simulated latents are drawn anew as often, so that no single draw decides.
 DRAWS = 10
 
@@ -55,8 +53,8 @@ def draw_groups(generator, groups, carriers, n):
     return sparse.csr_array((np.ones(people.size), people.ravel(), starts), shape=(groups, n))
 
 
-def inflation(latents, covariates, transform, groups):
-    """Observed over nominal share at each of LEVELS."""
+def inflation(latents, covariates, transform, groups, levels):
+    """Observed over nominal share at each level."""
     space = LatentSpace(transform_latents(latents, transform, covariates), covariates)
     n, k = space.whitened.shape
     design = np.ones((n, 1)) if covariates is None else np.column_stack([np.ones(n), covariates])
@@ -65,19 +63,20 @@ def inflation(latents, covariates, transform, groups):
     trace = pillai_trace((groups @ space.whitened)[:, None], left[:, None, None])
     # With one regressor and Gaussian latents, the trace has exactly this distribution.
     nominal = stats.beta(k / 2, (n - basis.shape[1] - k) / 2)
-    return [np.mean(trace > nominal.isf(level)) / level for level in LEVELS]
+    return [np.mean(trace > nominal.isf(level)) / level for level in levels]
 
 
-def measure(name, draw, groups, seed):
+def measure(name, draw, options):
     """Print a line a transform and number of carriers; `draw` gives latents and covariates."""
-    for transform in TRANSFORMS[::-1]:
-        for carriers in CARRIERS:
-            generator = np.random.default_rng(seed)
+    for transform in options.transforms:
+        for carriers in options.carriers:
+            generator = np.random.default_rng(options.seed)
             ratios = []
             for _ in range(DRAWS):
                 latents, covariates = draw(generator)
-                drawn = draw_groups(generator, groups // DRAWS, carriers, len(latents))
-                ratios.append(inflation(latents, covariates, transform, drawn))
+                count = options.variants // DRAWS
+                drawn = draw_groups(generator, count, carriers, len(latents))
+                ratios.append(inflation(latents, covariates, transform, drawn, options.levels))
             told = "\t".join(f"{ratio:.2f}" for ratio in np.mean(ratios, axis=0))
             print(f"{name}\t{transform}\t{carriers}\t{told}", flush=True)
 
@@ -95,6 +94,9 @@ def read_real(path, covariates, columns):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", type=int, default=200_000, help="null variants a line")
+    parser.add_argument("--carriers", type=int, nargs="*", default=[5, 10, 20, 50])
+    parser.add_argument("--levels", type=float, nargs="*", default=[1e-3, 1e-4])
+    parser.add_argument("--transforms", nargs="*", default=TRANSFORMS[::-1], choices=TRANSFORMS)
     parser.add_argument("--participants", type=int, default=3000, help="of simulated latents")
     parser.add_argument("--dimensions", type=int, default=32, help="of simulated latents")
     parser.add_argument("--embedding", type=Path, nargs="*", default=[], help="latents instead")
@@ -102,10 +104,13 @@ def main():
     parser.add_argument("--columns", nargs="*", default=[], help="of the covariates")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    print("latents\ttransform\tcarriers\t" + "\t".join(f"at {level:.0e}" for level in LEVELS))
+    print(
+        "latents\ttransform\tcarriers\t"
+        + "\t".join(f"at {level:.0e}" for level in arguments.levels)
+    )
     for path in arguments.embedding:
         real = read_real(path, arguments.covariates, arguments.columns)
-        measure(path.parent.name, lambda _, real=real: real, arguments.variants, arguments.seed)
+        measure(path.parent.name, lambda _, real=real: real, arguments)
     if arguments.embedding:
         return
     shape = arguments.participants, arguments.dimensions
@@ -116,7 +121,7 @@ def main():
             mixing = generator.standard_normal((shape[1], shape[1]))
             return distribution(generator, *shape) @ mixing, None
 
-        measure(distribution.__name__, draw, arguments.variants, arguments.seed)
+        measure(distribution.__name__, draw, arguments)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from regreveal.genetics.projection import covariate_basis, residuals, whiten
 
 RIDGE_PENALTIES = np.logspace(-2, 5, 15)
 
-# A confounder this well predicted on held-out people counts as still there.
-R2_LEFT = 0.01
-AUC_LEFT = 0.55
+# What guessing scores, and how much better than that, on held-out people, a confounder must be
+# predicted to count as still there; also by as many standard errors, so that noise does not.
+GUESSING = {"r2": 0.0, "auc": 0.5}
+LEAST_GAIN = {"r2": 0.01, "auc": 0.05}
+STANDARD_ERRORS = 2
 SCORING_FOLDS = 5
 
 # Directions that say the same as others up to this share are not counted again.
@@ -62,7 +64,8 @@ def project_out(
     one correlated with it, and one pass is usually enough. Predictors (ridge regression for
     numbers, logistic for categories) are fitted on one half of the participants and removed from
     the other, each half in turn, and the two halves' coordinates are rotated onto each other.
-    Passes end once no confounder is predicted on held-out people (R² under 0.01, AUC under 0.55).
+    Each pass removes those confounders that are still predicted on held-out people: R² above 0.01
+    or AUC above 0.55, and above guessing by two standard errors of the cross-validated score.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def project_out(
     confounders : DataFrame, n rows in the same order
         Numeric columns are numbers; others are categories.
     max_passes : int
-        Most passes; each costs a dimension per number and per category but one.
+        Most passes; each costs a dimension per number, and per category but one, still predicted.
     seed : int
         Which participants are in which half.
 
@@ -86,8 +89,8 @@ def project_out(
 
     References
     ----------
-    Ravfogel et al. (2020), ACL, 7237 (iterative nullspace projection). docs/statistics.md,
-    "Confounders".
+    Ravfogel et al. (2020), ACL, 7237 (iterative nullspace projection). Nadeau and Bengio (2003),
+    Mach. Learn. 52:239 (variance of cross-validated scores). docs/statistics.md, "Confounders".
     """
     values, names = residuals(latents, covariate_basis(None, len(latents)), "latent")
     _check_confounders(confounders, len(values))
@@ -97,11 +100,13 @@ def project_out(
     remaining = whiten(values, names)[0] * np.sqrt(len(values))
     before = left = _held_out_scores(remaining, confounders, halves, seed)
     passes = 0
-    while passes < max_passes and _still_there(left):
-        remaining = _one_pass(remaining, confounders, halves)
+    while passes < max_passes and left["still_there"].any():
+        still_there = left.loc[left["still_there"], "confounder"]
+        remaining = _one_pass(remaining, confounders[still_there], halves)
         left = _held_out_scores(remaining, confounders, halves, seed)
         passes += 1
-    report = before.rename(columns={"score": "before"}).assign(after=left["score"])
+    report = before.drop(columns="still_there").rename(columns={"score": "before"})
+    report["after"] = left["score"]
     return NullspaceProjection(remaining, report, passes, values.shape[1] - remaining.shape[1])
 
 
@@ -143,7 +148,7 @@ def _nullspace(directions: np.ndarray, rank: int | None = None) -> np.ndarray:
 def _held_out_scores(
     latents: np.ndarray, confounders: pd.DataFrame, halves: list, seed: int
 ) -> pd.DataFrame:
-    """R² or AUC of each confounder, by cross-validation within each half.
+    """R² or AUC of each confounder, by cross-validation within each half; is it still predicted.
 
     What was removed from a half was found without it, so its people are as good as new ones. Across
     halves, or over everyone, what chance leaves of a confounder cancels out, and predictions would
@@ -163,13 +168,14 @@ def _held_out_scores(
             for _, half in halves
             for fit, held_out in folds.split(half, column.iloc[half])
         ]
-        rows.append((name, "r2" if is_number else "auc", float(np.mean(scores))))
-    return pd.DataFrame(rows, columns=["confounder", "measure", "score"])
-
-
-def _still_there(scores: pd.DataFrame) -> bool:
-    limit = scores["measure"].map({"r2": R2_LEFT, "auc": AUC_LEFT})
-    return bool((scores["score"] > limit).any())
+        measure, score = "r2" if is_number else "auc", float(np.mean(scores))
+        # Folds are fitted on people they share, so that their scores vary together: a share 1/5 of
+        # people tested to 4/5 fitted on adds 1/4 to each half's 1/5 (Nadeau and Bengio).
+        shared = 1 / SCORING_FOLDS + 1 / (SCORING_FOLDS - 1)
+        noise = STANDARD_ERRORS * np.std(scores, ddof=1) * np.sqrt(shared / len(halves))
+        still_there = score > GUESSING[measure] + max(LEAST_GAIN[measure], noise)
+        rows.append((name, measure, score, still_there))
+    return pd.DataFrame(rows, columns=["confounder", "measure", "score", "still_there"])
 
 
 def _predictor(latents: np.ndarray, column: pd.Series) -> RidgeCV | LogisticRegression:

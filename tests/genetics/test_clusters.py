@@ -16,7 +16,7 @@ def planted(n=4000, k=12, effect=0.35, seed=0):
     rng = np.random.default_rng(seed)
     dosages = rng.binomial(2, rng.uniform(0.2, 0.5, len(GROUPS))[:, None], (len(GROUPS), n))
     directions = np.linalg.qr(rng.standard_normal((k, 3)))[0].T
-    latents = rng.standard_normal((n, k)) + effect * dosages.T @ directions[GROUPS]
+    latents = rng.standard_normal((n, k)) + dosages.T @ (effect * directions[GROUPS])
     return latents, dosages.astype(np.int8)
 
 
@@ -33,6 +33,7 @@ def test_planted_groups_come_back_stably():
 
 def test_distances_are_cosines_between_count_weighted_centroid_differences():
     latents, dosages = planted(n=500)
+    dosages[3:7] = 2 - dosages[3:7]
     dosages[:, :7] = -1
     result = cluster_variants(latents, dosages, NAMES, bootstraps=1)
     centred = latents - latents.mean(axis=0)
@@ -40,11 +41,13 @@ def test_distances_are_cosines_between_count_weighted_centroid_differences():
     white = centred @ vectors / np.sqrt(values)
     directions = []
     for dosage in dosages:
-        ref, het, hom = (white[dosage == value].mean(axis=0) for value in (0, 1, 2))
-        counts = [(dosage == 1).sum(), (dosage == 2).sum()]
-        directions.append(counts[0] * (het - ref) + counts[1] * (hom - ref))
+        common, rare = (0, 2) if (dosage == 0).sum() >= (dosage == 2).sum() else (2, 0)
+        start, het, hom = (white[dosage == value].mean(axis=0) for value in (common, 1, rare))
+        counts = [(dosage == 1).sum(), (dosage == rare).sum()]
+        directions.append(counts[0] * (het - start) + counts[1] * (hom - start))
     expected = squareform(pdist(np.array(directions), "cosine"))
     np.testing.assert_allclose(result.distances, expected, atol=1e-10)
+    np.testing.assert_allclose(result.cosines, 1 - expected, atol=1e-10)
 
 
 def test_units_of_the_latents_do_not_matter():
@@ -64,22 +67,55 @@ def test_covariates_do_not_make_clusters():
     np.testing.assert_allclose(one.distances, other.distances, atol=1e-8)
 
 
-def test_unsigned_distances_do_not_depend_on_which_allele_is_the_reference():
+def test_which_allele_the_file_calls_the_reference_does_not_matter():
     latents, dosages = planted()
+    assert ((dosages == 0).sum(axis=1) != (dosages == 2).sum(axis=1)).all()
     turned = np.where((np.arange(len(GROUPS)) % 2 == 0)[:, None], 2 - dosages, dosages)
-    signed = cluster_variants(latents, turned, NAMES, bootstraps=1)
-    unsigned = cluster_variants(latents, turned, NAMES, signed=False, bootstraps=1)
+    one = cluster_variants(latents, dosages, NAMES, bootstraps=1)
+    other = cluster_variants(latents, turned, NAMES, bootstraps=1)
+    np.testing.assert_allclose(one.directions, other.directions)
+
+
+def test_unsigned_distances_keep_opposite_effects_of_one_trait_together():
+    sign = np.where(np.arange(len(GROUPS)) % 2 == 0, -1, 1)
+    latents, dosages = planted(effect=0.35 * sign[:, None])
+    signed = cluster_variants(latents, dosages, NAMES, bootstraps=1)
+    unsigned = cluster_variants(latents, dosages, NAMES, signed=False, bootstraps=1)
     assert signed.distances.to_numpy().max() > 1.5
     assert unsigned.distances.to_numpy().max() <= 1
     assert adjusted_rand_score(GROUPS, unsigned.clusters) == 1
+    np.testing.assert_allclose(unsigned.cosines, 1 - signed.distances, atol=1e-12)
+    assert unsigned.cosines.to_numpy().min() < -0.5
 
 
-def test_directions_at_random_make_one_cluster():
+def test_unrelated_directions_stay_alone_and_nothing_is_said_of_stability():
     rng = np.random.default_rng(2)
     latents = rng.standard_normal((800, 60))
     dosages = rng.binomial(2, 0.4, (6, 800)).astype(np.int8)
     result = cluster_variants(latents, dosages, NAMES[:6], bootstraps=5)
+    assert sorted(result.clusters) == [1, 2, 3, 4, 5, 6]
+    assert np.isnan(result.stability).all()
+    assert np.isnan(result.rand_index)
+
+
+def test_one_direction_makes_one_cluster_and_nothing_is_said_of_stability():
+    rng = np.random.default_rng(11)
+    dosages = rng.binomial(2, 0.4, (6, 8000)).astype(np.int8)
+    latents = rng.standard_normal((8000, 3))
+    latents[:, 0] += 0.5 * dosages.sum(axis=0)
+    result = cluster_variants(latents, dosages, NAMES[:6], bootstraps=5)
     assert set(result.clusters) == {1}
+    assert np.isnan(result.stability).all()
+    assert np.isnan(result.co_clustering).all()
+    assert np.isnan(result.rand_index)
+
+
+@pytest.mark.parametrize(("rows", "clusters"), [([0, 1], [1, 1]), ([0, 4], [1, 2])])
+def test_two_variants_are_together_or_apart(rows, clusters):
+    latents, dosages = planted()
+    result = cluster_variants(latents, dosages[rows], ["a", "b"], bootstraps=3)
+    assert sorted(result.clusters) == clusters
+    assert np.isnan(result.stability).all()
 
 
 def test_files_hold_what_was_found(tmp_path):
@@ -92,6 +128,9 @@ def test_files_hold_what_was_found(tmp_path):
     clusters = pd.read_csv(tmp_path / "clusters.tsv", sep="\t")
     assert list(clusters.columns) == ["variant_id", "gene", "cluster", "stability"]
     assert list(clusters["gene"]) == genes
+    assert pd.read_csv(tmp_path / "left_out.tsv", sep="\t").empty
+    cosines = pd.read_csv(tmp_path / "cosines.tsv", sep="\t", index_col="variant_id")
+    np.testing.assert_allclose(cosines, result.cosines, atol=1e-9)
     linkage = pd.read_csv(tmp_path / "linkage.tsv", sep="\t")
     np.testing.assert_allclose(linkage, result.linkage, atol=1e-9)
 
@@ -115,19 +154,51 @@ def test_without_bootstraps_nothing_is_said_of_stability():
 @pytest.mark.parametrize(
     ("rows", "names", "message"),
     [
-        (slice(0, 1), ["rs0"], "1 variants; expected at least 2"),
         (slice(0, 3), ["rs0", "rs1"], "3 rows of dosages, 2 variant ids"),
-        (slice(0, 2), ["rs0", "rs0"], "'rs0' is given twice"),
     ],
 )
-def test_unusable_variants_are_refused(rows, names, message):
+def test_labels_that_do_not_match_are_refused(rows, names, message):
     latents, dosages = planted(n=100)
     with pytest.raises(InputError, match=message):
         cluster_variants(latents, dosages[rows], names)
 
 
-def test_a_variant_without_reference_homozygotes_is_refused():
+def test_variants_without_a_direction_are_left_out_and_named(tmp_path):
+    latents, dosages = planted()
+    unusable = np.array([[2] * 4000, [1] * 4000, [-1] * 4000], np.int8)
+    names = [*NAMES, "same", "heterozygous", "unknown"]
+    result = cluster_variants(latents, np.vstack([dosages, unusable]), names, bootstraps=2)
+    assert result.variant_ids == NAMES
+    assert adjusted_rand_score(GROUPS, result.clusters) == 1
+    result.write(tmp_path)
+    left_out = pd.read_csv(tmp_path / "left_out.tsv", sep="\t", index_col="variant_id")
+    assert left_out["reason"].to_dict() == {
+        "same": "everyone has the same genotype",
+        "heterozygous": "nobody is homozygous",
+        "unknown": "no genotype is known",
+    }
+
+
+def test_variants_without_reference_homozygotes_are_as_good_as_others():
+    latents, dosages = planted()
+    dosages[0] = np.where(dosages[0] == 0, 1, dosages[0])
+    result = cluster_variants(latents, 2 - dosages, NAMES, bootstraps=1)
+    assert result.left_out.empty
+    assert len(result.clusters) == len(NAMES)
+
+
+@pytest.mark.parametrize("usable", [0, 1])
+def test_fewer_than_two_variants_leave_files_without_a_tree(tmp_path, usable):
     latents, dosages = planted(n=100)
-    dosages[1] = 2
-    with pytest.raises(InputError, match="'rs1' has 100 carriers and 0 reference homozygotes"):
-        cluster_variants(latents, dosages, NAMES)
+    dosages[usable:] = 2
+    result = cluster_variants(latents, dosages, NAMES, bootstraps=2)
+    assert len(result.clusters) == usable
+    assert result.linkage.shape == (0, 4)
+    result.write(tmp_path)
+    assert len(pd.read_csv(tmp_path / "clusters.tsv", sep="\t")) == usable
+
+
+def test_ids_that_repeat_are_told_apart():
+    latents, dosages = planted(n=300)
+    result = cluster_variants(latents, dosages[:4], [".", "rs1", ".", "."], bootstraps=1)
+    assert result.variant_ids == [".", "rs1", ". (2)", ". (3)"]

@@ -87,6 +87,31 @@ def test_nothing_is_removed_where_nothing_is_confounded():
     assert (result.passes, result.removed) == (0, 0)
 
 
+def test_noise_in_few_people_does_not_pass_for_confounding():
+    removed = []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        confounders = pd.DataFrame(
+            {"age": rng.normal(60, 8, 150), "sex": rng.choice(["female", "male"], 150)}
+        )
+        removed.append(project_out(rng.standard_normal((150, 16)), confounders).removed)
+    # Two standard errors, two confounders: about 1 of 25 is expected.
+    assert np.count_nonzero(removed) <= 3
+
+
+def test_only_what_is_predicted_is_removed():
+    rng = np.random.default_rng(5)
+    age = rng.normal(60, 8, 1000)
+    confounders = pd.DataFrame({"age": age, "noise": rng.normal(size=1000)})
+    latents = rng.standard_normal((1000, 8))
+    latents[:, 0] += (age - 60) / 8
+    result = project_out(latents, confounders)
+    assert result.removed == 1
+    assert list(result.report["confounder"]) == ["age", "noise"]
+    assert result.report["before"][0] > 0.3
+    assert result.report["after"][0] < 0.01
+
+
 @pytest.mark.parametrize(
     ("confounders", "message"),
     [
