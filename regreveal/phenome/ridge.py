@@ -1,19 +1,27 @@
 """Penalised linear models of one target on latents, the penalty chosen by leaving one out.
 
-Both fits standardise the latents, leave the intercept unpenalised, and compare penalties by their
-leave-one-out predictions: exact for the ridge, by one Newton step for the logistic model. Nothing
-but the rows given is looked at, so a fit inside a fold knows nothing of the rows held out.
+Both fits clip the latents and standardise them, leave the intercept unpenalised, and compare
+penalties by their leave-one-out predictions: exact for the ridge, by one Newton step for the
+logistic model. Nothing but the rows given is looked at, so a fit inside a fold knows nothing of the
+rows held out.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import norm
 
 # Penalties are these times the number of participants: the eigenvalues of the standardised Gram
 # matrix grow with it, so the same grid serves 100 and 40,000 of them.
 RIDGE_PENALTIES = np.logspace(-5, 4, 28)
 LOGISTIC_PENALTIES = np.logspace(-5, 4, 19)
+
+# Deep latents have heavy tails, and one person far out would move a fit, and a score, more than a
+# hundred others. They are clipped at this many standard deviations from the median, as the range
+# from the 5th to the 95th percentile tells them: a deviation itself is led by those far out.
+CLIP = 3.0
+NINETY_PERCENT_OF_NORMAL = 2 * norm.ppf(0.95)
 
 MAX_NEWTON_STEPS = 50
 
@@ -24,6 +32,8 @@ class LinearFit:
 
     Parameters
     ----------
+    low, high : ndarray, shape (k,)
+        What a latent is clipped at, before it is standardised.
     mean, scale : ndarray, shape (k,)
         What standardises a latent; scale is infinite for a constant one, which then counts nothing.
     coefficients : ndarray, shape (1 + k,)
@@ -36,6 +46,8 @@ class LinearFit:
         Outcome less fitted value, or less fitted probability.
     """
 
+    low: np.ndarray
+    high: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
     coefficients: np.ndarray
@@ -44,8 +56,9 @@ class LinearFit:
     residuals: np.ndarray
 
     def design(self, latents: np.ndarray) -> np.ndarray:
-        """Put a column of ones before the standardised latents: (n, 1 + k)."""
-        return np.column_stack([np.ones(len(latents)), (latents - self.mean) / self.scale])
+        """Put a column of ones before the latents, clipped and standardised: (n, 1 + k)."""
+        clipped = np.clip(latents, self.low, self.high)
+        return np.column_stack([np.ones(len(latents)), (clipped - self.mean) / self.scale])
 
     def predict(self, latents: np.ndarray) -> np.ndarray:
         """Linear predictor of (n, k) latents: the number itself, or the log odds."""
@@ -84,7 +97,7 @@ def fit_ridge(latents: np.ndarray, target: np.ndarray) -> LinearFit:
     ----------
     Golub, Heath and Wahba (1979), Technometrics 21:215; docs/phenome.md, "Ridge".
     """
-    standardised, mean, scale = _standardise(latents)
+    standardised, *standards = _standardise(latents)
     n = len(target)
     centred = target - target.mean()
     gram = standardised.T @ standardised
@@ -101,7 +114,7 @@ def fit_ridge(latents: np.ndarray, target: np.ndarray) -> LinearFit:
     coefficients = np.append(target.mean(), axes @ (moments * shrinkage[:, best]))
     hessian = np.diag(np.append(n, np.full(len(gram), penalties[best])))
     hessian[1:, 1:] += gram
-    return LinearFit(mean, scale, coefficients, float(penalties[best]), hessian, residuals[:, best])
+    return LinearFit(*standards, coefficients, float(penalties[best]), hessian, residuals[:, best])
 
 
 def fit_ridge_logistic(latents: np.ndarray, outcome: np.ndarray) -> LinearFit:
@@ -125,7 +138,7 @@ def fit_ridge_logistic(latents: np.ndarray, outcome: np.ndarray) -> LinearFit:
     ----------
     Rad and Maleki (2020), J. R. Statist. Soc. B 82:965; docs/phenome.md, "Logistic regression".
     """
-    standardised, mean, scale = _standardise(latents)
+    standardised, *standards = _standardise(latents)
     n, k = standardised.shape
     outcome = np.asarray(outcome, float)
     design = np.column_stack([np.ones(n), standardised])
@@ -144,7 +157,7 @@ def fit_ridge_logistic(latents: np.ndarray, outcome: np.ndarray) -> LinearFit:
         reach = np.sum((design @ np.linalg.inv(hessian)) * design, axis=1)
         weight = np.abs(residuals) * (1 - np.abs(residuals))
         left_out = predictor - reach / (1 - weight * reach) * residuals
-        fit = LinearFit(mean, scale, coefficients, penalty, hessian, residuals)
+        fit = LinearFit(*standards, coefficients, penalty, hessian, residuals)
         return _minus_log_likelihood(left_out, outcome), fit
 
     best = start
@@ -160,12 +173,18 @@ def fit_ridge_logistic(latents: np.ndarray, outcome: np.ndarray) -> LinearFit:
     return fit
 
 
-def _standardise(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    mean = latents.mean(axis=0)
-    centred = latents - mean
+def _standardise(latents: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Clip and standardise latents; also what they were clipped at and standardised by."""
+    fifth, centre, last = np.quantile(latents, [0.05, 0.5, 0.95], axis=0)
+    spread = (last - fifth) / NINETY_PERCENT_OF_NORMAL
+    spread = np.where(spread > 0, spread, latents.std(axis=0))  # all but a few are the same
+    low, high = centre - CLIP * spread, centre + CLIP * spread
+    clipped = np.clip(latents, low, high)
+    mean = clipped.mean(axis=0)
+    centred = clipped - mean
     scale = np.sqrt(np.mean(centred**2, axis=0))
     scale[scale <= 1e-10 * np.abs(mean)] = np.inf  # constant, but for rounding
-    return centred / scale, mean, scale
+    return centred / scale, low, high, mean, scale
 
 
 def _newton(

@@ -7,7 +7,8 @@ gives the variance of a cross-validated score, docs/phenome.md, "Intervals".
 """
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.special import expit, logit
+from scipy.stats import rankdata, t
 
 
 def r_squared(observed: np.ndarray, predicted: np.ndarray) -> float:
@@ -105,7 +106,9 @@ def _without_shift_and_scale(slopes: np.ndarray, predicted: np.ndarray) -> np.nd
     return slopes - centred * (slopes @ centred / size)
 
 
-def standard_error(by_weight: np.ndarray, by_fit: np.ndarray, strata: np.ndarray) -> float:
+def standard_error(
+    by_weight: np.ndarray, by_fit: np.ndarray, strata: np.ndarray, squares: bool
+) -> tuple[float, float]:
     """Estimate the standard error of a mean over folds from each participant's influence on it.
 
     Parameters
@@ -118,28 +121,53 @@ def standard_error(by_weight: np.ndarray, by_fit: np.ndarray, strata: np.ndarray
     strata : ndarray of int, shape (n,)
         Groups whose sizes are given by the design, at least two in each: influence is counted
         about their means, with m − 1 of m degrees of freedom.
+    squares : bool
+        Count the squares of `by_fit`, which makes it the plain infinitesimal jackknife. Without
+        them it is never less than if the models were given.
 
     Returns
     -------
-    float
-        Never less than if the models were given.
+    error : float
+    freedom : float
+        Degrees of freedom of t that go with it: few where few people hold most of the influence.
 
     References
     ----------
     docs/phenome.md, "Intervals".
     """
-    scored = fitted = 0.0
     folds = by_fit.shape[1]
+    own, fits = np.empty(by_weight.shape), np.empty(by_fit.shape)
     for stratum in np.unique(strata):
         rows = strata == stratum
-        freedom = rows.sum() / (rows.sum() - 1)
-        own = by_weight[rows] - by_weight[rows].mean()
-        fits = by_fit[rows] - by_fit[rows].mean(axis=0)
-        total = fits.sum(axis=1)
+        inflation = np.sqrt(rows.sum() / (rows.sum() - 1))
+        own[rows] = inflation * (by_weight[rows] - by_weight[rows].mean())
+        fits[rows] = inflation * (by_fit[rows] - by_fit[rows].mean(axis=0))
+    through = fits.sum(axis=1)
+    influence = (own + through) ** 2
+    if squares:
+        variance = influence.sum()
+    else:
         # A fold's own square holds the noise of its few scored participants, which `own` has
         # already; products of two folds do not, and of the latter there are (folds − 1) to
         # (folds − 2) fewer.
-        squares = (total**2 - np.sum(fits**2, axis=1)) * (folds - 1) / (folds - 2)
-        scored += freedom * np.sum(own**2)
-        fitted += freedom * np.sum(2 * own * total + squares)
-    return float(np.sqrt(scored + max(fitted, 0.0)))
+        products = (through**2 - np.sum(fits**2, axis=1)) * (folds - 1) / (folds - 2)
+        variance = np.sum(own**2) + max(np.sum(2 * own * through + products), 0.0)
+    scatter = np.sum((influence - influence.mean()) ** 2)
+    freedom = 2 * influence.sum() ** 2 / scatter if scatter > 0 else np.inf
+    return float(np.sqrt(variance)), float(freedom)
+
+
+def r_squared_interval(score: float, error: float, freedom: float) -> tuple[float, float]:
+    """95 % interval on the scale of log(1 − R²), which has no lower end but an upper one."""
+    if score == 1:
+        return score, score
+    margin = t.ppf(0.975, freedom) * error / (1 - score)
+    return float(1 - (1 - score) * np.exp(margin)), float(1 - (1 - score) * np.exp(-margin))
+
+
+def auc_interval(area: float, error: float, freedom: float) -> tuple[float, float]:
+    """95 % interval on the logit scale, which keeps it between 0 and 1."""
+    if area in (0.0, 1.0):
+        return area, area
+    margin = t.ppf(0.975, freedom) * error / (area * (1 - area))
+    return float(expit(logit(area) - margin)), float(expit(logit(area) + margin))

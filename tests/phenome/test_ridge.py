@@ -19,12 +19,17 @@ def _people(n, k, seed, noise=1.0):
     return latents, target
 
 
+def _standardised(latents):
+    """Clip at three standard deviations of the normal of the same 90 %, then standardise."""
+    median = np.median(latents, axis=0)
+    reach = 3 * np.ptp(np.percentile(latents, [5, 95], axis=0), axis=0) / (2 * 1.6448536269514722)
+    return StandardScaler().fit_transform(np.clip(latents, median - reach, median + reach))
+
+
 @pytest.mark.parametrize(("n", "k", "noise"), [(80, 5, 0.1), (200, 30, 3.0), (40, 60, 1.0)])
 def test_ridge_is_that_of_leave_one_out_cross_validation(n, k, noise):
     latents, target = _people(n, k, seed=n, noise=noise)
-    oracle = RidgeCV(alphas=n * RIDGE_PENALTIES).fit(
-        StandardScaler().fit_transform(latents), target
-    )
+    oracle = RidgeCV(alphas=n * RIDGE_PENALTIES).fit(_standardised(latents), target)
     fit = fit_ridge(latents, target)
     assert fit.penalty == pytest.approx(oracle.alpha_)
     np.testing.assert_allclose(fit.coefficients[1:], oracle.coef_, rtol=1e-7, atol=1e-9)
@@ -37,7 +42,7 @@ def test_logistic_coefficients_are_those_of_the_penalty_it_reports(n, k):
     outcome = target > np.quantile(target, 0.7)
     fit = fit_ridge_logistic(latents, outcome)
     oracle = LogisticRegression(C=1 / fit.penalty, tol=1e-12, max_iter=10_000)
-    oracle.fit(StandardScaler().fit_transform(latents), outcome)
+    oracle.fit(_standardised(latents), outcome)
     np.testing.assert_allclose(fit.coefficients[1:], oracle.coef_[0], atol=1e-5)
     assert fit.coefficients[0] == pytest.approx(oracle.intercept_[0], abs=1e-5)
 
@@ -46,7 +51,7 @@ def test_logistic_coefficients_are_those_of_the_penalty_it_reports(n, k):
 def test_logistic_penalty_is_near_the_best_of_true_leave_one_out_fits(noise):
     latents, target = _people(60, 10, seed=3, noise=noise)
     outcome = target > np.median(target)
-    standardised = StandardScaler().fit_transform(latents)
+    standardised = _standardised(latents)
 
     def left_out_deviance(penalty):
         total = 0.0
@@ -70,6 +75,29 @@ def test_a_constant_latent_changes_nothing():
         np.testing.assert_allclose(
             padded.predict(with_constant), plain.predict(latents), rtol=1e-6, atol=1e-9
         )
+
+
+@pytest.mark.parametrize("fit_model", [fit_ridge, fit_ridge_logistic])
+def test_somebody_far_out_counts_as_no_more_than_somebody_at_the_bounds(fit_model):
+    latents, target = _people(100, 4, seed=9, noise=0.3)
+    outcome = target > np.median(target)
+    fit = fit_model(latents, outcome)
+    beyond = np.where(fit.coefficients[1:] > 0, fit.high, fit.low)
+    farther = beyond + 1e3 * np.sign(fit.coefficients[1:])
+    assert fit.predict(farther[None]) == pytest.approx(fit.predict(beyond[None]))
+    # And in fitting: the others' predictions hardly follow one of them who is sent away.
+    moved = latents.copy()
+    moved[0] = 1e6
+    change = fit_model(moved, outcome).predict(latents[1:]) - fit.predict(latents[1:])
+    assert np.std(change) < 0.3 * np.std(fit.predict(latents[1:]))
+
+
+def test_a_latent_that_is_the_same_for_all_but_a_few_is_still_used():
+    latents = np.zeros((200, 2))
+    latents[:8, 0] = np.linspace(1, 2, 8)
+    latents[:, 1] = np.random.default_rng(9).normal(size=200)
+    fit = fit_ridge(latents, 5 * latents[:, 0])
+    assert fit.coefficients[1] > 0.5
 
 
 def test_ridge_influence_is_the_derivative_by_a_participants_weight():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import kurtosis, norm
 from sklearn.metrics import r2_score, roc_auc_score
 
 from regreveal.phenome import scores
@@ -67,8 +67,13 @@ def test_standard_error_of_a_mean_is_the_textbook_one():
     values = np.random.default_rng(4).normal(size=25)
     influence = (values - values.mean()) / 25
     expected = values.std(ddof=1) / np.sqrt(25)
-    error = scores.standard_error(influence, np.zeros((25, 5)), np.zeros(25))
-    assert error == pytest.approx(expected)
+    for squares in (True, False):
+        error, freedom = scores.standard_error(
+            influence, np.zeros((25, 5)), np.zeros(25), squares=squares
+        )
+        assert error == pytest.approx(expected)
+    # The degrees of freedom are those of a variance of this kurtosis: 2 / (kurtosis − 1) each.
+    assert freedom == pytest.approx(2 * 25 / (kurtosis(values, fisher=False) - 1))
 
 
 def test_influence_through_fits_adds_up_with_that_of_being_scored():
@@ -81,7 +86,45 @@ def test_influence_through_fits_adds_up_with_that_of_being_scored():
         through[folds == fold] -= through[folds == fold].mean()
     by_fit = np.where(folds[:, None] == np.arange(5), 0.0, through[:, None])
     expected = np.sqrt(20 / 19 * np.sum((own + 4 * through) ** 2))
-    assert scores.standard_error(own, by_fit, folds) == pytest.approx(expected)
+    assert scores.standard_error(own, by_fit, folds, squares=True)[0] == pytest.approx(expected)
+    assert scores.standard_error(own, by_fit, folds, squares=False)[0] == pytest.approx(expected)
+
+
+def test_squares_of_what_one_fold_was_fitted_to_are_counted_when_asked():
+    # Each person moves one model only: without squares, that is taken for noise of the scored.
+    generator = np.random.default_rng(6)
+    through = np.zeros((100, 5))
+    through[np.arange(100), np.arange(100) % 5] = generator.normal(size=100)
+    own, strata = generator.normal(size=100), np.zeros(100)
+    with_squares, _ = scores.standard_error(own, through, strata, squares=True)
+    without, _ = scores.standard_error(own, through, strata, squares=False)
+    assert with_squares == pytest.approx((own + through.sum(axis=1)).std(ddof=1) * 10)
+    assert without < with_squares
+
+
+def test_degrees_of_freedom_are_few_where_one_person_holds_most_of_the_influence():
+    influence = np.full(100, 0.01) * (-1) ** np.arange(100)
+    influence[0] = 5
+    nobody = np.zeros((100, 5))
+    assert 2 < scores.standard_error(influence, nobody, np.zeros(100), squares=True)[1] < 2.2
+    assert scores.standard_error(np.zeros(100), nobody, np.zeros(100), squares=True)[0] == 0
+
+
+@given(st.floats(-0.5, 0.999), st.floats(1e-6, 0.3), st.floats(2, 1e4))
+def test_intervals_hold_the_score_and_stay_in_range(score, error, freedom):
+    low, high = scores.r_squared_interval(score, error, freedom)
+    assert low <= score <= high <= 1
+    area = (score + 0.5) / 1.5
+    low, high = scores.auc_interval(area, error, freedom)
+    assert 0 <= low <= area + 1e-12
+    assert area - 1e-12 <= high <= 1
+
+
+def test_intervals_are_the_usual_ones_where_errors_are_small():
+    for interval in (scores.r_squared_interval, scores.auc_interval):
+        expected = 0.6 - 1.96e-4, 0.6 + 1.96e-4
+        assert interval(0.6, 1e-4, np.inf) == pytest.approx(expected, abs=1e-7)
+        assert interval(1.0, 0.0, np.inf) == (1, 1)
 
 
 def _by_weight(score, observed, predicted, size=1e-5):
