@@ -18,6 +18,7 @@ from scipy.special import expit
 MAX_STEPS = 100
 MAX_STEP = 5.0  # of any coefficient at once, in Firth's fit
 TOLERANCE = 1e-12  # of the Newton decrement; Firth's fit converges linearly only
+SMALLEST_Z = 1e-3  # below which z is not told from Wald's but for rounding
 SEPARATED = 20.0  # log odds beyond which a maximum likelihood fit is taken to run away
 
 
@@ -39,6 +40,33 @@ class LogisticTest:
     standard_error: float
     z: float
     converged: bool
+
+    def interval(self, quantile: float) -> tuple[float, float]:
+        """Where the signed root of the likelihood ratio passes plus and minus a quantile.
+
+        Parameters
+        ----------
+        quantile : float
+            Of the standard normal distribution, such as 1.96.
+
+        Returns
+        -------
+        low, high : float
+            Of the coefficient. Zero is outside just where |z| exceeds the quantile, but for the
+            rare z beyond which the parabola turns.
+
+        References
+        ----------
+        docs/phenome.md, "Logistic regression of a phecode".
+        """
+        wald = self.coefficient / self.standard_error
+        bend = (self.z - wald) / wald**2 if abs(self.z) > SMALLEST_Z else 0.0
+
+        def distance(root):
+            radicand = max(1 + 4 * bend * root, 0.0)
+            return self.standard_error * 2 * root / (1 + np.sqrt(radicand))
+
+        return self.coefficient - distance(quantile), self.coefficient - distance(-quantile)
 
 
 def coefficient_test(design: np.ndarray, outcome: np.ndarray, firth: bool = False) -> LogisticTest:

@@ -9,7 +9,10 @@ halves' directions. They are therefore combined as one test seen twice, not as t
 docs/phenome.md, "Combining the halves".
 """
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +20,20 @@ from scipy.stats import false_discovery_control, norm
 
 from regreveal.errors import InputError
 from regreveal.phenome.logistic import LogisticTest, coefficient_test
+from regreveal.phenome.phecodes import (
+    phecode_status,
+    read_diagnoses,
+    read_phecode_map,
+    unmapped_codes,
+)
 from regreveal.progress import track
+from regreveal.store.atomic import atomic_path
+from regreveal.store.cohort import design_matrix, write_table
+from regreveal.store.embedding import Embedding
 
 MINIMUM_CASES = 20
-CASES_PER_COEFFICIENT = 10  # in a half, below which maximum likelihood is noticeably biased
+RARER_PER_COEFFICIENT = 10  # cases or controls in a half, below which estimates are biased
+TWO_SIDED_95 = norm.ppf(0.975)
 PHECODES_AT_ONCE = 64  # projected together, in one matrix product
 
 ESTIMATES = ["beta", "standard_error", "odds_ratio", "low", "high", "neg_log10_p"]
@@ -58,10 +71,11 @@ def phewas(
     -------
     DataFrame
         A row a phecode, in the order of `status`: phecode, name, category, n_cases, n_controls,
-        n_excluded; beta, standard_error, odds_ratio, low and high (95 %), all a standard deviation
-        of the component; neg_log10_p, one-sided for a positive beta; bonferroni and q_value
-        (Benjamini and Hochberg) over the phecodes tested; method ("logistic", or "firth" where
-        either half needed it); and reason, why it was not tested.
+        n_excluded; beta, standard_error (Wald's), odds_ratio, low and high (95 %, two-sided, by the
+        likelihood ratio), all a standard deviation of the component; neg_log10_p, one-sided for a
+        positive beta; bonferroni and q_value (Benjamini and Hochberg) over the phecodes tested;
+        method ("logistic", or "firth" where either half needed it); and reason, why it was not
+        tested.
 
     Raises
     ------
@@ -222,7 +236,8 @@ def _test_phecode(
         designs.append(np.column_stack([adjustment, component]))
         outcomes.append(outcome[rows] == 1)
     few = any(
-        y.sum() < CASES_PER_COEFFICIENT * x.shape[1] for x, y in zip(designs, outcomes, strict=True)
+        min(y.sum(), (~y).sum()) < RARER_PER_COEFFICIENT * x.shape[1]
+        for x, y in zip(designs, outcomes, strict=True)
     )
     method = "firth" if few else "logistic"
     tests = _test_halves(designs, outcomes, firth=few)
@@ -231,15 +246,14 @@ def _test_phecode(
         tests = _test_halves(designs, outcomes, firth=True)
     if not all(test.converged for test in tests):
         return {"reason": "the regression did not converge"}
-    beta, error, z = combine_halves(*tests)
-    margin = norm.ppf(0.975) * error
+    combined = combine_halves(*tests)
     return {
-        "beta": beta,
-        "standard_error": error,
-        "odds_ratio": np.exp(beta),
-        "low": np.exp(beta - margin),
-        "high": np.exp(beta + margin),
-        "neg_log10_p": -norm.logsf(z) / np.log(10),
+        "beta": combined["beta"],
+        "standard_error": combined["standard_error"],
+        "odds_ratio": np.exp(combined["beta"]),
+        "low": np.exp(combined["low"]),
+        "high": np.exp(combined["high"]),
+        "neg_log10_p": -norm.logsf(combined["z"]) / np.log(10),
         "method": method,
     }
 
@@ -251,7 +265,7 @@ def _test_halves(designs, outcomes, firth: bool) -> list[LogisticTest]:
     ]
 
 
-def combine_halves(first: LogisticTest, second: LogisticTest) -> tuple[float, float, float]:
+def combine_halves(first: LogisticTest, second: LogisticTest) -> dict[str, float]:
     """Combine two tests whose errors are, without an association, all but the same.
 
     Parameters
@@ -260,16 +274,23 @@ def combine_halves(first: LogisticTest, second: LogisticTest) -> tuple[float, fl
 
     Returns
     -------
-    beta, standard_error, z : float
-        The inverse-variance mean of the coefficients; its error and z as for a correlation of one,
-        so that both are means of the halves' own. No correlation makes them too small.
+    dict
+        `beta`, the inverse-variance mean of the coefficients; `standard_error`, `low` and `high`
+        (95 %, log odds) and `z`, as for a correlation of one, so that each is a mean of the
+        halves' own. No correlation makes the error too small.
     """
-    precision = np.array([first.standard_error, second.standard_error]) ** -2.0
-    weights = precision / precision.sum()
-    beta = weights @ [first.coefficient, second.coefficient]
-    error = weights @ [first.standard_error, second.standard_error]
-    shares = weights * [first.standard_error, second.standard_error] / error
-    return float(beta), float(error), float(shares @ [first.z, second.z])
+    halves = first, second
+    errors = np.array([half.standard_error for half in halves])
+    weights = errors**-2.0 / np.sum(errors**-2.0)
+    error = weights @ errors
+    low, high = weights @ [half.interval(TWO_SIDED_95) for half in halves]
+    return {
+        "beta": weights @ [half.coefficient for half in halves],
+        "standard_error": error,
+        "low": low,
+        "high": high,
+        "z": (weights * errors / error) @ [half.z for half in halves],
+    }
 
 
 def _independent(covariates: np.ndarray) -> np.ndarray:
@@ -283,3 +304,78 @@ def _independent(covariates: np.ndarray) -> np.ndarray:
     design = np.column_stack([np.ones(len(covariates)), scaled])
     triangle = np.abs(np.diag(np.linalg.qr(design, mode="r")))
     return design[:, triangle > 1e-8 * np.sqrt(len(design))]
+
+
+def run_phewas(
+    embedding: Embedding,
+    participants: Sequence[str],
+    cohort: pd.DataFrame,
+    covariate_columns: Sequence[str],
+    diagnoses: str | os.PathLike,
+    phecodes: str | os.PathLike,
+    phecode_info: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    seed: int = 0,
+    minimum_cases: int = MINIMUM_CASES,
+) -> pd.DataFrame:
+    """Run a PheWAS from files to files.
+
+    Writes phewas.tsv, unmapped_icd10.tsv (codes without a phecode, with their number of events) and
+    phewas.json (counts, and who was left out and why) into `folder`.
+
+    Parameters
+    ----------
+    embedding : Embedding
+    participants : sequence of str
+        Whom to analyse, all of them embedded; who lacks `sex` or a covariate is left out.
+    cohort : DataFrame
+        `sex` and the covariates, indexed by sample id.
+    covariate_columns : sequence of str
+    diagnoses, phecodes, phecode_info : path-like
+        See `read_diagnoses` and `read_phecode_map`.
+    folder : path-like
+    seed, minimum_cases
+        As in `phewas`.
+
+    Returns
+    -------
+    DataFrame
+        As `phewas` gives it.
+
+    Raises
+    ------
+    InputError
+        Inputs that cannot be read or do not fit together, or nobody is left.
+    """
+    folder = Path(folder)
+    for column in ("sex", *covariate_columns):
+        if column not in cohort:
+            raise InputError(
+                f"phewas: the cohort has no column '{column}' "
+                f"(there are: {', '.join(cohort.columns)})"
+            )
+    phecode_map, events = read_phecode_map(phecodes, phecode_info), read_diagnoses(diagnoses)
+    known = cohort.reindex(participants)
+    chosen = known.index[known[["sex", *covariate_columns]].notna().all(axis=1)]
+    if not len(chosen):
+        raise InputError(f"phewas: none of {len(known)} participants has sex and all covariates")
+    status = phecode_status(events, phecode_map, known.loc[chosen, "sex"])
+    design, _ = design_matrix(known, covariate_columns, chosen)
+    table = phewas(embedding.select(chosen), status, design, phecode_map.info, seed, minimum_cases)
+    unmapped = unmapped_codes(events, phecode_map)
+    write_table(table, folder / "phewas.tsv")
+    write_table(unmapped.reset_index(), folder / "unmapped_icd10.tsv")
+    counts = {
+        "participants": len(chosen),
+        "missing_covariate_values": len(known) - len(chosen),
+        "events": len(events),
+        "events_unmapped": int(unmapped.sum()),
+        "phecodes": len(table),
+        "phecodes_tested": int((table["reason"] == "").sum()),
+        "seed": seed,
+        "minimum_cases": minimum_cases,
+    }
+    with atomic_path(folder / "phewas.json") as temporary:
+        temporary.write_text(json.dumps(counts, indent=2) + "\n")
+    return table

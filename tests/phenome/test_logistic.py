@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.optimize import minimize
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
-from regreveal.phenome.logistic import coefficient_test
+from regreveal.phenome.logistic import LogisticTest, coefficient_test
 
 
 def _people(n, columns, seed, rate=0.3):
@@ -24,6 +26,44 @@ def test_maximum_likelihood_is_that_of_statsmodels(n, columns):
     assert test.standard_error == pytest.approx(full.bse[-1], abs=1e-6)
     assert test.z**2 == pytest.approx(2 * (full.llf - null.llf), abs=1e-6)
     assert np.sign(test.z) == np.sign(test.coefficient)
+
+
+@pytest.mark.parametrize("firth", [False, True])
+@pytest.mark.parametrize(("rate", "seed"), [(0.1, 5), (0.1, 6), (0.4, 7), (0.05, 8)])
+def test_the_interval_is_near_that_of_the_profile_likelihood(firth, rate, seed):
+    design, outcome = _people(200, 2, seed=seed, rate=rate)
+    test = coefficient_test(design, outcome, firth)
+
+    def root(value):
+        """Signed root of the likelihood ratio between the estimate and a given coefficient."""
+
+        def minus_likelihood(others):
+            predictor = design @ np.append(others, value)
+            p = expit(predictor)
+            penalty = 0.0
+            if firth:
+                penalty = 0.5 * np.linalg.slogdet((design * (p * (1 - p))[:, None]).T @ design)[1]
+            return np.sum(np.logaddexp(0, predictor) - outcome * predictor) - penalty
+
+        return minimize(minus_likelihood, np.zeros(2), method="BFGS", options={"gtol": 1e-8}).fun
+
+    best = root(test.coefficient)
+    for limit, side in zip(test.interval(1.96), (-1, 1), strict=True):
+        profile = brentq(
+            lambda value: 2 * (root(value) - best) - 1.96**2,
+            test.coefficient,
+            test.coefficient + side * 6 * test.standard_error,
+        )
+        assert limit == pytest.approx(profile, abs=0.2 * test.standard_error)
+
+
+@given(st.floats(-4, 4), st.floats(0.1, 2), st.floats(0.8, 1.2))
+def test_the_interval_leaves_out_zero_where_the_test_says_so(wald, error, ratio):
+    test = LogisticTest(wald * error, error, wald * ratio, converged=True)
+    low, high = test.interval(1.96)
+    assert low < test.coefficient < high
+    if abs(abs(test.z) - 1.96) > 1e-6 and abs(wald) > 1:
+        assert (low > 0 or high < 0) == (abs(test.z) > 1.96)
 
 
 def test_separated_cases_have_no_maximum_likelihood_estimate():

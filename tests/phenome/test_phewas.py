@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,10 @@ from statsmodels.stats.multitest import multipletests
 
 from regreveal.errors import InputError
 from regreveal.phenome.logistic import LogisticTest
-from regreveal.phenome.phewas import combine_halves, phewas, split_halves, whiten
+from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
+from regreveal.phenome.phewas import combine_halves, phewas, run_phewas, split_halves, whiten
+from regreveal.store.cohort import design_matrix
+from regreveal.store.embedding import Embedding
 
 
 def _cohort(n, dimensions, seed):
@@ -87,12 +92,10 @@ def test_each_half_is_tested_on_the_direction_of_the_other():
 
 def test_equal_halves_combine_to_themselves():
     same = LogisticTest(coefficient=0.4, standard_error=0.1, z=4.0, converged=True)
-    assert combine_halves(same, same) == pytest.approx((0.4, 0.1, 4.0))
+    expected = {"beta": 0.4, "standard_error": 0.1, "low": 0.204, "high": 0.596, "z": 4.0}
+    assert combine_halves(same, same) == pytest.approx(expected, abs=1e-5)
     vague = LogisticTest(coefficient=-3.0, standard_error=50.0, z=-0.06, converged=True)
-    beta, error, z = combine_halves(same, vague)
-    assert beta == pytest.approx(0.4, abs=1e-3)
-    assert error == pytest.approx(0.1, rel=0.01)
-    assert z == pytest.approx(4.0, rel=0.01)
+    assert combine_halves(same, vague) == pytest.approx(expected, abs=2e-3, rel=0.02)
 
 
 def test_permuted_labels_give_a_flat_qq_plot():
@@ -104,6 +107,8 @@ def test_permuted_labels_give_a_flat_qq_plot():
     p = _p(table)
     assert set(table["method"]) == {"firth", "logistic"}
     assert kstest(p, "uniform").pvalue > 0.01
+    # 30 of 600 expected: between 14 and 47 in 99.8 % of draws.
+    assert 14 <= np.sum((table["low"] > 1) | (table["high"] < 1)) <= 47
     # 6 of 600 expected below 0.01: between 1 and 13 in 99 % of draws.
     assert 1 <= np.sum(p < 0.01) <= 13
 
@@ -159,6 +164,26 @@ def test_halves_hold_half_of_cases_and_of_controls():
     for value in (0, 1):
         in_first, in_second = (((halves == h) & (status == value)).sum(axis=0) for h in (0, 1))
         assert (np.abs(in_first - in_second) <= 1).all()
+
+
+def test_intervals_of_rare_diseases_leave_out_one_where_the_test_says_so():
+    latents, covariates = _cohort(1500, 12, seed=23)
+    generator = np.random.default_rng(24)
+    ill = np.column_stack([generator.permutation(1500) < 22 for _ in range(400)])
+    table = phewas(latents, _status(ill)[0], covariates, _status(ill)[1])
+    assert set(table["method"]) == {"firth"}
+    left_out = table["low"] > 1
+    two_sided = _p(table) < 0.025
+    assert np.mean(left_out != two_sided) < 0.01
+    # 20 of 400 expected: 34 is beyond 99.8 % of draws.
+    assert np.sum(left_out | (table["high"] < 1)) < 34
+
+
+def test_few_controls_are_tested_by_firth_too():
+    latents, covariates = _cohort(500, 4, seed=25)
+    ill = np.random.default_rng(26).permutation(500)[:, None] >= 40
+    table = phewas(latents, _status(ill)[0], covariates, _status(ill)[1])
+    assert (table.loc[0, "n_cases"], table.loc[0, "method"]) == (460, "firth")
 
 
 def test_few_cases_are_tested_by_firth_and_fewer_not_at_all():
@@ -242,3 +267,94 @@ def test_bad_input_ends_in_one_clear_line():
         phewas(np.tile(latents, 15), status, covariates, info)
     with pytest.raises(InputError, match="constant"):
         phewas(np.ones((100, 4)), status, covariates, info)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """What `run_phewas` takes: 300 people, of whom 290 are asked for and 7 lack a value."""
+    generator = np.random.default_rng(27)
+    latents = generator.normal(size=(300, 4)).astype(np.float32)
+    ids = [f"person-{row}" for row in range(300)]
+    cohort = pd.DataFrame(
+        {
+            "age": generator.normal(60, 8, 300),
+            "sex": generator.choice(["female", "male"], 300),
+            "ancestry": generator.choice(["African", "European"], 300),
+        },
+        index=pd.Index(ids, name="sample_id"),
+    )
+    cohort.iloc[:4, 0] = np.nan
+    cohort.iloc[4:6, 1] = None
+    cohort = cohort.drop("person-6")
+    ill = np.flatnonzero(generator.random(300) < expit(-1 + 2 * latents[:, 0]))
+    events = [f"{ids[row]}\tI48.0" for row in ill] + ["person-9\tZ00", "person-9\tZ00"]
+    (tmp_path / "diagnoses.tsv").write_text("\n".join(["sample_id\ticd10", *events]) + "\n")
+    (tmp_path / "phecodes.tsv").write_text("icd10\tphecode\nI48\t427.2\nC61\t185\n")
+    (tmp_path / "phecode_info.tsv").write_text(
+        "phecode\tname\tcategory\texclude_from\texclude_to\tsex\n"
+        "427.2\tAtrial fibrillation\tcirculatory\t\t\tboth\n"
+        "185\tProstate cancer\tneoplasms\t\t\tmale\n"
+    )
+    return {
+        "embedding": Embedding(ids, latents, {}),
+        "participants": ids[:290],
+        "cohort": cohort,
+        "covariate_columns": ["age", "sex", "ancestry"],
+        "diagnoses": tmp_path / "diagnoses.tsv",
+        "phecodes": tmp_path / "phecodes.tsv",
+        "phecode_info": tmp_path / "phecode_info.tsv",
+        "folder": tmp_path / "results",
+    }
+
+
+def test_a_run_tests_those_with_all_covariates_and_counts_the_others(files):
+    table = run_phewas(**files, seed=3)
+    chosen = files["participants"][7:]
+    phecode_map = read_phecode_map(files["phecodes"], files["phecode_info"])
+    events = read_diagnoses(files["diagnoses"])
+    expected = phewas(
+        files["embedding"].latents[7:290],
+        phecode_status(events, phecode_map, files["cohort"].loc[chosen, "sex"]),
+        design_matrix(files["cohort"], files["covariate_columns"], chosen)[0],
+        phecode_map.info,
+        seed=3,
+    )
+    pd.testing.assert_frame_equal(table, expected)
+    assert table.set_index("phecode").loc["427.2", "neg_log10_p"] > 5
+    assert json.loads((files["folder"] / "phewas.json").read_text()) == {
+        "participants": 283,
+        "missing_covariate_values": 7,
+        "events": len(events),
+        "events_unmapped": 2,
+        "phecodes": 2,
+        "phecodes_tested": 1,
+        "seed": 3,
+        "minimum_cases": 20,
+    }
+
+
+def test_a_run_writes_its_tables(files):
+    table = run_phewas(**files, minimum_cases=10)
+    assert sorted(path.name for path in files["folder"].iterdir()) == [
+        "phewas.json",
+        "phewas.tsv",
+        "unmapped_icd10.tsv",
+    ]
+    written = pd.read_csv(
+        files["folder"] / "phewas.tsv", sep="\t", dtype={"phecode": str}, keep_default_na=False
+    )
+    assert written["phecode"].tolist() == table["phecode"].tolist()
+    assert written.columns.tolist() == table.columns.tolist()
+    assert set(written["reason"]) == {"", "fewer than 10 cases"}
+    unmapped = pd.read_csv(files["folder"] / "unmapped_icd10.tsv", sep="\t")
+    assert unmapped.to_numpy().tolist() == [["Z00", 2]]
+
+
+def test_a_run_of_nobody_or_of_an_unknown_column_ends_in_one_clear_line(files):
+    with pytest.raises(InputError, match="no column 'bmi' .there are: age, sex, ancestry."):
+        run_phewas(**files | {"covariate_columns": ["bmi"]})
+    with pytest.raises(InputError, match="no column 'sex'"):
+        run_phewas(**files | {"cohort": files["cohort"].drop(columns="sex")})
+    with pytest.raises(InputError, match="none of 7 participants has sex and all covariates"):
+        run_phewas(**files | {"participants": files["participants"][:7]})
+    assert not files["folder"].exists()
