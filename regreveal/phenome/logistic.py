@@ -18,7 +18,6 @@ from scipy.special import expit
 MAX_STEPS = 100
 MAX_STEP = 5.0  # of any coefficient at once, in Firth's fit
 TOLERANCE = 1e-12  # of the Newton decrement; Firth's fit converges linearly only
-SMALLEST_Z = 1e-3  # below which z is not told from Wald's but for rounding
 SEPARATED = 20.0  # log odds beyond which a maximum likelihood fit is taken to run away
 
 
@@ -60,7 +59,8 @@ class LogisticTest:
         docs/phenome.md, "Logistic regression of a phecode".
         """
         wald = self.coefficient / self.standard_error
-        bend = (self.z - wald) / wald**2 if abs(self.z) > SMALLEST_Z else 0.0
+        # Zero and the estimate near each other tell the bend badly, and zero is well inside then.
+        bend = (self.z - wald) / max(wald**2, 1.0)
 
         def distance(root):
             radicand = max(1 + 4 * bend * root, 0.0)
