@@ -316,7 +316,7 @@ def test_bad_input_ends_in_one_clear_line():
 @pytest.mark.parametrize("kind", ["number", "category"])
 def test_ninety_five_percent_intervals_hold_the_truth_as_often_as_they_say(kind, tails):
     """The truth: what the same procedure scores on average over cohorts drawn anew."""
-    n, simulations = 126, 200
+    n, simulations = 126, 150
     generator = np.random.default_rng(13)
     ids, folds = _ids(n), _folds(n)
     scores, differences = [], []
