@@ -11,7 +11,7 @@ docs/phenome.md, "Combining the halves".
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -318,6 +318,7 @@ def run_phewas(
     *,
     seed: int = 0,
     minimum_cases: int = MINIMUM_CASES,
+    left_out: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """Run a PheWAS from files to files.
 
@@ -337,6 +338,8 @@ def run_phewas(
     folder : path-like
     seed, minimum_cases
         As in `phewas`.
+    left_out : mapping of str to int, optional
+        Who was left out before, by reason, for phewas.json.
 
     Returns
     -------
@@ -368,6 +371,7 @@ def run_phewas(
     write_table(unmapped.reset_index(), folder / "unmapped_icd10.tsv")
     counts = {
         "participants": len(chosen),
+        "left_out": dict(left_out or {}),
         "missing_covariate_values": len(known) - len(chosen),
         "events": len(events),
         "events_unmapped": int(unmapped.sum()),

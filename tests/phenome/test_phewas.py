@@ -308,7 +308,7 @@ def files(tmp_path):
 
 
 def test_a_run_tests_those_with_all_covariates_and_counts_the_others(files):
-    table = run_phewas(**files, seed=3)
+    table = run_phewas(**files, seed=3, left_out={"seen by the model": 12})
     chosen = files["participants"][7:]
     phecode_map = read_phecode_map(files["phecodes"], files["phecode_info"])
     events = read_diagnoses(files["diagnoses"])
@@ -323,6 +323,7 @@ def test_a_run_tests_those_with_all_covariates_and_counts_the_others(files):
     assert table.set_index("phecode").loc["427.2", "neg_log10_p"] > 5
     assert json.loads((files["folder"] / "phewas.json").read_text()) == {
         "participants": 283,
+        "left_out": {"seen by the model": 12},
         "missing_covariate_values": 7,
         "events": len(events),
         "events_unmapped": 2,
