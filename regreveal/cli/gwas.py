@@ -41,7 +41,7 @@ def gwas(
     ] = False,
     minimum_count: Annotated[
         int, typer.Option(help="Fewest participants in a tested genotype group.", min=0)
-    ] = 5,
+    ] = 20,
     genes: Annotated[
         Path | None, typer.Option(help="Table of genes: chromosome, start, end, gene.")
     ] = None,

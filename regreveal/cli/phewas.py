@@ -10,9 +10,7 @@ from regreveal.cli.participants import (
     echo_left_out,
     read_embeddings,
     split_names,
-    write_json,
 )
-from regreveal.errors import InputError
 
 
 def phewas(
@@ -42,42 +40,27 @@ def phewas(
     phewas.json (counts, and who was left out and why). Participants that the embedding's model was
     trained or validated on are left out.
     """
-    from regreveal.phenome.phecodes import (
-        phecode_status,
-        read_diagnoses,
-        read_phecode_map,
-        unmapped_codes,
-    )
-    from regreveal.phenome.phewas import phewas as test_phecodes
-    from regreveal.store.cohort import design_matrix, read_splits, read_table, write_table
+    from regreveal.phenome.phewas import run_phewas
+    from regreveal.store.cohort import read_splits, read_table
 
     embeddings = read_embeddings([f"latents={embedding}"])
     table = read_table(covariates)
-    if "sex" not in table:
-        raise InputError(f"{covariates}: no column 'sex', which phecodes of one sex need")
-    events = read_diagnoses(diagnoses)
-    phecode_map = read_phecode_map(phecodes, phecode_info)
     chosen, left_out = common_participants(
         embeddings, None if splits is None else read_splits(splits), {"covariates": table.index}
     )
-    status = phecode_status(events, phecode_map, table.loc[chosen, "sex"])
-    design, _ = design_matrix(table, split_names(covariate_columns), chosen)
-    latents = embeddings["latents"].select(chosen)
-    result = test_phecodes(latents, status, design, phecode_map.info, seed, minimum_cases)
-    unmapped = unmapped_codes(events, phecode_map)
-    write_table(result, out / "phewas.tsv")
-    write_table(unmapped.reset_index(), out / "unmapped_icd10.tsv")
-    tested = int((result["reason"] == "").sum())
-    counts = {
-        "participants": len(chosen),
-        "left_out": left_out,
-        "events": len(events),
-        "events_unmapped": int(unmapped.sum()),
-        "phecodes": len(result),
-        "phecodes_tested": tested,
-        "seed": seed,
-        "minimum_cases": minimum_cases,
-    }
-    write_json(counts, out / "phewas.json")
+    result = run_phewas(
+        embeddings["latents"],
+        chosen,
+        table,
+        split_names(covariate_columns),
+        diagnoses,
+        phecodes,
+        phecode_info,
+        out,
+        seed=seed,
+        minimum_cases=minimum_cases,
+        left_out=left_out,
+    )
     echo_left_out(left_out)
+    tested = int((result["reason"] == "").sum())
     typer.echo(f"{tested} phecodes tested, {len(chosen)} participants: {out / 'phewas.tsv'}")

@@ -12,7 +12,7 @@ from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
-from regreveal.genetics.loci import compare_with_truth, read_genes
+from regreveal.genetics.loci import compare_with_truth, read_genes, read_loci
 from regreveal.store.cohort import read_table, write_table
 from regreveal.store.embedding import Embedding
 
@@ -207,8 +207,7 @@ class ComparisonStages:
         causal = _one_row_a_variant(self.data.paths.causal_variants)
         rows, by_oracle = [], set()
         for name, folder in self._gwas_folders().items():
-            loci = pd.read_csv(folder / "loci.tsv", sep="\t", dtype={"chromosome": str})
-            compared = compare_with_truth(loci, causal)
+            compared = compare_with_truth(read_loci(folder / "loci.tsv"), causal)
             found = set(compared.found["variant_id"])
             causal[name] = causal["variant_id"].isin(found)
             causal[f"neg_log10_p_{name}"] = causal["variant_id"].map(_best_p(folder))
@@ -228,7 +227,7 @@ class ComparisonStages:
 
     def _cluster(self, arm: str) -> None:
         """Cluster an arm's lead variants, where it has at least two."""
-        loci = pd.read_csv(self.folder / arm / "gwas" / "loci.tsv", sep="\t")
+        loci = read_loci(self.folder / arm / "gwas" / "loci.tsv")
         if len(loci) < 2:
             return
         folder = self.folder / arm / "clusters"
@@ -254,14 +253,14 @@ class ComparisonStages:
             covariates,
             self.participants.index,
         )
-        row_of_variant = pd.Series(range(len(genotypes.variants)), genotypes.variants["variant_id"])
-        leads = row_of_variant.loc[loci["variant_id"]].to_numpy()
+        # Unsigned: which allele a file calls the alternate one is arbitrary.
         cluster_variants(
             embedding.select(matched.sample_ids),
-            genotypes.dosages(leads, matched.sample_ids),
+            genotypes.dosages(loci["row"].to_numpy(int), matched.sample_ids),
             loci["variant_id"],
-            loci["nearest_gene"].fillna(""),
+            loci["nearest_gene"],
             matched.covariates,
+            signed=False,
             bootstraps=self.experiment.clusters.bootstraps,
             seed=self.experiment.seed,
         ).write(folder)

@@ -119,7 +119,7 @@ def _draw_differences(
 
 @styled
 def cluster_heat_map(
-    distances: np.ndarray,
+    cosines: np.ndarray,
     linkage: np.ndarray,
     labels: Sequence[str],
     clusters: Sequence[int],
@@ -129,8 +129,8 @@ def cluster_heat_map(
 
     Parameters
     ----------
-    distances : ndarray, shape (v, v)
-        Cosine distances, between 0 and 2.
+    cosines : ndarray, shape (v, v)
+        Between −1 and 1.
     linkage : ndarray, shape (v − 1, 4)
         As of scipy, of the same variants.
     labels : sequence of str, length v
@@ -153,7 +153,7 @@ def cluster_heat_map(
         ((left + tree_width) / width, room / height, side / width, side / height)
     )
     image = axes.imshow(
-        1 - distances[np.ix_(order, order)], cmap="PuOr_r", vmin=-1, vmax=1, aspect="equal"
+        cosines[np.ix_(order, order)], cmap="PuOr_r", vmin=-1, vmax=1, aspect="equal"
     )
     axes.set_xticks(range(n), names, rotation=90, fontsize=size, fontstyle="italic")
     axes.set_yticks(range(n), names, fontsize=size, fontstyle="italic")

@@ -198,7 +198,7 @@ def _clusters(comparison: Comparison, folder: Path) -> list:
         found = comparison.clusters[arm]
         name = f"{comparison.name}-{arm}-clusters"
         comparison_figures.cluster_heat_map(
-            found.distances,
+            found.cosines,
             found.linkage,
             _labels(found),
             found.clusters["cluster"],
@@ -208,14 +208,24 @@ def _clusters(comparison: Comparison, folder: Path) -> list:
             Figure(
                 name,
                 f"Which lead variants of the {arm} arm move people the same way.",
-                f"Cosine similarity of the directions from the centroid of non-carriers to that of "
-                f"carriers in the whitened latent space, {len(found.clusters)} lead variants by "
-                f"nearest gene, {hide_small(comparison.participants)} participants; average "
-                "linkage. Framed: clusters of two and more.",
+                "Cosine similarity of the directions from the centroid of the commoner "
+                "homozygotes to that of the others in the whitened latent space, "
+                f"{len(found.clusters)} lead "
+                f"variants by nearest gene, {hide_small(comparison.participants)} participants. "
+                "Clusters, of which those of two and more are framed, are by average linkage of "
+                "one minus the absolute cosine: opposite directions are alike, since which allele "
+                "is counted is arbitrary.",
                 width=40,
             )
         )
         parts.append(genome_tables.cluster_table(found.clusters, arm))
+        if found.left_out:
+            parts.append(
+                Text(
+                    f"{plural(found.left_out, 'lead variant')} could not be given a direction; "
+                    "clusters/left_out.tsv says why."
+                )
+            )
     return parts
 
 

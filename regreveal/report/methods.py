@@ -51,10 +51,10 @@ def methods_section(run: Run) -> Section:
         )
     if run.asked_for("clusters"):
         paragraphs["Clusters."] = (
-            "For each lead variant the direction from the centroid of reference "
-            "homozygotes to those of heterozygotes and alternate homozygotes, weighted by their "
-            "number, in the whitened latent space; average linkage of cosine distances, cut where "
-            "the mean silhouette is largest. See docs/statistics.md."
+            "For each lead variant the direction from the centroid of the commoner "
+            "homozygotes to those of heterozygotes and rarer homozygotes, weighted by their "
+            "number, in the whitened latent space; average linkage of one minus the absolute "
+            "cosine, cut at 0.5. See docs/statistics.md."
         )
     texts = [Text(paragraph, lead=lead) for lead, paragraph in paragraphs.items()]
     return Section("methods", "Methods", texts)
@@ -86,13 +86,21 @@ def _registration(run: Run) -> str:
     )
 
 
+_SMALL_GROUPS = {
+    "additive": "Variants with fewer than {} carriers are not tested.",
+    "genotype": "Genotype groups of fewer than {0} are pooled as carriers; variants with fewer "
+    "than {0} carriers are not tested.",
+}
+
+
 def _gwas(settings: dict) -> str:
     covariates = settings["covariates"]
     adjusted = f" after regression on {listed(covariates)}" if covariates else ""
     return (
         f"{_TRANSFORMS[settings['transform']]}{adjusted}; then "
         f"multivariate analysis of variance of the whole latent vector on "
-        f"{_CODINGS[settings['coding']]}, by Pillai's trace. A variant is tested where each group "
-        f"has at least {settings['minimum_count']} participants. Loci: variants with p < 5 × 10⁻⁸ "
-        "clumped at r² < 0.1 and merged within 250 kb. See docs/statistics.md."
+        f"{_CODINGS[settings['coding']]}, by Pillai's trace. "
+        f"{_SMALL_GROUPS[settings['coding']].format(settings['minimum_count'])} "
+        "Loci: variants with p < 5 × 10⁻⁸ clumped at r² < 0.1 within 1 Mb and merged within "
+        "250 kb. See docs/statistics.md."
     )

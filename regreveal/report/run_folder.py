@@ -61,11 +61,12 @@ class ArmGwas:
 
 @dataclass(frozen=True)
 class ArmClusters:
-    """One arm's clusters of lead variants, in the files' own order."""
+    """One arm's clusters of lead variants, in the files' own order, and how many have none."""
 
-    distances: np.ndarray
+    cosines: np.ndarray
     clusters: pd.DataFrame
     linkage: np.ndarray
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,8 @@ def _read_comparison(folder: Path, name: str, settings: dict, experiment: dict) 
     if "probes" in experiment:
         scores = _table(folder / "probes.tsv", "arm target metric n score low high reason")
         differences = _table(
-            folder / "probe_differences.tsv", "target metric n arm difference low high reason"
+            folder / "probe_differences.tsv",
+            "target metric n arm difference low high q_value reason",
         )
     if "gwas" in experiment and (folder / "truth.tsv").exists():
         seen_by = " ".join(f"{a} neg_log10_p_{a}" for a in ("oracle", *arms))
@@ -223,10 +225,12 @@ def _read_comparison(folder: Path, name: str, settings: dict, experiment: dict) 
             if "phewas" in experiment
         },
         clusters={
-            # An arm with fewer than two loci has none.
-            arm: _read_clusters(folder / arm / "clusters")
+            # An arm with fewer than two loci, or none that can be clustered, has none.
+            arm: found
             for arm in arms
-            if "clusters" in experiment and (folder / arm / "clusters").is_dir()
+            if "clusters" in experiment
+            and (folder / arm / "clusters").is_dir()
+            and len((found := _read_clusters(folder / arm / "clusters")).clusters) > 1
         },
         truth=truth,
         truth_summary=truth_summary,
@@ -250,12 +254,13 @@ def _read_gwas(folder: Path) -> ArmGwas:
 
 def _read_clusters(folder: Path) -> ArmClusters:
     clusters = _table(folder / "clusters.tsv", "variant_id gene cluster stability")
-    distances = _table(folder / "distances.tsv", ["variant_id", *clusters["variant_id"]])
+    cosines = _table(folder / "cosines.tsv", ["variant_id", *clusters["variant_id"]])
     linkage = _table(folder / "linkage.tsv", "first second distance size")
     return ArmClusters(
-        distances=distances[clusters["variant_id"]].to_numpy(np.float64),
+        cosines=cosines[clusters["variant_id"]].to_numpy(np.float64),
         clusters=clusters,
         linkage=linkage[["first", "second", "distance", "size"]].to_numpy(np.float64),
+        left_out=len(_table(folder / "left_out.tsv", "variant_id gene reason")),
     )
 
 

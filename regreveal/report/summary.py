@@ -6,8 +6,9 @@ import pandas as pd
 
 from regreveal.report.comparison_figures import METRICS, spoken
 from regreveal.report.run_folder import ANALYSES, Comparison, Run
-from regreveal.report.tables import differs, hide_small, number
+from regreveal.report.tables import hide_small, number
 
+FALSE_DISCOVERY_RATE = 0.05
 EARLY = 0.7  # of the training: a best epoch before this is worth a sentence
 ORACLE = "oracle"
 _NAMES = {
@@ -107,8 +108,9 @@ def _probes(comparison: Comparison) -> list[str]:
         return []
     baseline, against = comparison.arms
     scored = comparison.differences.dropna(subset="difference")
-    wins = scored[[differs(row) and row["difference"] > 0 for _, row in scored.iterrows()]]
-    losses = scored[[differs(row) and row["difference"] < 0 for _, row in scored.iterrows()]]
+    told_apart = scored["q_value"] < FALSE_DISCOVERY_RATE
+    wins = scored[told_apart & (scored["difference"] > 0)]
+    losses = scored[told_apart & (scored["difference"] < 0)]
     open_ = scored.drop(wins.index).drop(losses.index)
     sentence = f"Of {plural(len(scored), 'phenotype')} probed, the {against} arm predicts "
     sentence += f"{len(wins) or 'none'} better than the {baseline} arm"
@@ -116,8 +118,8 @@ def _probes(comparison: Comparison) -> list[str]:
     sentence += f" and {len(losses) or 'none'} worse"
     sentence += f" ({_targets(losses)})" if len(losses) else ""
     if len(open_):
-        sentence += f"; for {_targets(open_)} the 95 % interval of the difference includes zero"
-    sentences = [sentence + "."]
+        sentence += f"; for {_targets(open_)} the arms could not be told apart"
+    sentences = [f"{sentence}, at a false discovery rate of 5 %."]
     if len(losses):
         told = [
             f"{spoken(row['target'])} ({METRICS[row['metric']]} {_score(comparison, against, row)} "

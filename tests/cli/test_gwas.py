@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import numpy as np
@@ -66,3 +67,10 @@ def test_nobody_left_is_an_error_that_counts(data):
     assert isinstance(result.exception, InputError)
     assert "no participant is left of 40 (seen in training or validation" in str(result.exception)
     assert not (data / "out").exists()
+
+
+def test_the_command_and_the_library_test_the_same_groups_by_default():
+    from regreveal.cli.gwas import gwas
+    from regreveal.genetics.gwas import MINIMUM_COUNT
+
+    assert inspect.signature(gwas).parameters["minimum_count"].default == MINIMUM_COUNT

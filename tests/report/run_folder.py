@@ -177,6 +177,7 @@ def _write_probes(comparison: Path) -> None:
             | {"arm": "registered", "baseline": "native", "score": registered}
             | {"baseline_score": native, "difference": difference, "p": 0.001}
             | {"low": difference - 0.04, "high": difference + 0.04}
+            | {"q_value": 0.001 if abs(difference) > 0.04 else 0.4}
         )
     nothing = {"target": "sinus_rhythm", "kind": "category", "metric": "auc", "n": 3}
     nothing["reason"] = "fewer than two classes of at least 10 participants"
@@ -256,9 +257,10 @@ def _write_clusters(folder: Path, found: pd.DataFrame, rng: np.random.Generator)
     labels = fcluster(tree, 0.7, "distance")
     number = {old: new for new, old in enumerate(pd.unique(labels[leaves_list(tree)]), start=1)}
     ids = found["variant_id"].to_list()
-    table = pd.DataFrame(distances, columns=ids)
+    table = pd.DataFrame(1 - distances, columns=ids)
     table.insert(0, "variant_id", ids)
-    _tsv(table, folder / "distances.tsv")
+    _tsv(table, folder / "cosines.tsv")
+    _tsv(pd.DataFrame(columns=["variant_id", "gene", "reason"]), folder / "left_out.tsv")
     columns = {"variant_id": ids, "gene": found["gene"].to_list()}
     columns["cluster"] = [number[label] for label in labels]
     _tsv(pd.DataFrame(columns | {"stability": 0.8}), folder / "clusters.tsv")

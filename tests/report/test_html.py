@@ -146,7 +146,7 @@ DAMAGE = {
     "comparisons/alignment/native/gwas/manova.tsv.gz": b"\x1f\x8b\x08\x00 cut",
     "comparisons/alignment/native/gwas/loci.tsv": b"locus\n1\n",
     "comparisons/alignment/registered/phewas/phewas.tsv": b"phecode\tname\n1\tx\n",
-    "comparisons/alignment/registered/clusters/distances.tsv": b"variant_id\nrs1\n",
+    "comparisons/alignment/registered/clusters/cosines.tsv": b"variant_id\nrs1\n",
 }
 
 
