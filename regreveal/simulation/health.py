@@ -97,7 +97,8 @@ def draw_diagnoses(
     """Give diseases to those whose liability is beyond what the prevalence leaves healthy.
 
     A liability is a weighted sum of standardised age, sex, traits and habits, by `diseases.tsv`,
-    and chance, with variance 1.
+    and chance, which makes up its variance to 1 (risks go along with each other, so that the sum
+    of squared weights does not tell how much is left to chance).
 
     Parameters
     ----------
@@ -122,11 +123,9 @@ def draw_diagnoses(
     events = []
     for disease in read_table("diseases.tsv").itertuples():
         liability = disease.age * z_age + disease.male * z_male
-        weights = [disease.age, disease.male]
         for trait, weight in parse_risks(disease.risks).items():
             liability = liability + weight * z[trait].to_numpy()
-            weights.append(weight)
-        chance = 1 - np.square(weights).sum()
+        chance = 1 - liability.var()
         liability = liability + np.sqrt(chance) * rng.standard_normal(len(traits))
         can_have = {"both": True, "male": male, "female": ~male}[disease.sex]
         ill = np.flatnonzero((liability > norm.isf(disease.prevalence)) & can_have)

@@ -59,6 +59,18 @@ def test_every_disease_is_as_common_as_asked_and_keeps_to_its_sex(people, has):
             ), disease.name
 
 
+def test_risks_that_go_along_with_each_other_leave_the_prevalence_as_asked():
+    # Blood pressure rises with age and body mass, and hypertension depends on all three.
+    n, rng = 100_000, np.random.default_rng(4)
+    table = read_table("traits.tsv")
+    traits = pd.DataFrame(rng.standard_normal((n, len(table))), columns=table["trait"].to_list())
+    age, male = rng.uniform(45, 80, n), rng.random(n) < 0.48
+    lifestyle = draw_lifestyle(traits, age, male, rng)
+    diagnoses = draw_diagnoses(traits, lifestyle, age, male, rng)
+    prevalence = diagnoses.loc[diagnoses["icd10"] == "I10", "row"].nunique() / n
+    assert prevalence == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / n))
+
+
 def test_diseases_follow_the_traits_of_the_truth_and_no_others(people, has):
     traits, age, male, _ = people
     truth = disease_truth()
