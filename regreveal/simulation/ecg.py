@@ -8,13 +8,16 @@ import pandas as pd
 from regreveal.simulation.ecg_dipole import (
     EDGE_SDS,
     LEAD_MATRIX,
+    P_LOBES,
     QRS_LOBES,
+    ST_LOBE,
     T_LOBES,
     add_lobes,
     normal_beats,
     twelve_leads,
     unit_dipole,
 )
+from regreveal.simulation.ecg_morphology import draw_leads, draw_morphology, usual_morphology
 from regreveal.simulation.ecg_noise import add_noise, draw_noise_levels
 
 SAMPLING_RATE = 500
@@ -70,7 +73,7 @@ def simulate_ecgs(traits: pd.DataFrame, rng: np.random.Generator) -> tuple[np.nd
     mean_rr = 60_000 / traits["heart_rate"].to_numpy()
     own = {name: traits[name].to_numpy() for name in traits.columns}
     own["qt_interval"] = own["qt_interval"] + QT_SLOPE * (mean_rr - QT_REFERENCE_RR_MS)
-    beats = normal_beats(own, _draw_shape(n, rng))
+    beats = normal_beats(own, draw_morphology(n, rng))
 
     ecgs = np.empty((n, SAMPLES, 12), dtype=np.float32)
     truth = []
@@ -82,7 +85,7 @@ def simulate_ecgs(traits: pd.DataFrame, rng: np.random.Generator) -> tuple[np.nd
         dipole = np.tile(beats.dipole[person], (len(rr), 1, 1))
         _make_ectopic(centre, width, dipole, ectopic, rng)
 
-        leads = _draw_leads(level.electrode_shift, rng)
+        leads = draw_leads(level.electrode_shift, rng)
         amplitude = _breathe(dipole, positions, level) @ leads.T
         measured = np.zeros((SAMPLES, len(leads)))
         add_lobes(measured, positions, centre * PER_MS, width * PER_MS, amplitude)
@@ -130,7 +133,7 @@ def phantom(
         "r_amplitude": rng.uniform(0.7, 1.7, n),
         "t_amplitude": rng.uniform(0.15, 0.55, n),
     }
-    beats = normal_beats(traits, _draw_shape(n, rng))
+    beats = normal_beats(traits, _phantom_shape(n, rng))
     ecgs = np.empty((n, SAMPLES, 12), dtype=np.float32)
     beat_times = []
     for person in range(n):
@@ -152,17 +155,19 @@ def phantom(
     return ecgs, beat_times
 
 
-def _draw_shape(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw the shape that no trait determines, modest beside what the traits do."""
-    return {
+def _phantom_shape(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw shapes that differ but a little: what a phantom tests is timing."""
+    drawn = {
         "p_duration": rng.normal(105.0, 6.0, n),
         "t_width": rng.normal(34.0, 2.0, n),
         "t_axis": rng.normal(42.0, 10.0, n),
         "t_horizontal": rng.normal(-25.0, 8.0, n),
         "r_horizontal": rng.normal(22.0, 8.0, n),
-        "septum": rng.normal(0.22, 0.04, n).clip(0.05),
-        "base": rng.normal(0.35, 0.06, n).clip(0.05),
     }
+    septum, base = rng.normal(0.22, 0.04, (n, 1)), rng.normal(0.35, 0.06, (n, 1))
+    drawn["septum"] = septum.clip(0.05) * [-0.5, -0.2, -0.84]
+    drawn["base"] = base.clip(0.05) * [-0.35, -0.45, 0.82]
+    return usual_morphology(n) | drawn
 
 
 def _draw_nuisance(n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -176,7 +181,7 @@ def _draw_nuisance(n: int, rng: np.random.Generator) -> pd.DataFrame:
             "respiration_phase": rng.uniform(0, 2 * np.pi, n),
             "respiration_degrees": np.abs(rng.normal(4.0, 2.0, n)),
             "respiration_gain": np.abs(rng.normal(0.05, 0.02, n)),
-            "electrode_shift": rng.normal(0.0, 0.12, n),
+            "electrode_shift": rng.normal(0.0, 0.3, n),
             "ectopic_beats": np.where(has_ectopy, rng.integers(1, 3, n), 0),
         }
     )
@@ -228,12 +233,13 @@ def _make_ectopic(centre, width, dipole, ectopic, rng) -> None:
     axis, tilt = rng.uniform(60, 300), rng.uniform(-50, 50)
     main = rng.uniform(1.2, 2.0) * unit_dipole(axis, tilt)
     across = 0.5 * np.linalg.norm(main) * unit_dipole(axis + rng.uniform(40, 90), -tilt)
-    centre[ectopic, QRS_LOBES] = [-30.0, 0.0, 45.0]
-    width[ectopic, QRS_LOBES] = [22.0, 25.0, 24.0]
+    centre[ectopic, QRS_LOBES] = [-30.0, 0.0, 45.0, 0.0]
+    width[ectopic, QRS_LOBES] = [22.0, 25.0, 24.0, 10.0]
     centre[ectopic, T_LOBES] = [240.0, 290.0]
     width[ectopic, T_LOBES] = [55.0, 40.0]
-    # P lobes first, then septum, free wall, base, and the two of T.
-    dipole[ectopic] = [0 * main, 0 * main, across, main, -0.4 * across, -0.2 * main, -0.3 * main]
+    dipole[ectopic, P_LOBES] = dipole[ectopic, ST_LOBE] = 0.0
+    dipole[ectopic, QRS_LOBES] = [across, main, -0.4 * across, 0 * main]
+    dipole[ectopic, T_LOBES] = [-0.2 * main, -0.3 * main]
 
 
 def _breathe(dipole: np.ndarray, positions: np.ndarray, level) -> np.ndarray:
@@ -247,14 +253,6 @@ def _breathe(dipole: np.ndarray, positions: np.ndarray, level) -> np.ndarray:
     turn = np.einsum("ijb,jkb->bik", frontal, horizontal)
     gain = 1 + level.respiration_gain * breath
     return gain[:, None, None] * np.einsum("bij,blj->bli", turn, dipole)
-
-
-def _draw_leads(shift: float, rng: np.random.Generator) -> np.ndarray:
-    """Lead matrix of electrodes not quite in place: chest leads shift along their row."""
-    leads = LEAD_MATRIX.copy()
-    leads[2:] += shift * np.gradient(LEAD_MATRIX[2:], axis=0)
-    leads *= 1 + rng.normal(0.0, 0.03, (len(leads), 1))
-    return leads
 
 
 def _beat_table(person, positions, centre, width, ectopic) -> pd.DataFrame:

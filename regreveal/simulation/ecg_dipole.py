@@ -25,8 +25,10 @@ LEAD_MATRIX = np.array(
 
 # A wave begins and ends where its outermost lobes are this many SDs from their centres.
 EDGE_SDS = 2.0
-LOBES = ("P right", "P left", "septum", "free wall", "base", "T early", "T late")
-P_LOBES, QRS_LOBES, T_LOBES = slice(0, 2), slice(2, 5), slice(5, 7)
+LOBES = ("P right", "P left", "septum", "free wall", "base", "notch", "ST", "T early", "T late")
+P_LOBES, QRS_LOBES, ST_LOBE, T_LOBES = slice(0, 2), slice(2, 6), 6, slice(7, 9)
+NOTCH_WIDTH = 0.07  # of the QRS duration
+LATE_T = 0.8  # with the early lobe, the T wave peaks at about its amplitude
 
 
 @dataclass
@@ -54,9 +56,14 @@ def normal_beats(traits: dict[str, np.ndarray], shape: dict[str, np.ndarray]) ->
     traits : mapping of str to ndarray, shape (n,)
         `pr_interval`, `qrs_duration`, `qt_interval` (ms, at this person's own mean RR),
         `frontal_axis` (degrees), `p_amplitude`, `r_amplitude`, `t_amplitude` (mV, of the dipole).
-    shape : mapping of str to ndarray, shape (n,)
-        What differs between people for no reason in the traits: `p_duration`, `t_width` (ms),
-        `t_axis`, `r_horizontal`, `t_horizontal` (degrees), `septum`, `base` (mV per mV of R).
+    shape : mapping of str to ndarray, shape (n,) or (n, 3)
+        What differs between people for no reason in the traits. Durations: `p_duration`,
+        `t_width` (ms; SD of the late T lobe). Within the QRS duration, as shares of it: `r_place`
+        (of the free wall's peak), `notch_place`, `septum_width`, `r_width`, `base_width`. Angles
+        in degrees: `r_horizontal`, `t_axis`, `t_horizontal`. Dipoles, of shape (n, 3): `p_right`,
+        `p_left` (per mV of P), `septum`, `base`, `notch` (per mV of R), `st` (mV), and `t_early`
+        (per mV of T; along the late T wave and the two directions across it). `t_early_lead` and
+        `t_early_width` are in units of `t_width`.
 
     Returns
     -------
@@ -68,9 +75,13 @@ def normal_beats(traits: dict[str, np.ndarray], shape: dict[str, np.ndarray]) ->
     width = np.empty_like(centre)
     dipole = np.empty((*centre.shape, 3))
 
-    width[:, QRS_LOBES] = qrs[:, None] * [0.09, 0.12, 0.14]
-    centre[:, QRS_LOBES] = qrs[:, None] * [-0.27, 0.0, 0.27]
-    qrs_onset = centre[:, 2] - EDGE_SDS * width[:, 2]
+    # R is time 0: the septum begins `r_place` of the complex before it, the base ends the complex.
+    qrs_onset, qrs_end = -shape["r_place"] * qrs, (1 - shape["r_place"]) * qrs
+    width[:, 2], width[:, 3] = shape["septum_width"] * qrs, shape["r_width"] * qrs
+    width[:, 4], width[:, 5] = shape["base_width"] * qrs, NOTCH_WIDTH * qrs
+    centre[:, 2], centre[:, 3] = qrs_onset + EDGE_SDS * width[:, 2], 0.0
+    centre[:, 4] = qrs_end - EDGE_SDS * width[:, 4]
+    centre[:, 5] = qrs_onset + shape["notch_place"] * qrs
 
     p_onset = qrs_onset - traits["pr_interval"]
     width[:, P_LOBES] = shape["p_duration"][:, None] * [0.17, 0.19]
@@ -78,18 +89,21 @@ def normal_beats(traits: dict[str, np.ndarray], shape: dict[str, np.ndarray]) ->
     centre[:, 1] = p_onset + shape["p_duration"] - EDGE_SDS * width[:, 1]
 
     t_end = qrs_onset + traits["qt_interval"]
-    width[:, T_LOBES] = shape["t_width"][:, None] * [1.5, 1.0]
-    centre[:, 6] = t_end - EDGE_SDS * width[:, 6]
-    centre[:, 5] = centre[:, 6] - 1.3 * shape["t_width"]
+    width[:, 7], width[:, 8] = shape["t_early_width"] * shape["t_width"], shape["t_width"]
+    centre[:, 8] = t_end - EDGE_SDS * width[:, 8]
+    centre[:, 7] = centre[:, 8] - shape["t_early_lead"] * shape["t_width"]
+    # The ST segment's lobe reaches from the end of the complex to the late T wave.
+    centre[:, ST_LOBE] = (qrs_end + centre[:, 8]) / 2
+    width[:, ST_LOBE] = (centre[:, 8] - qrs_end) / (2 * EDGE_SDS)
 
-    r = traits["r_amplitude"]
-    dipole[:, 0] = traits["p_amplitude"][:, None] * 0.8 * unit_dipole(50.0, -20.0)
-    dipole[:, 1] = traits["p_amplitude"][:, None] * 0.7 * unit_dipole(45.0, 25.0)
-    dipole[:, 2] = (r * shape["septum"])[:, None] * np.array([-0.5, -0.2, -0.84])
-    dipole[:, 3] = r[:, None] * unit_dipole(traits["frontal_axis"], shape["r_horizontal"])
-    dipole[:, 4] = (r * shape["base"])[:, None] * np.array([-0.35, -0.45, 0.82])
-    t = traits["t_amplitude"][:, None] * unit_dipole(shape["t_axis"], shape["t_horizontal"])
-    dipole[:, 5], dipole[:, 6] = 0.45 * t, 0.8 * t
+    p, r, t = (traits[f"{wave}_amplitude"][:, None] for wave in "prt")
+    dipole[:, 0], dipole[:, 1] = p * shape["p_right"], p * shape["p_left"]
+    dipole[:, 2], dipole[:, 4] = r * shape["septum"], r * shape["base"]
+    dipole[:, 3] = r * unit_dipole(traits["frontal_axis"], shape["r_horizontal"])
+    dipole[:, 5], dipole[:, ST_LOBE] = r * shape["notch"], shape["st"]
+    axes = _frame(unit_dipole(shape["t_axis"], shape["t_horizontal"]))
+    dipole[:, 7] = t * np.einsum("ij,ijk->ik", shape["t_early"], axes)
+    dipole[:, 8] = t * LATE_T * axes[:, 0]
     return Beats(centre, width, dipole)
 
 
@@ -106,6 +120,13 @@ def unit_dipole(frontal_axis, horizontal) -> np.ndarray:
     frontal = seen @ np.linalg.inv(limb).T
     frontal /= np.linalg.norm(frontal, axis=-1, keepdims=True)
     return np.concatenate([frontal * np.cos(tilt)[..., None], np.sin(tilt)[..., None]], axis=-1)
+
+
+def _frame(along: np.ndarray) -> np.ndarray:
+    """Give unit vectors (n, 3 vectors, 3) along the given ones, across in the frontal plane, up."""
+    across = np.cross(along, [0.0, 0.0, 1.0])
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.stack([along, across, np.cross(along, across)], axis=1)
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ from scipy.signal import butter, sosfiltfilt
 from regreveal.ecg_leads import LEADS
 from regreveal.simulation.ecg import ECTOPY_SHARE, phantom, simulate_ecgs
 from regreveal.simulation.ecg_dipole import add_lobes, normal_beats, unit_dipole
+from regreveal.simulation.ecg_morphology import usual_morphology
 from regreveal.simulation.ecg_noise import FAILURE_SHARE, draw_noise_levels
 from regreveal.simulation.traits import read_table
 
@@ -75,15 +76,6 @@ def test_phantom_intervals_have_the_mean_and_sd_asked(mean, sd):
     assert min(counts) >= 10_000 / mean - 2
 
 
-SHAPE = {
-    "p_duration": 105.0,
-    "t_width": 34.0,
-    "t_axis": 42.0,
-    "t_horizontal": -25.0,
-    "r_horizontal": 22.0,
-    "septum": 0.22,
-    "base": 0.35,
-}
 USUAL = {
     "pr_interval": 170.0,
     "qrs_duration": 90.0,
@@ -101,7 +93,7 @@ LEAD_II, LEAD_V2 = [0.235, 1.066, -0.132], [0.044, 0.164, -1.387]
 def render(seen_from=LEAD_II, **changes):
     """One beat of the usual traits but for `changes`, one value a ms, R at 600 ms."""
     traits = {name: np.array([value]) for name, value in {**USUAL, **changes}.items()}
-    beats = normal_beats(traits, {name: np.array([value]) for name, value in SHAPE.items()})
+    beats = normal_beats(traits, usual_morphology(1))
     signal = np.zeros((1400, 1))
     add_lobes(
         signal,
