@@ -18,7 +18,7 @@ ANCESTRIES = ("European", "African", "South Asian")
 ANCESTRY_SHARES = (0.87, 0.06, 0.07)
 FST = 0.1
 ADMIXED_SHARE = 0.03
-SIBLING_SHARE = 0.02
+SIBLING_SHARE = 0.08  # of participants: about that of UK Biobank
 MISSING_RATE = 0.002
 
 FOUNDERS = 300  # haplotypes each ancestry descends from

@@ -12,6 +12,7 @@ from regreveal.cli.simulate import simulate
 from regreveal.errors import InputError
 from regreveal.simulation import biobank as biobank_module
 from regreveal.simulation.biobank import simulate_biobank
+from regreveal.simulation.genome import SIBLING_SHARE
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 
@@ -74,7 +75,7 @@ def test_everything_is_there_for_the_same_participants(biobank):
     assert not read_table(biobank / "cohort.tsv").isna().any().any()
     assert set(table(biobank / "diagnoses.tsv")["sample_id"]) < set(ids)
     families = table(biobank / "truth" / "families.tsv")
-    assert len(families) == round(PARTICIPANTS * 0.01)
+    assert len(families) == round(PARTICIPANTS * SIBLING_SHARE / 2)
     assert set(families["sample_id_1"]) | set(families["sample_id_2"]) < set(ids)
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import chi2
 
 from regreveal.simulation.genome import call_genotypes, draw_genome, principal_components
-from regreveal.simulation.traits import ANCESTRY_SHARE, draw_traits, read_table
+from regreveal.simulation.traits import HOME_SHARE, draw_traits, read_table
 
 TRAITS, LOCI = read_table("traits.tsv"), read_table("loci.tsv")
 
@@ -96,7 +96,18 @@ def test_age_sex_and_ancestry_do_what_they_are_to(few_variants):
             values.to_numpy()[:, None], np.column_stack([others, genome.ancestry[:, 1:]])
         )
         share = (left.var() - with_ancestry.var()) / values.var()
-        assert share == pytest.approx(ANCESTRY_SHARE, abs=0.01)
+        assert share == pytest.approx(row.ancestry, abs=0.02)
+    assert (TRAITS["ancestry"] >= 0.05).sum() >= 2
+
+
+def test_siblings_share_a_home_beside_their_genes(planted_genes, monkeypatch):
+    monkeypatch.setattr("regreveal.simulation.genome.SIBLING_SHARE", 0.9)
+    genome, age, male, drawn = draw(2000, 300, planted_genes, seed=6)
+    known = np.column_stack([age, male, genome.ancestry[:, 1:], drawn.genetic])
+    shared = residualised(drawn.traits.to_numpy(), known) / drawn.traits.std().to_numpy()
+    one, other = shared[genome.siblings[:, 0]], shared[genome.siblings[:, 1]]
+    # Of 900 pairs and 8 traits, a mean product of about 0.7² has an error of 0.7²/sqrt(7200).
+    assert (one * other).mean() == pytest.approx(HOME_SHARE, abs=4 * 0.5 / np.sqrt(one.size))
 
 
 def test_planted_loci_are_well_apart(planted_genes):
@@ -141,10 +152,12 @@ def test_oracle_gwas_finds_the_planted_loci_and_nothing_else(planted_genes, seed
         ).to_numpy()
     assert len(found) >= 0.9 * len(planted)
     assert not significant[~near].any()
-    # Small effects everywhere are no confounding: each of m variants adds n/m of their share.
-    expected = 1 + 3000 / len(variants) * drawn.heritability["polygenic"].to_numpy()
+    # Small effects everywhere are no confounding: each of m variants adds n/m of their share of
+    # what covariates leave, and those in LD with it a little.
+    left = y.var(axis=0) / drawn.traits.to_numpy()[chosen].var(axis=0)
+    expected = 1 + 3000 / len(variants) * drawn.heritability["polygenic"].to_numpy() / left
     inflation = np.median(statistic[enough & ~near], axis=0) / chi2.median(1)
-    assert (inflation / expected).mean() == pytest.approx(1, abs=0.1)
+    assert (inflation / expected).mean() == pytest.approx(1.03, abs=0.1)
 
 
 def test_ancestry_confounds_and_the_components_account_for_it(genome):
@@ -161,6 +174,25 @@ def test_ancestry_confounds_and_the_components_account_for_it(genome):
 
     assert inflation(np.empty((len(trait), 0))) > 2
     assert inflation(components) == pytest.approx(1, abs=0.12)
+
+
+def test_traits_that_ancestry_shapes_mislead_those_who_do_not_ask_for_it(planted_genes):
+    genome, age, male, drawn = draw(4000, 1500, planted_genes, seed=4)
+    components = principal_components(genome.dosages, genome.variants, 10, seed=4)
+    common = genome.dosages[genome.dosages.mean(axis=1) > 0.02].T.astype(float)
+
+    def inflation(covariates):
+        covariates = np.column_stack([age, male, covariates])
+        x = residualised(common, covariates)
+        y = residualised(drawn.traits.to_numpy(), covariates)
+        r = x.T @ y / (np.linalg.norm(x, axis=0)[:, None] * np.linalg.norm(y, axis=0))
+        return np.median(r**2, axis=0) * len(y) / chi2.median(1)
+
+    shaped = (TRAITS["ancestry"] > 0.05).to_numpy()
+    blind, aware = inflation(np.empty((4000, 0))), inflation(components)
+    assert (blind[shaped] > 3 * aware[shaped]).all()
+    # What is left is polygenic: as much as with everyone's true ancestry known.
+    assert (aware / inflation(genome.ancestry[:, 1:])).mean() == pytest.approx(1, abs=0.03)
 
 
 def test_the_same_seed_gives_the_same_traits(planted_genes):
