@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 
 # Read by TensorFlow when it is imported: take GPU memory as it is needed rather than all of it,
-# and say nothing of what it can do better with other options.
+# and do not call a machine without a GPU an error; training says which devices it runs on.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextlib.contextmanager

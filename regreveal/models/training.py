@@ -242,6 +242,8 @@ def _run_epochs(
     steps, per_epoch = parameters["steps"], parameters["steps_per_epoch"]
     batch_size = parameters["batch_size"]
     epochs = math.ceil(steps / per_epoch)
+    devices = ", ".join(keras.distribution.list_devices())
+    print(f"{description} on {devices}", file=sys.stderr, flush=True)
     report = _Progress(description, epochs)
     for epoch in range(len(state.history) + 1, epochs + 1):
         done = range((epoch - 1) * per_epoch, min(epoch * per_epoch, steps))
