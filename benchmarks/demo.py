@@ -56,7 +56,8 @@ def main() -> None:
             folder / "comparisons/alignment/truth_summary.tsv", sep="\t", index_col="arm"
         )
         counts = {
-            f"{arm} found (false)": f"{row.found} ({row.false})" for arm, row in summary.iterrows()
+            f"{row.Index} found (false)": f"{row.found} ({row.false})"
+            for row in summary.itertuples()
         }
         rows.append(
             {
