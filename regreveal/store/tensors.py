@@ -38,6 +38,8 @@ class TensorStore:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file; expected the folder of a TensorStore")
         self._ids_of_shard: dict[Path, list[str]] = {}
+        # By name: the shards looked at, and where each id is in them.
+        self._found: dict[str, tuple[list[Path], dict[str, tuple[Path, int]]]] = {}
 
     def names(self) -> list[str]:
         """Names of the tensors that have at least one shard, sorted."""
@@ -207,15 +209,22 @@ class TensorStore:
         return self._ids_of_shard[shard]
 
     def _locations(self, name: str) -> dict[str, tuple[Path, int]]:
+        """Say where each id is; only shards that are new since the last look are read."""
         self._first_shard(name)
-        location: dict[str, tuple[Path, int]] = {}
-        for shard in self._shards(name):
+        shards = self._shards(name)
+        seen, location = self._found.get(name, ([], {}))
+        if shards[: len(seen)] != seen:
+            seen, location = [], {}
+        if len(shards) > len(seen):
+            location = dict(location)
+        for shard in shards[len(seen) :]:
             for row, sample_id in enumerate(self._ids(shard)):
                 if sample_id in location:
                     raise InputError(
                         f"{shard}: sample id '{sample_id}' is also in {location[sample_id][0].name}"
                     )
                 location[sample_id] = (shard, row)
+        self._found[name] = (shards, location)
         return location
 
     def _check_against_shards(self, name, tensors, ids, attributes) -> None:

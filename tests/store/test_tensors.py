@@ -200,3 +200,12 @@ def test_an_id_in_two_shards_is_an_error(store):
         source.copy("sample_id", target)
     with pytest.raises(InputError, match="'a' is also in part-00000"):
         TensorStore(store.path).read("ecg/rest_10s", ["a"])
+
+
+def test_a_store_opened_before_forgets_a_shard_that_was_taken_away(store):
+    store.read("ecg/rest_10s", ["c"])
+    (store.path / "ecg/rest_10s/part-00000.h5").unlink()
+    assert store.sample_ids("ecg/rest_10s") == ["c", "d"]
+    with pytest.raises(InputError, match="'a'"):
+        store.read("ecg/rest_10s", ["a"])
+    np.testing.assert_array_equal(store.read("ecg/rest_10s", ["c"]).ravel(), np.arange(12, 18))
