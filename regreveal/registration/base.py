@@ -69,9 +69,12 @@ class Registration(ABC):
     ----------
     output_sampling_rate : float or None
         Of what `transform` gives, in Hz; None where it is that of the input, or there is none.
+    output_units : str or None
+        Of what `transform` gives; None where they are those of the input.
     """
 
     output_sampling_rate: float | None = None
+    output_units: str | None = None
 
     @abstractmethod
     def fit(self, x):

@@ -115,11 +115,16 @@ def register_store(
     ------
     InputError
         If `registered/` is where the source lies, the source's tensors are not as declared, what
-        comes out is not of the output map's shape, or nobody could be registered.
+        comes out is not of the output map's shape or units, or nobody could be registered.
     """
     target = folder / "registered"
     if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise InputError(f"{target}: is where the tensors come from; choose another folder")
+    units = registration_class(method).output_units or input_map.units
+    if output_map.units != units:
+        raise InputError(
+            f"{method} gives tensors in {units}; {output_map.name} declares {output_map.units}"
+        )
     input_map.check_stored(source)
     ids = source.sample_ids(input_map.path)
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]

@@ -188,3 +188,12 @@ def test_an_earlier_result_outlives_a_failed_attempt(store, saved, tmp_path):
 def test_the_contract_itself_is_no_method():
     with pytest.raises(InputError, match="no registration 'Registration'"):
         registration_class("Registration")
+
+
+def test_tensors_are_not_given_units_they_are_not_in(store, tmp_path):
+    saved = tmp_path / "registration"
+    fit_registration("QRSAlignment", {}, store, STRIP, ["p1"], saved)
+    microvolts = replace(MEDIAN, units="uV")
+    with pytest.raises(InputError, match=r"gives tensors in mV; ecg\.median declares uV"):
+        register_store("QRSAlignment", saved, store, STRIP, microvolts, tmp_path)
+    assert not (tmp_path / "registered").exists()
