@@ -16,7 +16,6 @@ from regreveal.store.atomic import atomic_path
 # Okabe and Ito (2008), told apart with every kind of colour vision; the first two are the arms of
 # a single comparison, the baseline in vermilion.
 ARM_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-ORACLE_COLOUR = "#444444"
 INK, GREY, PALE = "#1a1a1a", "#8a8a8a", "#d9d9d9"
 
 WIDTH = 7.2  # inches: two columns of a journal page
