@@ -1,4 +1,4 @@
-"""Where work runs: in this process, or on this machine's cores."""
+"""Where work runs: in this process, on this machine's cores, or on a Dask cluster."""
 
 import math
 import os
@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+from regreveal.errors import InputError
 from regreveal.progress import track
 
 Item = TypeVar("Item")
@@ -102,3 +103,65 @@ def _one_thread_each() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+
+
+# Seconds to wait for a scheduler that does not answer.
+SCHEDULER_TIMEOUT = 10
+
+
+def cluster_map(
+    function: Callable[[Item], Result], items: Iterable[Item], address: str
+) -> Iterator[Result]:
+    """Apply `function` to each item on a Dask cluster, in the order of the items.
+
+    Results are drawn as they are taken: at most four items a worker thread are in flight. Work of a
+    worker that dies is done again by another.
+
+    Parameters
+    ----------
+    function : callable
+        Goes to every worker once, with whatever data it holds.
+    items : iterable
+    address : str
+        Of the scheduler, such as "tcp://head:8786".
+
+    Yields
+    ------
+    object
+        `function(item)`, whose exceptions are raised here.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at the address, or it has no workers.
+    """
+    import dask
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{address}: no Dask scheduler answers there ({error})") from None
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise InputError(f"{address}: the Dask scheduler has no workers; start some")
+        # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
+        # die. It is large, which is meant.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
+            shared = client.submit(_itself, function, pure=False)
+        pending = deque()
+        for item in items:
+            pending.append(client.submit(_apply, shared, item, pure=False))
+            if len(pending) == 4 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _itself(value: Item) -> Item:
+    return value
+
+
+def _apply(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from regreveal.errors import InputError
+
 
 @contextmanager
 def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
@@ -66,16 +68,29 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: str | os.PathLike) -> Iterator[None]:
-    """Hold a lock, waiting for it; the system releases it if the process dies.
+def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
+    """Hold a lock; the system releases it if the process dies.
 
     Parameters
     ----------
     path : path-like
         The lock file, by custom a hidden one. Its folder is created.
+    wait : bool
+        Wait for whoever holds it.
+
+    Raises
+    ------
+    InputError
+        Another process holds the lock, and `wait` is False.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InputError(
+                f"{path.parent}: another process is writing there; wait for it, or choose "
+                "another folder"
+            ) from None
         yield
