@@ -1,0 +1,59 @@
+"""Genotype files of any format as one stream of blocks, oriented to the alternate allele."""
+
+import os
+from importlib import import_module
+from pathlib import Path
+
+from regreveal.errors import InputError
+from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes
+from regreveal.genetics.genotypes.bed import BedGenotypes
+from regreveal.genetics.genotypes.chromosomes import chromosome_rank, plain_chromosome
+
+__all__ = [
+    "VARIANT_COLUMNS",
+    "BedGenotypes",
+    "Genotypes",
+    "chromosome_rank",
+    "open_genotypes",
+    "plain_chromosome",
+]
+
+# Named, not imported: each format's library loads only when a file of it is opened.
+READERS = {
+    ".bed": ("bed", "BedGenotypes"),
+    ".pgen": ("pgen", "PgenGenotypes"),
+    ".bgen": ("bgen", "BgenGenotypes"),
+    ".vcf": ("vcf", "VcfGenotypes"),
+    ".vcf.gz": ("vcf", "VcfGenotypes"),
+    ".vcf.bgz": ("vcf", "VcfGenotypes"),
+    ".bcf": ("vcf", "VcfGenotypes"),
+}
+
+
+def open_genotypes(path: str | os.PathLike) -> Genotypes:
+    """Open a genotype file, the reader chosen by its suffix.
+
+    Parameters
+    ----------
+    path : path-like
+        PLINK 1 .bed (with .bim and .fam beside it), PLINK 2 .pgen (with .pvar or .pvar.zst, and
+        .psam), .bgen, .vcf, .vcf.gz, .vcf.bgz or .bcf.
+
+    Returns
+    -------
+    Genotypes
+
+    Raises
+    ------
+    InputError
+        The suffix is of no supported format, or the file is unusable.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    for suffix, (module, reader) in READERS.items():
+        if name.endswith(suffix):
+            return getattr(import_module(f"{__name__}.{module}"), reader)(path)
+    raise InputError(
+        f"{path.name}: genotypes are read from {', '.join(READERS)} files; "
+        "convert others with 'plink2 --make-pgen'"
+    )
