@@ -10,7 +10,7 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes import chromosome_rank, plain_chromosome
-from regreveal.genetics.projection import covariate_basis
+from regreveal.genetics.whitening import covariate_basis
 
 GENOME_WIDE = 5e-8
 INDEPENDENT_R2 = 0.6

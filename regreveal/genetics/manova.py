@@ -13,13 +13,15 @@ from regreveal.genetics.projection import (
     BlockProjector,
     GenotypeCounts,
     Projections,
+    whole_dosages,
+)
+from regreveal.genetics.univariate import Effects, dosage_effects
+from regreveal.genetics.whitening import (
     covariate_basis,
     orthonormal_columns,
     residuals,
     whiten,
-    whole_dosages,
 )
-from regreveal.genetics.univariate import Effects, dosage_effects
 
 RESULT_COLUMNS = [
     "n",
@@ -51,6 +53,8 @@ class LatentSpace:
     dtype : "float64" or "float32"
         Precision of the matrix products with the genotypes; everything before and after them is
         in double precision.
+    backend, threads
+        Where and on how many cores products are made, see `BlockProjector`.
 
     Raises
     ------
@@ -71,6 +75,8 @@ class LatentSpace:
         latents: np.ndarray | pd.DataFrame,
         covariates: np.ndarray | pd.DataFrame | None = None,
         dtype: str = "float64",
+        backend: str = "numpy",
+        threads: int | None = None,
     ):
         participants = len(latents)
         self._basis = covariate_basis(covariates, participants)
@@ -78,7 +84,7 @@ class LatentSpace:
         self._check_size(participants, len(self.names))
         # The trace does not depend on which orthonormal basis Z of the latents is taken.
         self._whitened, self._triangle = whiten(rest, self.names)
-        self._projector = BlockProjector(self._whitened, self._basis, dtype)
+        self._projector = BlockProjector(self._whitened, self._basis, dtype, backend, threads)
         self._singular = SINGULAR[dtype]
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from regreveal.errors import InputError
-from regreveal.genetics.projection import covariate_basis, residuals, whiten
+from regreveal.genetics.whitening import covariate_basis, residuals, whiten
 
 TRANSFORMS = ("radial", "rint", "none")
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.fdistribution import neg_log10_f
-from regreveal.genetics.projection import BlockProjector, Projections, covariate_basis, residuals
+from regreveal.genetics.projection import BlockProjector, Projections
+from regreveal.genetics.whitening import covariate_basis, residuals
 
 
 class Effects(NamedTuple):
@@ -33,6 +34,8 @@ class TraitSpace:
         An intercept is always added.
     dtype : "float64" or "float32"
         Precision of the matrix products with the genotypes.
+    backend, threads
+        Where and on how many cores products are made, see `BlockProjector`.
 
     Raises
     ------
@@ -46,6 +49,8 @@ class TraitSpace:
         traits: np.ndarray | pd.DataFrame,
         covariates: np.ndarray | pd.DataFrame | None = None,
         dtype: str = "float64",
+        backend: str = "numpy",
+        threads: int | None = None,
     ):
         basis = covariate_basis(covariates, len(traits))
         rest, self.names = residuals(traits, basis, "trait")
@@ -55,7 +60,7 @@ class TraitSpace:
                 f"traits: {len(rest)} participants are too few for {basis.shape[1]} covariates"
             )
         self._scale = np.linalg.norm(rest, axis=0)
-        self._projector = BlockProjector(rest / self._scale, basis, dtype)
+        self._projector = BlockProjector(rest / self._scale, basis, dtype, backend, threads)
 
     def project(self, dosages: np.ndarray, coding: str = "additive") -> Projections:
         """Make the one matrix product that `effects` starts from."""
