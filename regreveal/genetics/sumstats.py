@@ -323,10 +323,9 @@ def regenie_rows(
     written = is_below(effects.neg_log10_p, top)
     rows = np.flatnonzero(written.any(axis=1))
     shown = variants.iloc[rows]
-    names = {name: plain_chromosome(name) for name in pd.unique(shown["chromosome"])}
-    numbers = {name: _REGENIE_NUMBERS.get(plain, plain) for name, plain in names.items()}
+    names = {name: _regenie_chromosome(name) for name in pd.unique(shown["chromosome"])}
     shared = {
-        "CHROM": shown["chromosome"].map(numbers),
+        "CHROM": shown["chromosome"].map(names),
         "GENPOS": shown["position"],
         "ID": shown["variant_id"],
         "ALLELE0": shown["ref"],
@@ -355,6 +354,11 @@ def regenie_rows(
     ]
 
 
+def _regenie_chromosome(name: str) -> str:
+    plain = plain_chromosome(name)
+    return str(int(plain)) if plain.isdecimal() else _REGENIE_NUMBERS.get(plain, plain)
+
+
 def _with_info(columns: Sequence[str], info: str, before: str, wanted: bool) -> list[str]:
     place = columns.index(before)
     return [*columns[:place], *([info] if wanted else []), *columns[place:]]
@@ -369,8 +373,8 @@ def _by_trait(
         format_column(values[rows].T.ravel(), "statistics", digits, missing)
         for values in statistics
     ]
-    for start in range(0, statistics[0].shape[1] * len(rows), max(len(rows), 1)):
-        yield [text.slice(start, len(rows)) for text in texts]
+    for trait in range(statistics[0].shape[1]):
+        yield [text.slice(trait * len(rows), len(rows)) for text in texts]
 
 
 def _filtered(columns: list["pa.Array"], keep: np.ndarray) -> list["pa.Array"]:
