@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
 from regreveal.errors import InputError
@@ -118,12 +118,22 @@ def test_only_what_is_predicted_is_removed():
         (pd.DataFrame({"age": [1.0] * 99 + [np.nan]}), "'age' is missing for 1 participants"),
         (pd.DataFrame({"age": [1.0] * 100}), "'age' has one value only"),
         (pd.DataFrame({"age": np.arange(99.0)}), "99 rows for 100 participants"),
+        (pd.DataFrame({"age": [1.0] * 99 + [np.inf]}), "'age' is missing for 1 participants"),
+        (pd.DataFrame({"site": ["a"] * 96 + ["b"] * 4}), "value 'b' of 'site' has 4 participants"),
+        (pd.DataFrame(np.eye(100, 2), columns=["age", "age"]), "'age' is given more than once"),
     ],
 )
 def test_unusable_confounders_are_named(confounders, message):
     latents = np.random.default_rng(0).standard_normal((100, 4))
     with pytest.raises(InputError, match=message):
         project_out(latents, confounders)
+
+
+def test_too_few_people_for_halves_are_refused():
+    with pytest.raises(InputError, match="8 participants are too few"):
+        project_out(
+            np.random.default_rng(0).standard_normal((8, 4)), pd.DataFrame({"age": range(8)})
+        )
 
 
 def test_confounders_that_take_every_dimension_are_refused():
@@ -146,3 +156,48 @@ def test_no_basis_of_the_nullspace_is_preferred(monkeypatch):
     monkeypatch.setattr(nullspace, "_nullspace", turned)
     result = project_out(latents, confounders)
     assert held_out_r2(result.latents, signal) > 0.8
+
+
+def test_new_people_are_projected_as_everyone_was():
+    latents, confounders, signal = planted(n=6000, k=16)
+    result = project_out(latents[:4000], confounders.iloc[:4000])
+    new = result.project(latents[4000:])
+    assert new.shape == (2000, 13)
+    is_male = (confounders["sex"] == "male").to_numpy(float)
+    for target in (confounders["age"], confounders["bmi"], is_male):
+        assert held_out_r2(new, target[4000:]) < 0.01
+    # The same coordinates: what is learned on those projected before holds for the new people.
+    model = LinearRegression().fit(result.latents, signal[:4000])
+    assert model.score(new, signal[4000:]) > 0.8
+
+
+def test_ridge_is_the_textbook_one_for_each_number():
+    rng = np.random.default_rng(1)
+    latents = rng.standard_normal((300, 12)) * np.geomspace(0.1, 3, 12) + 5
+    numbers = np.column_stack(
+        [latents @ rng.standard_normal(12) + rng.normal(0, 5, 300), rng.normal(3, 1, 300)]
+    )
+    slopes, intercepts = nullspace._ridge(latents, numbers)
+    for column, (slope, intercept) in enumerate(zip(slopes.T, intercepts, strict=True)):
+        target = numbers[:, column]
+        fits = []
+        for penalty in nullspace.RIDGE_PENALTIES:
+            model = Ridge(penalty).fit(latents, target)
+            # Trace of the smoother by definition: how each fitted value moves with its own datum.
+            centred = latents - latents.mean(axis=0)
+            smoother = centred @ np.linalg.solve(
+                centred.T @ centred + penalty * np.eye(12), centred.T
+            )
+            squares = ((target - model.predict(latents)) ** 2).sum()
+            fits.append((squares / (len(target) - 1 - np.trace(smoother)) ** 2, model))
+        best = min(fits, key=lambda fit: fit[0])[1]
+        np.testing.assert_allclose(slope, best.coef_, rtol=1e-6, atol=1e-9)
+        assert intercept == pytest.approx(best.intercept_)
+
+
+def test_numbers_asked_together_score_as_each_alone():
+    latents, confounders, _ = planted(n=1000, k=8)
+    together = project_out(latents, confounders).report
+    for row, name in enumerate(confounders):
+        alone = project_out(latents, confounders[[name]]).report
+        assert alone["before"][0] == pytest.approx(together["before"][row], rel=1e-9)
