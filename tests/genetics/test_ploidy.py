@@ -1,3 +1,6 @@
+import shutil
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from regreveal.genetics.ploidy import (
     code_males,
     read_sex,
 )
+from regreveal.genetics.univariate import TraitSpace
 
 
 def kinds(names, position=100_000_000, **options):
@@ -102,6 +106,44 @@ def test_fractional_dosages_of_men_stay():
     coded, set_missing = code_males(dosages, np.array([True, True, True, True]))
     np.testing.assert_array_equal(coded, np.float32([[0.3, np.nan, 1.97, np.nan]]))
     assert set_missing.tolist() == [1]
+
+
+def test_x_with_sex_as_a_covariate_is_what_plink2_does(bed_writer, tmp_path):
+    if shutil.which("plink2") is None:
+        pytest.skip("plink2 is not installed (Debian: apt-get install plink2)")
+    rng = np.random.default_rng(3)
+    male = rng.random(300) < 0.45
+    frequency = rng.uniform(0.1, 0.9, (20, 1))
+    dosages = np.where(male, 2, 1) * rng.binomial(np.where(male, 1, 2), frequency, (20, 300))
+    dosages[::4, male] = np.where(rng.random(male.sum()) < 0.05, 1, dosages[::4, male])
+    sites = {"id": [f"x{i}" for i in range(20)], "cm": 0, "position": 5_000_000 + np.arange(20)}
+    variants = pd.DataFrame({"chromosome": "X", **sites, "alt": "A", "ref": "G"})
+    path = bed_writer(dosages, variants=variants)
+    fam = pd.read_csv(path.with_suffix(".fam"), sep=" ", header=None)
+    fam[4] = np.where(male, 1, 2)
+    fam.to_csv(path.with_suffix(".fam"), sep=" ", header=False, index=False)
+    age, trait = rng.normal(0, 1, 300), rng.normal(0, 1, 300) + 0.5 * male
+    table = pd.DataFrame({"#IID": fam[1], "trait": trait, "age": age})
+    table.to_csv(tmp_path / "table.txt", sep="\t", index=False, float_format="%.17g")
+    genome, table = str(path.with_suffix("")), str(tmp_path / "table.txt")
+    for command in (
+        f"--bfile {genome} --set-hh-missing --make-bed --out {genome}",
+        f"--bfile {genome} --pheno {table} --pheno-name trait --covar {table} --covar-name age "
+        f"--glm omit-ref hide-covar --out {genome}",
+    ):
+        command = ["plink2", "--threads", "1", *command.split()]
+        subprocess.run(command, check=True, capture_output=True)
+    theirs = pd.read_csv(f"{genome}.trait.glm.linear", sep="\t")
+
+    coded, set_missing = code_males(dosages.astype(np.int8), male)
+    assert set_missing.sum() > 0
+    ours = []
+    for variant in coded:
+        known = variant >= 0
+        space = TraitSpace(trait[known, None], np.column_stack([age, male])[known])
+        effects = space.effects(space.project(variant[None, known]))
+        ours.append([known.sum(), effects.beta[0, 0], effects.standard_error[0, 0]])
+    np.testing.assert_allclose(ours, theirs[["OBS_CT", "BETA", "SE"]], rtol=5.1e-6)
 
 
 @pytest.mark.parametrize(
