@@ -4,17 +4,15 @@ Multivariate analysis of variance with Pillai's trace, for thousands of variants
 formulas are in docs/statistics.md, "Per variant".
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.genetics.criteria import CRITERIA, criterion_columns, squared_correlations
 from regreveal.genetics.fdistribution import neg_log10_f
-from regreveal.genetics.projection import (
-    BlockProjector,
-    GenotypeCounts,
-    Projections,
-    whole_dosages,
-)
+from regreveal.genetics.projection import BlockProjector, GenotypeCounts, Projections
 from regreveal.genetics.univariate import Effects, dosage_effects
 from regreveal.genetics.whitening import (
     covariate_basis,
@@ -84,6 +82,7 @@ class LatentSpace:
         self._check_size(participants, len(self.names))
         # The trace does not depend on which orthonormal basis Z of the latents is taken.
         self._whitened, self._triangle = whiten(rest, self.names)
+        del rest  # as large as the latents, and the projector makes a copy of its own
         self._projector = BlockProjector(self._whitened, self._basis, dtype, backend, threads)
         self._singular = SINGULAR[dtype]
 
@@ -102,8 +101,18 @@ class LatentSpace:
         """Latents with covariates regressed out and identity Gram matrix, shape (n, k)."""
         return self._whitened
 
+    @property
+    def correlation(self) -> np.ndarray:
+        """Correlation between latent dimensions with covariates regressed out, shape (k, k)."""
+        columns = self._triangle / np.linalg.norm(self._triangle, axis=0)
+        return columns.T @ columns
+
     def test(
-        self, dosages: np.ndarray, coding: str = "genotype", minimum_count: int = 0
+        self,
+        dosages: np.ndarray,
+        coding: str = "genotype",
+        minimum_count: int = 0,
+        criteria: Sequence[str] = (),
     ) -> pd.DataFrame:
         """Test each variant's genotype against all dimensions together.
 
@@ -117,32 +126,45 @@ class LatentSpace:
             Three groups, or a trend with the number of alternate alleles.
         minimum_count : int
             Fewest participants in a tested group, see `joint_test`.
+        criteria : sequence of "wilks", "hotelling-lawley" and "roy"
+            Beside Pillai's trace, see `joint_test`.
 
         Returns
         -------
         DataFrame
             One row a variant: n (known genotypes), n_ref, n_het, n_hom, alt_frequency, pillai, f,
-            df1, df2, neg_log10_p. The last five are missing where nothing can be tested.
+            df1, df2, neg_log10_p, and columns of the other criteria. All from pillai on are missing
+            where nothing can be tested.
 
         Raises
         ------
         InputError
-            Dosages of another shape or range, or an unknown coding.
+            Dosages of another shape or range, or an unknown coding or criterion.
         """
-        return self.joint_test(self.project(dosages, coding), minimum_count)
+        return self.joint_test(self.project(dosages, coding), minimum_count, criteria)
 
     def project(self, dosages: np.ndarray, coding: str) -> Projections:
         """Make the one matrix product that `joint_test` and `effects` both start from."""
         return self._projector(dosages, coding)
 
-    def joint_test(self, projections: Projections, minimum_count: int = 0) -> pd.DataFrame:
+    def joint_test(
+        self, projections: Projections, minimum_count: int = 0, criteria: Sequence[str] = ()
+    ) -> pd.DataFrame:
         """Test all dimensions together, given a block's projections.
 
         With the genotype coding, where heterozygotes or the rarer homozygotes are fewer than
         `minimum_count` (or none), both are tested as one group of carriers, and where carriers or
         the others are fewer, nothing is. With the additive coding nothing is tested where carriers
         of the rarer allele are fewer.
+
+        `criteria` adds, for each that is named, its statistic and −log10 p: wilks and
+        wilks_neg_log10_p, hotelling_lawley and hotelling_lawley_neg_log10_p, roy and
+        roy_neg_log10_p. Roy's is an upper bound of −log10 p (a lower bound of p), and not a test by
+        which to report variants; see `regreveal.genetics.criteria.roy_bound`.
         """
+        for criterion in criteria:
+            if criterion not in CRITERIA:
+                raise InputError(f"criterion '{criterion}': expected one of {', '.join(CRITERIA)}")
         counts = projections.counts
         gram = projections.gram()
         others = np.maximum(counts.n_ref, counts.n_hom)
@@ -155,7 +177,19 @@ class LatentSpace:
         else:
             rank, trace = self._genotype_trace(projections, gram, minimum_count)
         trace[few | (carriers == 0)] = np.nan
-        return self._table(counts, trace, rank)
+        table = self._table(counts, trace, rank)
+        if criteria:
+            correlations = np.column_stack([trace, np.where(np.isnan(trace), np.nan, 0)])
+            both = (rank == 2) & ~np.isnan(trace)
+            correlations[both] = squared_correlations(projections.phenotypes[both], gram[both])
+            covariates = self._basis.shape[1] + 1
+            for criterion in criteria:
+                result = CRITERIA[criterion](
+                    correlations, rank, self.participants, self.dimensions, covariates
+                )
+                columns = result.statistic, result.neg_log10_p
+                table[criterion_columns(criterion)] = np.column_stack(columns)
+        return table
 
     def effects(self, projections: Projections) -> Effects:
         """Additive effect of each variant on each dimension, given a block's projections.
@@ -176,36 +210,87 @@ class LatentSpace:
         )
 
     def test_exact(
-        self, dosages: np.ndarray, coding: str = "genotype", minimum_count: int = 0
+        self,
+        dosages: np.ndarray,
+        coding: str = "genotype",
+        minimum_count: int = 0,
+        criteria: Sequence[str] = (),
     ) -> pd.DataFrame:
         """Test like `test`, but leave out, variant by variant, those without a genotype.
 
         This whitens anew for every variant with missing genotypes: for reported hits, not for a
-        genome. Covariates that become redundant among the participants left are dropped.
+        genome. Covariates that become redundant among the participants left are dropped. Nothing is
+        tested where the participants left are too few for the dimensions and covariates.
 
         Parameters
         ----------
-        dosages : ndarray, shape (variants, n)
-        coding : "genotype" or "additive"
-        minimum_count : int
+        dosages, coding, minimum_count, criteria
+            As of `test`.
 
         Returns
         -------
         DataFrame
             As of `test`.
-        """
-        dosages = whole_dosages(dosages)
-        rows = []
-        for variant in dosages:
-            known = variant >= 0
-            space = self if known.all() else self._among(known)
-            rows.append(space.test(variant[None, known], coding, minimum_count))
-        return pd.concat(rows, ignore_index=True) if rows else self.test(dosages, coding)
 
-    def _among(self, known: np.ndarray) -> "LatentSpace":
-        """Restrict to some participants; only the spans of latents and covariates matter."""
+        Raises
+        ------
+        InputError
+            As of `test`.
+        """
+        imputed = self.test(dosages, coding, minimum_count, criteria)
+        rows = []
+        for row, (variant, known) in enumerate(_known_genotypes(dosages)):
+            tested = imputed.iloc[[row]]
+            if not known.all():
+                space = self._among(known)
+                if space is None:
+                    statistics = list(imputed.columns[imputed.columns.get_loc("pillai") :])
+                    tested = tested.assign(**dict.fromkeys(statistics, np.nan))
+                else:
+                    tested = space.test(variant[None, known], coding, minimum_count, criteria)
+            rows.append(tested)
+        return pd.concat(rows, ignore_index=True) if rows else imputed
+
+    def effects_exact(self, dosages: np.ndarray) -> Effects:
+        """Additive effects like `effects`, but without those whose genotype is missing.
+
+        They are those of ordinary least squares on the participants left, as by `plink2 --glm`.
+
+        Parameters
+        ----------
+        dosages : ndarray, shape (variants, n)
+
+        Returns
+        -------
+        Effects
+            NaN, too, where the participants left are too few for the dimensions and covariates.
+
+        Raises
+        ------
+        InputError
+            Dosages of another shape or range.
+        """
+        exact = Effects(*map(np.copy, self.effects(self.project(dosages, "additive"))))
+        for row, (variant, known) in enumerate(_known_genotypes(dosages)):
+            if not known.all():
+                space = self._among(known)
+                of_known = [np.nan] * len(exact)
+                if space is not None:
+                    of_known = space.effects(space.project(variant[None, known], "additive"))
+                for values, value in zip(exact, of_known, strict=True):
+                    values[row] = value
+        return exact
+
+    def _among(self, known: np.ndarray) -> "LatentSpace | None":
+        """Restrict to some participants; None where they are too few or all alike in some way."""
         basis, _ = orthonormal_columns(self._basis[known])
-        return LatentSpace(self._whitened[known], basis, "float64")
+        try:
+            space = LatentSpace(self._whitened[known], basis, "float64")
+        except InputError:
+            return None
+        space._triangle = space._triangle @ self._triangle
+        space.names = self.names
+        return space
 
     def _genotype_trace(
         self, projections: Projections, gram: np.ndarray, minimum_count: int
@@ -330,6 +415,12 @@ def pillai_f(
     with np.errstate(divide="ignore"):
         f = trace / (largest - trace) * df2 / df1
     return f, df1, df2
+
+
+def _known_genotypes(dosages: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each variant's dosages, and who has one."""
+    for variant in np.asarray(dosages):
+        yield variant, variant >= 0
 
 
 def _indicator_squares(counts: GenotypeCounts) -> np.ndarray:
