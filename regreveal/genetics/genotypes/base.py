@@ -69,6 +69,11 @@ class Genotypes:
                 "there more than once; ids must be unique"
             )
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read: with any of them changed, so are results."""
+        return [self.path]
+
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:
         """Describe the variants of rows `start` to `stop`, without loading any others.
 

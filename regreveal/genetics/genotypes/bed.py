@@ -53,6 +53,11 @@ class BedGenotypes(Genotypes):
         self.variant_rows(0, 1)
         self._check_bed()
 
+    @property
+    def paths(self) -> list[Path]:
+        """The .bed, .bim and .fam."""
+        return [self.path, self._bim.path, self.path.with_suffix(".fam")]
+
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:
         """Parse lines `start` to `stop` of the .bim, as the base class says."""
         return self._bim.columns(start, stop, BIM_COLUMNS, numbers=("position",))
@@ -110,7 +115,7 @@ def read_fam(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        White-space separated columns: family, individual, father, mother, sex, phenotype.
+        White-space separated columns: family, individual, father, mother, sex, and any more.
 
     Returns
     -------
@@ -123,7 +128,7 @@ def read_fam(path: Path) -> pd.DataFrame:
         The file is missing or malformed.
     """
     people = LineTable(path)
-    table = people.columns(0, people.count, {"sample_id": 1, "sex": 4, "phenotype": 5})
+    table = people.columns(0, people.count, {"sample_id": 1, "sex": 4})
     return pd.DataFrame({"sample_id": table["sample_id"], "sex": sex_of_codes(table["sex"])})
 
 

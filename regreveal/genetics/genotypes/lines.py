@@ -62,7 +62,7 @@ class LineTable:
         self._end = _end_of_text(self._file)
         self.header, begin = self._read_header(header)
         if begin >= self._end:
-            raise InputError(f"{self.path.name}: the file is empty; expected one variant a line")
+            raise InputError(f"{self.path.name}: the file is empty")
         self.count, self._starts = self._index(begin)
 
     def pieces(self) -> Iterator[tuple[int, int, bytes]]:
@@ -70,6 +70,10 @@ class LineTable:
         for place in range(len(self._starts) - 1):
             start = place * STRIDE
             yield start, min(start + STRIDE, self.count), self._bytes(place, place + 1)
+
+    def width(self) -> int:
+        """Columns of the first line."""
+        return len(_fields(self._lines(0, 1)))
 
     def columns(
         self, start: int, stop: int, places: dict[str, int], numbers: tuple[str, ...] = ()
@@ -204,8 +208,7 @@ class LineTable:
                 raise InputError(f"{where} is not UTF-8 text") from None
             if b"\r" in content or b"\0" in content:
                 raise InputError(f"{where} has a control character; the file is damaged")
-            fields = content.decode().replace("\t", " ").split(" ")
-            fields = [field for field in fields if field]
+            fields = [field.decode() for field in _fields(content)]
             if len(fields) < width:
                 raise InputError(
                     f"{where} has {len(fields)} columns; expected at least {width} columns "
@@ -218,6 +221,11 @@ class LineTable:
         raise InputError(
             f"{self.path.name}: lines from {start + len(self.header) + 1} on are damaged"
         )
+
+
+def _fields(line: bytes) -> list[bytes]:
+    """Split a line at blanks and tabs, as the parser does; other white space is part of a field."""
+    return [field for field in line.strip(b"\r\n").replace(b"\t", b" ").split(b" ") if field]
 
 
 def _is_int64(value: str) -> bool:
