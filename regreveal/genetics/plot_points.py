@@ -38,17 +38,10 @@ class PlotPoints:
     As many as `MOST_HITS` of the strongest results, down to a round −log10 p, are exact, and all
     are where there are no more. The others are known to `CELL_HEIGHT` and their place to a column
     of the picture, and their ranks to 3e-5 of −log10 p.
-
-    Attributes
-    ----------
-    count : int
-        Results that are finite numbers.
-    limit : float
-        −log10 p down to which results are exact.
     """
 
     def __init__(self):
-        self.limit = 0.0
+        self._limit = 0.0
         self._count = 0
         self._shift = _FIRST_SHIFT
         self._ends: dict[str, int] = {}
@@ -78,9 +71,15 @@ class PlotPoints:
 
     @property
     def count(self) -> int:
-        """How many results there are."""
+        """How many results there are, all finite numbers."""
         self._sort_in()
         return self._count
+
+    @property
+    def limit(self) -> float:
+        """−log10 p down to which results are exact."""
+        self._sort_in()
+        return self._limit
 
     def table(self) -> pd.DataFrame:
         """Points to draw, as a table of variants would give them.
@@ -160,7 +159,7 @@ class PlotPoints:
         return {
             "chromosomes": np.array(names, dtype=np.str_),
             "ends": np.array(list(self._ends.values()), np.int64),
-            "limit_and_shift": np.array([self.limit, self._shift]),
+            "limit_and_shift": np.array([self._limit, self._shift]),
             "hit_counts": np.array([len(self._hits[name]) for name in names], np.int64),
             "hits": np.concatenate([np.empty((0, 2)), *(self._hits[name] for name in names)]),
             "cell_counts": np.array([len(self._cells[name]) for name in names], np.int64),
@@ -177,7 +176,7 @@ class PlotPoints:
         points = cls()
         names = [str(name) for name in arrays["chromosomes"]]
         points._ends = dict(zip(names, arrays["ends"].tolist(), strict=True))
-        points.limit, points._shift = (
+        points._limit, points._shift = (
             float(arrays["limit_and_shift"][0]),
             int(arrays["limit_and_shift"][1]),
         )
@@ -211,10 +210,10 @@ class PlotPoints:
     def _raise_limit(self) -> None:
         """Move the weaker hits into cells, those below a limit that leaves few enough."""
         values = np.concatenate([hits[:, 1] for hits in self._hits.values()])
-        while (values >= self.limit).sum() > MOST_HITS:
-            self.limit += _LIMIT_STEP
+        while (values >= self._limit).sum() > MOST_HITS:
+            self._limit += _LIMIT_STEP
         for name, hits in self._hits.items():
-            exact = hits[:, 1] >= self.limit
+            exact = hits[:, 1] >= self._limit
             if exact.all():
                 continue
             self._hits[name] = hits[exact]

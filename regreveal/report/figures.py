@@ -1,8 +1,8 @@
 """Genome-wide figures: Manhattan, Miami and QQ plots."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from regreveal.errors import InputError
+from regreveal.genetics.plot_points import PlotPoints
 from regreveal.report.genome import Genome, spread, thin
 from regreveal.report.style import (
     ARM_COLOURS,
@@ -30,6 +31,10 @@ _LABEL_BAND = 0.72  # inches beside a panel for the names
 _LEFT, _RIGHT = 0.72, 0.08  # inches
 _TALLEST_PANEL, _LOWEST_PANEL = 2.6, 0.9  # inches, of a Miami plot
 _QQ_KEPT = 3000  # largest values, all drawn
+_LAMBDA_CAVEAT = (
+    "λ$_{GC}$ is of the median: sample size and true small effects raise it,\n"
+    "and it says nothing about the tails."
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class GenomeScan:
     name : str
         The arm.
     colour : str
-    variants : DataFrame
+    variants : DataFrame or PlotPoints
         `chromosome`, `position`, `neg_log10_p`; NaN where not testable.
     loci : DataFrame
         `chromosome`, `position`, `neg_log10_p`, `gene` of each lead variant.
@@ -51,14 +56,14 @@ class GenomeScan:
 
     name: str
     colour: str
-    variants: pd.DataFrame
+    variants: pd.DataFrame | PlotPoints
     loci: pd.DataFrame
     planted: pd.DataFrame | None = None
 
 
 @styled
 def manhattan(
-    table: pd.DataFrame,
+    table: pd.DataFrame | PlotPoints,
     path: str | os.PathLike,
     loci: pd.DataFrame | None = None,
     colour: str = ARM_COLOURS[1],
@@ -67,7 +72,7 @@ def manhattan(
 
     Parameters
     ----------
-    table : DataFrame
+    table : DataFrame or PlotPoints
         `chromosome`, `position`, `neg_log10_p`, a row a variant; NaN where not testable.
     path : path-like
         PNG to write; a PDF is written beside it.
@@ -82,6 +87,7 @@ def manhattan(
     InputError
         If no variant was testable.
     """
+    table = _as_table(table)
     loci = table.iloc[:0].assign(gene="") if loci is None else loci
     band = _LABEL_BAND if len(loci) else 0.08
     height, bottom = 2.3, 0.5
@@ -113,6 +119,7 @@ def miami(below: GenomeScan, above: GenomeScan, path: str | os.PathLike) -> None
         If no variant of an arm was testable.
     """
     strip, edge = 0.4, 0.08
+    below, above = (replace(scan, variants=_as_table(scan.variants)) for scan in (below, above))
     genome = Genome([below.variants, above.variants])
     tops = {scan.name: _top(scan.variants) for scan in (above, below)}
     per_unit = _TALLEST_PANEL / max(tops.values())  # one scale: inches a unit of −log10 p
@@ -146,7 +153,7 @@ def miami(below: GenomeScan, above: GenomeScan, path: str | os.PathLike) -> None
 
 @styled
 def qq_plot(
-    neg_log10_p: np.ndarray | Mapping[str, np.ndarray],
+    neg_log10_p: np.ndarray | PlotPoints | Mapping[str, np.ndarray | PlotPoints],
     path: str | os.PathLike,
     colours: Mapping[str, str] | None = None,
 ) -> None:
@@ -157,7 +164,7 @@ def qq_plot(
 
     Parameters
     ----------
-    neg_log10_p : ndarray, or mapping of str to ndarray
+    neg_log10_p : ndarray or PlotPoints, or mapping of str to either
         −log10 p of one scan, or of several by name; NaN where not testable.
     path : path-like
         PNG to write; a PDF is written beside it.
@@ -171,25 +178,27 @@ def qq_plot(
     """
     scans = neg_log10_p if isinstance(neg_log10_p, Mapping) else {"": neg_log10_p}
     colours = colours or arm_colours(list(scans))
-    figure = Figure(figsize=(3.5, 3.4))
-    axes = figure.add_axes((0.15, 0.13, 0.81, 0.84))
+    figure = Figure(figsize=(3.5, 3.6))
+    axes = figure.add_axes((0.15, 0.178, 0.81, 0.794))
     draw_qq(axes, scans, colours, size=7)
     axes.set_xlabel("Expected −log$_{10}$ p")
     axes.set_ylabel("Observed −log$_{10}$ p")
-    handles, labels = axes.get_legend_handles_labels()
+    _, *drawn = axes.collections
     labels = [
-        f"{name}  λ$_{{GC}}$ = {genomic_inflation(scans[name]):.3f}".strip() for name in labels
+        f"{name}  λ$_{{GC}}$ = {genomic_inflation(scan):.3f}".strip()
+        for name, scan in scans.items()
     ]
-    axes.legend(handles, labels, loc="upper left", handletextpad=0.2)
+    axes.legend(drawn, labels, loc="upper left", handletextpad=0.2)
+    figure.text(0.15, 0.012, _LAMBDA_CAVEAT, fontsize=6, color=GREY, va="bottom")
     write_figure(figure, path)
 
 
-def genomic_inflation(neg_log10_p: np.ndarray) -> float:
+def genomic_inflation(neg_log10_p: np.ndarray | PlotPoints) -> float:
     """Genomic inflation factor λGC: median χ² on one degree of freedom over the null's median.
 
     Parameters
     ----------
-    neg_log10_p : ndarray
+    neg_log10_p : ndarray or PlotPoints
         −log10 p; NaN where not testable.
 
     Returns
@@ -201,15 +210,20 @@ def genomic_inflation(neg_log10_p: np.ndarray) -> float:
     Devlin and Roeder (1999), Biometrics 55:997. Tests with other degrees of freedom enter by
     their p-values.
     """
-    return float(stats.chi2.isf(10 ** -np.nanmedian(neg_log10_p), 1) / stats.chi2.median(1))
+    is_points = isinstance(neg_log10_p, PlotPoints)
+    median = neg_log10_p.median() if is_points else np.nanmedian(neg_log10_p)
+    return float(stats.chi2.isf(10**-median, 1) / stats.chi2.median(1))
 
 
 def draw_qq(
-    axes: Axes, scans: Mapping[str, np.ndarray], colours: Mapping[str, str], size: float
+    axes: Axes,
+    scans: Mapping[str, np.ndarray | PlotPoints],
+    colours: Mapping[str, str],
+    size: float,
 ) -> None:
     """Draw the points of a QQ plot, its diagonal and the band of the largest scan."""
-    tested = {name: np.sort(p[np.isfinite(p)])[::-1] for name, p in scans.items()}
-    most = max(map(len, tested.values()))
+    tested = {name: _by_rank(scan) for name, scan in scans.items()}
+    most = max(count for count, _ in tested.values())
     if not most:
         raise InputError("QQ plot: no test has a p-value; nothing to draw")
     rank = _ranks_drawn(most)
@@ -217,14 +231,28 @@ def draw_qq(
     expected = _expected(rank, most)
     axes.fill_between(expected, low, high, color=PALE, linewidth=0, zorder=0)
     axes.plot([0, expected[0]], [0, expected[0]], color=GREY, linewidth=0.8, zorder=1)
-    for name, observed in tested.items():
-        rank = _ranks_drawn(len(observed))
+    for name, (count, strongest) in tested.items():
+        rank = _ranks_drawn(count)
         axes.scatter(
-            _expected(rank, len(observed)), observed[rank - 1], s=size, color=colours[name],
+            _expected(rank, count), strongest(rank), s=size, color=colours[name],
             linewidths=0, label=name, zorder=2, rasterized=len(rank) > 2000,
         )  # fmt: skip
     axes.set_xlim(0, 1.04 * expected[0])
     axes.set_ylim(bottom=0)
+
+
+def _by_rank(
+    scan: np.ndarray | PlotPoints,
+) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:
+    """How many results there are, and what gives −log10 p by rank, 1 being the strongest."""
+    if isinstance(scan, PlotPoints):
+        return scan.count, scan.strongest
+    ordered = np.sort(scan[np.isfinite(scan)])[::-1]
+    return len(ordered), lambda rank: ordered[rank - 1]
+
+
+def _as_table(variants: pd.DataFrame | PlotPoints) -> pd.DataFrame:
+    return variants.table() if isinstance(variants, PlotPoints) else variants
 
 
 def _expected(rank: np.ndarray, n: int) -> np.ndarray:

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.text import Text
 from scipy import stats
 
 from regreveal.errors import InputError
+from regreveal.genetics import plot_points
+from regreveal.genetics.plot_points import PlotPoints
 from regreveal.report import figures
 from regreveal.report.figures import GenomeScan, genomic_inflation, manhattan, miami, qq_plot
 
@@ -135,12 +138,63 @@ def test_the_strongest_tests_are_all_in_a_qq_plot(drawn):
     assert set(np.linspace(20, 90, 50)) <= set(heights)
 
 
+def _points(table: pd.DataFrame) -> PlotPoints:
+    points = PlotPoints()
+    for chromosome, part in table.groupby("chromosome", observed=True):
+        points.add(chromosome, part["position"].to_numpy(), part["neg_log10_p"].to_numpy())
+    return points
+
+
+def test_points_draw_the_same_picture_as_the_whole_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(plot_points, "MOST_HITS", 5000)
+    table = _table(100_000)
+    table.loc[np.arange(0, 100_000, 5000), "neg_log10_p"] = np.linspace(6, 20, 20)
+    points = _points(table)
+    assert points.limit > 0
+    manhattan(table, tmp_path / "table.png")
+    manhattan(points, tmp_path / "points.png")
+    qq_plot(table["neg_log10_p"].to_numpy(), tmp_path / "qq_table.png")
+    qq_plot(points, tmp_path / "qq_points.png")
+    for of_table, of_points in (("table", "points"), ("qq_table", "qq_points")):
+        first, second = (imread(tmp_path / f"{name}.png") for name in (of_table, of_points))
+        assert first.shape == second.shape
+        assert (np.abs(first - second).max(axis=2) > 0.5).mean() < 0.001
+        assert (first < 0.5).any()
+
+
+def test_a_miami_plot_takes_points(drawn):
+    table = _table(5000)
+    none = table.iloc[:0].assign(gene="")
+    miami(
+        GenomeScan("native", "red", table, none),
+        GenomeScan("aligned", "blue", _points(table), none),
+        "unused.png",
+    )
+    upper, lower = (
+        np.sort(np.concatenate([p.get_offsets()[:, 1].data for p in axes.collections]))
+        for axes in drawn[0].axes
+    )
+    np.testing.assert_allclose(upper, lower)
+
+
+def test_a_qq_plot_says_lambda_and_what_it_is_not(drawn):
+    values = np.random.default_rng(1).exponential(0.43, 1000)
+    qq_plot(values, "unused.png")
+    (text,) = drawn[0].axes[0].get_legend().get_texts()
+    assert f"{genomic_inflation(values):.3f}" in text.get_text()
+    assert "nothing about the tails" in drawn[0].texts[0].get_text()
+
+
 def test_no_p_value_at_all_is_an_error():
     table = _table(10).assign(neg_log10_p=np.nan)
     with pytest.raises(InputError, match="no variant has a p-value"):
         manhattan(table, "unused.png")
     with pytest.raises(InputError, match="no test has a p-value"):
         qq_plot(np.full(3, np.nan), "unused.png")
+    with pytest.raises(InputError, match="no variant has a p-value"):
+        manhattan(_points(table), "unused.png")
+    with pytest.raises(InputError, match="no test has a p-value"):
+        qq_plot(_points(table), "unused.png")
 
 
 def test_the_same_data_give_the_same_bytes_whatever_the_settings_of_the_caller(tmp_path):
