@@ -13,8 +13,8 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
 from regreveal.errors import InputError
+from regreveal.genetics.dosages import whole_dosages
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.projection import whole_dosages
 from regreveal.store.atomic import atomic_path
 
 # Half the distance of unrelated directions. The mean silhouette would choose a cut by itself, but

@@ -314,7 +314,7 @@ def test_unusable_latents_and_covariates_are_named(latents, covariates, message)
     [
         (DOSAGES, "dominant", "coding 'dominant': expected genotype or additive"),
         (DOSAGES[:, 1:], "additive", "299 participants, but the latents have 300"),
-        (DOSAGES + 0.25, "additive", "fractions"),
+        (DOSAGES + 0.25, "additive", "values from 0.25 to 2.25"),
         (DOSAGES + 1, "additive", "values from 1 to 3"),
         (DOSAGES[0], "additive", "expected .variants, participants."),
     ],
