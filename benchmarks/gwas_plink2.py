@@ -25,8 +25,8 @@ import pandas as pd
 
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import run_gwas
+from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.matching import match_participants
-from regreveal.genetics.univariate import TraitSpace
 from regreveal.store.embedding import Embedding
 
 COVARIATES = ["QCOV1", "QCOV2", "CAT_COV"]
@@ -164,17 +164,13 @@ def listwise_effects(study: Study, chosen: pd.DataFrame) -> dict[str, pd.DataFra
     matched = match_participants(
         study.embedding.sample_ids, genotypes.samples, study.covariates, COVARIATES
     )
-    latents = study.embedding.select(matched.sample_ids)
-    covariates = matched.covariates.to_numpy()
+    space = LatentSpace(study.embedding.select(matched.sample_ids), matched.covariates)
     rows = pd.MultiIndex.from_frame(genotypes.variants[PLACE]).get_indexer(
         pd.MultiIndex.from_frame(chosen[PLACE])
     )
-    found = []
-    for dosages in genotypes.dosages(rows, matched.sample_ids):
-        known = dosages >= 0
-        space = TraitSpace(latents[known], covariates[known])
-        found.append(np.stack(space.effects(space.project(dosages[None, known])))[:, 0])
-    beta, standard_error, neg_log10_p = np.stack(found, axis=1)
+    beta, standard_error, neg_log10_p = space.effects_exact(
+        genotypes.dosages(rows, matched.sample_ids)
+    )
     place = chosen[PLACE].reset_index(drop=True)
     return {
         f"latent_{column}": place.assign(
