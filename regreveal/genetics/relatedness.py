@@ -1,0 +1,187 @@
+"""Are participants visibly related? Pairs of relatives in a random sample of them.
+
+The latent GWAS takes people as independent. Relatives are not, and principal components do not
+replace a treatment of relatedness; whoever has relatives should know.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from regreveal.genetics.genotypes import Genotypes
+from regreveal.genetics.ploidy import HUMAN_AUTOSOMES, chromosome_kind
+
+# Geometric means of the expected kinships 1/2 (twins), 1/4, 1/8 and 1/16 part the degrees.
+FIRST_DEGREE = 0.177
+SECOND_DEGREE = 0.0884
+
+COMMON = 0.05
+SPACING = 100_000  # base pairs
+MOST_MISSING = 0.05
+# A dosage farther than this from a whole number is no call, as in PLINK 2.
+CERTAIN = 0.1
+
+# Estimates of unrelated pairs vary by 1 / √variants. With fewer than these, pairs out of 8 million
+# cross the thresholds by chance (docs/statistics.md, "Relatedness").
+LEAST_VARIANTS = {FIRST_DEGREE: 700, SECOND_DEGREE: 3000}
+
+CANDIDATES_EACH = 20
+PEOPLE_AT_ONCE = 1000
+
+
+class Relatedness(NamedTuple):
+    """Pairs of relatives in a sample of participants.
+
+    Attributes
+    ----------
+    first_degree : int or None
+        Pairs with kinship above 0.177: siblings, parents and children, twins, duplicates. None
+        where variants are too few to tell.
+    second_degree : int or None
+        Pairs with kinship from 0.0884 to 0.177, such as half-siblings.
+    participants : int
+        How many were sampled. Of all pairs among N, the sample shows (participants / N)².
+    variants : int
+        How many were used.
+    """
+
+    first_degree: int | None
+    second_degree: int | None
+    participants: int
+    variants: int
+
+
+def related_pairs(
+    genotypes: Genotypes,
+    sample_ids: Sequence[str],
+    seed: int = 0,
+    participants: int = 4000,
+    variants: int = 4000,
+    autosomes: int = HUMAN_AUTOSOMES,
+) -> Relatedness:
+    """Count pairs of relatives among a random sample of participants.
+
+    Kinship is estimated by KING-robust, which people of different ancestries do not mislead: it
+    compares two people with each other, never with a population's allele frequencies.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    sample_ids : sequence of str
+        Participants, of whom some are sampled.
+    seed : int
+        Of the choice of participants and variants.
+    participants : int
+        Most to sample.
+    variants : int
+        Most to use: autosomal, minor allele frequency above 5 % and calls missing in at most 5 %
+        of the sample, at most one in each 100 kb.
+    autosomes : int
+        Pairs of autosomes of the species.
+
+    Returns
+    -------
+    Relatedness
+    """
+    rng = np.random.default_rng(seed)
+    sampled = len(sample_ids)
+    if sampled > participants:
+        sampled = participants
+        sample_ids = [sample_ids[i] for i in np.sort(rng.permutation(len(sample_ids))[:sampled])]
+    calls = _common_calls(genotypes, sample_ids, variants, autosomes, rng)
+    first = second = 0
+    for start in range(0, sampled, PEOPLE_AT_ONCE):
+        some = calls[:, start : start + PEOPLE_AT_ONCE]
+        for other in range(start, sampled, PEOPLE_AT_ONCE):
+            pairs = kinship(some, calls[:, other : other + PEOPLE_AT_ONCE])
+            if other == start:
+                pairs = pairs[np.triu_indices(len(pairs), 1)]
+            first += int((pairs > FIRST_DEGREE).sum())
+            second += int(((pairs > SECOND_DEGREE) & (pairs <= FIRST_DEGREE)).sum())
+    return Relatedness(
+        first if len(calls) >= LEAST_VARIANTS[FIRST_DEGREE] else None,
+        second if len(calls) >= LEAST_VARIANTS[SECOND_DEGREE] else None,
+        sampled,
+        len(calls),
+    )
+
+
+def kinship(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """KING-robust kinship of each of some people with each of others.
+
+    1/2 − Σ(x − y)² / (4 · min(h_x, h_y)), over the variants that both are called at; h is the
+    number of them at which a person is heterozygous.
+
+    Parameters
+    ----------
+    some, others : ndarray of int8, shapes (variants, a) and (variants, b)
+        Dosages 0, 1, 2, and -1 where missing.
+
+    Returns
+    -------
+    ndarray of float32, shape (a, b)
+        NaN where a person is heterozygous nowhere.
+
+    References
+    ----------
+    Manichaikul et al. (2010), Bioinformatics 26:2867, equation 11.
+    """
+    known, dosage, het = _indicators(some)
+    other_known, other_dosage, other_het = _indicators(others)
+    squares = (dosage**2).T @ other_known + known.T @ other_dosage**2
+    squares -= 2 * (dosage.T @ other_dosage)
+    least = np.minimum(het.T @ other_known, known.T @ other_het)
+    return 0.5 - squares / np.where(least > 0, 4 * least, np.nan)
+
+
+def _indicators(calls: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Known or not, dosage (0 where not), heterozygous or not; float32 holds their sums exactly."""
+    known = (calls >= 0).astype(np.float32)
+    return known, calls * known, (calls == 1).astype(np.float32)
+
+
+def _common_calls(
+    genotypes: Genotypes,
+    sample_ids: Sequence[str],
+    variants: int,
+    autosomes: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw common autosomal variants from everywhere; gives calls, (variants, participants)."""
+    count = genotypes.variant_count
+    candidates = np.unique(
+        np.linspace(0, count - 1, min(count, CANDIDATES_EACH * variants), dtype=np.int64)
+    )
+    candidates = rng.permutation(candidates)
+    taken, calls = set(), []
+    for start in range(0, len(candidates), variants):
+        rows = np.sort(candidates[start : start + variants])
+        for table, dosages in genotypes.blocks(sample_ids, 256, rows):
+            called = _called(dosages)
+            kinds = chromosome_kind(table["chromosome"], table["position"], autosomes=autosomes)
+            usable = _is_common(called) & (kinds == "autosome")
+            places = zip(table["chromosome"], table["position"] // SPACING, strict=True)
+            for row, place in enumerate(places):
+                if usable[row] and place not in taken:
+                    taken.add(place)
+                    calls.append(called[row])
+        if len(calls) >= variants:
+            break
+    chosen = np.sort(rng.permutation(len(calls))[:variants])
+    return np.array([calls[i] for i in chosen], dtype=np.int8).reshape(-1, len(sample_ids))
+
+
+def _called(dosages: np.ndarray) -> np.ndarray:
+    """Whole dosages as int8, -1 where missing or uncertain."""
+    if dosages.dtype == np.int8:
+        return dosages
+    nearest = np.rint(dosages)
+    return np.where(np.abs(dosages - nearest) <= CERTAIN, nearest, -1).astype(np.int8)
+
+
+def _is_common(called: np.ndarray) -> np.ndarray:
+    known = (called >= 0).sum(axis=1)
+    frequency = np.where(called > 0, called, 0).sum(axis=1) / (2 * np.maximum(known, 1))
+    rarer = np.minimum(frequency, 1 - frequency)
+    return (rarer > COMMON) & (known >= (1 - MOST_MISSING) * called.shape[1])
