@@ -69,7 +69,7 @@ class BedGenotypes(Genotypes):
         if len(places) == len(self.samples) and (places == np.arange(len(places))).all():
             unpack_everyone(packed, ALT_DOSAGES_OF_BYTE, dosages)
         else:
-            unpack(packed, places, ALT_DOSAGE_OF_BED_CODE, dosages)
+            unpack(packed, ALT_DOSAGES_OF_BYTE, places.astype(np.uint32), dosages)
         return dosages
 
     def _packed(self, rows: np.ndarray) -> np.ndarray:
@@ -149,11 +149,16 @@ def _compiled_unpack():
                 out[variant, sample] = dosages_of_byte[packed[variant, whole], sample - 4 * whole]
 
     @numba.njit(nogil=True)
-    def unpack(packed, places, dosage_of_code, out):
+    def unpack(packed, dosages_of_byte, places, out):
+        # Four dosages move at once as one word; everyone's fit into the cache, from which any
+        # order of them is picked faster than bits are.
+        word_of_byte = dosages_of_byte.reshape(-1).view(np.uint32)
+        words = np.empty(packed.shape[1], dtype=np.uint32)
+        everyone = words.view(np.int8)
         for variant in range(packed.shape[0]):
+            for byte in range(packed.shape[1]):
+                words[byte] = word_of_byte[packed[variant, byte]]
             for sample in range(places.size):
-                place = places[sample]
-                code = (packed[variant, place >> 2] >> (2 * (place & 3))) & 3
-                out[variant, sample] = dosage_of_code[code]
+                out[variant, sample] = everyone[places[sample]]
 
     return unpack_everyone, unpack

@@ -21,9 +21,6 @@ STRIDE = 4096
 PIECE = 1 << 22
 NEWLINE = 10
 
-# Lines parsed at once where many are asked for: parsing needs little memory beyond the table.
-PARSED_LINES = 64 * STRIDE
-
 
 class LineTable:
     """A text table of whitespace-separated columns, indexed by line.
@@ -64,16 +61,17 @@ class LineTable:
         if begin >= self._end:
             raise InputError(f"{self.path.name}: the file is empty")
         self.count, self._starts = self._index(begin)
+        self._kept = (None, None)
 
     def pieces(self) -> Iterator[tuple[int, int, bytes]]:
         """Go through the whole table: first line, line after the last, and their text."""
         for place in range(len(self._starts) - 1):
             start = place * STRIDE
-            yield start, min(start + STRIDE, self.count), self._bytes(place, place + 1)
+            yield start, min(start + STRIDE, self.count), self._bytes(place)
 
     def width(self) -> int:
         """Columns of the first line."""
-        return len(_fields(self._lines(0, 1)))
+        return len(_fields(self._bytes(0).split(b"\n", 1)[0]))
 
     def columns(
         self, start: int, stop: int, places: dict[str, int], numbers: tuple[str, ...] = ()
@@ -99,11 +97,16 @@ class LineTable:
         InputError
             A line has too few columns, is not text, or its number is none; with its line number.
         """
-        parts = [
-            self._parsed(first, min(first + PARSED_LINES, stop), places, numbers)
-            for first in range(start, stop, PARSED_LINES)
-        ] or [self._parsed(start, start, places, numbers)]
-        return parts[0] if len(parts) == 1 else pd.concat(parts, copy=False)
+        if start >= stop:
+            types = {name: np.int64 if name in numbers else object for name in places}
+            return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in places})
+        parts = []
+        for stride in range(start // STRIDE, -(-stop // STRIDE)):
+            first = stride * STRIDE
+            table = self._stride(stride, places, numbers)
+            parts.append(table.iloc[max(start - first, 0) : stop - first])
+        # A copy, so that nobody's changes reach the lines that are kept.
+        return parts[0].copy() if len(parts) == 1 else pd.concat(parts)
 
     def _unpacked(self) -> BinaryIO:
         import pyarrow as pa
@@ -146,29 +149,26 @@ class LineTable:
         starts.append(np.array([self._end]))
         return count + 1, np.concatenate(starts)
 
-    def _bytes(self, first: int, last: int) -> bytes:
-        return _read_at(self._file, int(self._starts[first]), int(self._starts[last]))
+    def _bytes(self, stride: int) -> bytes:
+        return _read_at(self._file, int(self._starts[stride]), int(self._starts[stride + 1]))
 
-    def _lines(self, start: int, stop: int) -> bytes:
-        """Text of lines `start` to `stop`."""
-        if start >= stop:
-            return b""
-        first = start // STRIDE
-        text = self._bytes(first, -(-stop // STRIDE))
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE)
-        skipped, wanted = start - first * STRIDE, stop - first * STRIDE
-        begin = ends[skipped - 1] + 1 if skipped else 0
-        end = ends[wanted - 1] + 1 if wanted <= len(ends) else len(text)
-        return text[begin:end]
+    def _stride(
+        self, stride: int, places: dict[str, int], numbers: tuple[str, ...]
+    ) -> pd.DataFrame:
+        """Parse `STRIDE` lines, or take them from the last call: blocks come in file order."""
+        key = (stride, tuple(places.items()), numbers)
+        kept, table = self._kept
+        if kept != key:
+            table = self._parsed(stride, places, numbers)
+            self._kept = (key, table)
+        return table
 
     def _parsed(
-        self, start: int, stop: int, places: dict[str, int], numbers: tuple[str, ...]
+        self, stride: int, places: dict[str, int], numbers: tuple[str, ...]
     ) -> pd.DataFrame:
+        start, stop = stride * STRIDE, min((stride + 1) * STRIDE, self.count)
         in_order = sorted(places, key=places.get)
-        if start == stop:
-            types = {name: np.int64 if name in numbers else object for name in places}
-            return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in places})
-        text = self._lines(start, stop).replace(b"\r\n", b"\n")
+        text = self._bytes(stride).replace(b"\r\n", b"\n")
         try:
             if b"\r" in text or b"\0" in text:
                 raise ValueError("not text")

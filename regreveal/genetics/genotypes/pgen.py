@@ -87,8 +87,7 @@ class PgenGenotypes(Genotypes):
             return self._lines(start, stop)
         (first, last), _ = self._variants_of(np.array([start, stop - 1]))
         lines = self._lines(first, last + 1)
-        lines["alt"] = lines["alt"].str.split(",")
-        table = lines.explode("alt")
+        table = lines.assign(alt=lines["alt"].str.split(",")).explode("alt")
         if table["alt"].eq("").any():
             line = int(table.index[table["alt"].eq("").argmax()])
             raise InputError(f"{self._pvar.path.name}: variant {line + 1} has an empty allele")
