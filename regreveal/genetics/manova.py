@@ -11,6 +11,7 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns, squared_correlations
+from regreveal.genetics.dosages import whole_dosages
 from regreveal.genetics.fdistribution import neg_log10_f
 from regreveal.genetics.projection import BlockProjector, GenotypeCounts, Projections
 from regreveal.genetics.univariate import Effects, dosage_effects
@@ -121,7 +122,8 @@ class LatentSpace:
         Parameters
         ----------
         dosages : ndarray, shape (variants, n)
-            Copies of the alternate allele: 0, 1, 2, and -1 or NaN where missing.
+            Copies of the alternate allele: 0, 1, 2, and -1 where missing; or 0 to 2 in floating
+            point, and NaN where missing. The genotype coding takes the hard calls of these.
         coding : "genotype" or "additive"
             Three groups, or a trend with the number of alternate alleles.
         minimum_count : int
@@ -168,15 +170,16 @@ class LatentSpace:
         counts = projections.counts
         gram = projections.gram()
         others = np.maximum(counts.n_ref, counts.n_hom)
-        carriers = counts.n - others
-        few = np.minimum(carriers, others) < minimum_count
+        few = np.minimum(counts.n - others, others) < minimum_count
         rank = np.full(len(gram), 1)
         if projections.coding == "additive":
-            total = (counts.n_het + 4 * counts.n_hom).astype(float)
+            # Squares about the nearer homozygote, as large for one allele as for the other.
+            minor = 2 * np.minimum(counts.alt_frequency, 1 - counts.alt_frequency)
+            total = projections.centred[:, 0, 0] + counts.n * minor**2
             trace = self._single_trace(projections.phenotypes[:, 0], gram[:, 0, 0], total)
         else:
             rank, trace = self._genotype_trace(projections, gram, minimum_count)
-        trace[few | (carriers == 0)] = np.nan
+        trace[few] = np.nan
         table = self._table(counts, trace, rank)
         if criteria:
             correlations = np.column_stack([trace, np.where(np.isnan(trace), np.nan, 0)])
@@ -239,7 +242,7 @@ class LatentSpace:
         """
         imputed = self.test(dosages, coding, minimum_count, criteria)
         rows = []
-        for row, (variant, known) in enumerate(_known_genotypes(dosages)):
+        for row, (variant, known) in enumerate(_known_genotypes(dosages, coding)):
             tested = imputed.iloc[[row]]
             if not known.all():
                 space = self._among(known)
@@ -271,7 +274,7 @@ class LatentSpace:
             Dosages of another shape or range.
         """
         exact = Effects(*map(np.copy, self.effects(self.project(dosages, "additive"))))
-        for row, (variant, known) in enumerate(_known_genotypes(dosages)):
+        for row, (variant, known) in enumerate(_known_genotypes(dosages, "additive")):
             if not known.all():
                 space = self._among(known)
                 of_known = [np.nan] * len(exact)
@@ -417,9 +420,10 @@ def pillai_f(
     return f, df1, df2
 
 
-def _known_genotypes(dosages: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each variant's dosages, and who has one."""
-    for variant in np.asarray(dosages):
+def _known_genotypes(dosages: np.ndarray, coding: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each variant's dosages, and who has one: in the genotype coding a called genotype."""
+    dosages = whole_dosages(dosages) if coding == "genotype" else np.asarray(dosages)
+    for variant in dosages:
         yield variant, variant >= 0
 
 

@@ -52,10 +52,12 @@ def canonical_pillai(latents, design, covariates):
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-@pytest.mark.parametrize("c", [0, 3, 13])
-@pytest.mark.parametrize("k", [2, 3, 8, 32])
+@pytest.mark.parametrize(
+    ("k", "c"), [(2, 0), (2, 13), (7, 3), (7, 40), (32, 0), (32, 13), (128, 40), (256, 13)]
+)
 def test_statistics_are_those_of_statsmodels(k, c, coding):
-    latents, covariates, dosages = simulate(k=k, c=c)
+    latents, covariates, dosages = simulate(n=300 + 2 * k, k=k, c=c)
+    dosages = dosages if k <= 32 else dosages[1:4]
     result = LatentSpace(latents, covariates).test(dosages, coding)
     assert list(result.columns) == RESULT_COLUMNS
     for row, dosage in zip(result.itertuples(), dosages, strict=True):
@@ -68,7 +70,7 @@ def test_statistics_are_those_of_statsmodels(k, c, coding):
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-@pytest.mark.parametrize("c", [0, 5])
+@pytest.mark.parametrize("c", [0, 40])
 def test_one_dimension_is_the_ordinary_f_test(c, coding):
     latents, covariates, dosages = simulate(k=1, c=c)
     result = LatentSpace(latents, covariates).test(dosages, coding)
@@ -99,16 +101,82 @@ def test_missing_genotypes_take_the_mean_of_the_design(coding):
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_the_exact_test_leaves_out_who_has_no_genotype(coding):
-    latents, covariates, dosages = simulate(missing=0.05)
-    result = LatentSpace(latents, covariates).test_exact(dosages, coding)
-    for row, dosage in zip(result.itertuples(), dosages, strict=True):
+@pytest.mark.parametrize(("k", "c"), [(2, 3), (8, 40), (128, 13)])
+def test_the_exact_test_leaves_out_who_has_no_genotype(k, c, coding):
+    latents, covariates, dosages = simulate(n=300 + 2 * k, k=k, c=c, missing=0.05)
+    dosages[4][dosages[4] < 0] = 1  # of one variant, all are known
+    result = LatentSpace(latents, covariates).test_exact(dosages[2:], coding)
+    for row, dosage in zip(result.itertuples(), dosages[2:], strict=True):
         known = dosage >= 0
         expected = statsmodels_pillai(
             latents[known], design_of(dosage[known], coding), covariates[known]
         )
         assert row.pillai == pytest.approx(expected["Value"], rel=1e-10)
         assert (row.df1, row.df2) == (expected["Num DF"], pytest.approx(expected["Den DF"]))
+        assert row.n == known.sum()
+
+
+def test_the_exact_test_takes_fractional_dosages():
+    latents, covariates, dosages = simulate(missing=0.05)
+    dosages = dosages[2:5]  # of which enough homozygotes are called
+    rng = np.random.default_rng(8)
+    fractional = np.abs(dosages - rng.uniform(0, 0.3, dosages.shape)).astype(np.float32)
+    fractional[dosages < 0] = np.nan
+    space = LatentSpace(latents, covariates)
+    for coding, designs in (
+        ("additive", np.where(dosages < 0, np.nan, fractional)),
+        ("genotype", np.where(np.abs(fractional - dosages) <= 0.1, dosages, np.nan)),
+    ):
+        result = space.test_exact(fractional, coding)
+        for row, dosage in zip(result.itertuples(), designs, strict=True):
+            known = ~np.isnan(dosage)
+            design = design_of(dosage[known], coding)
+            expected = statsmodels_pillai(latents[known], design, covariates[known])
+            assert row.pillai == pytest.approx(expected["Value"], rel=1e-10)
+            assert row.n == known.sum()
+
+
+@pytest.mark.parametrize("fractional", [False, True])
+def test_exact_effects_are_those_of_regression_without_who_has_no_genotype(fractional):
+    latents, covariates, dosages = simulate(k=3, missing=0.05)
+    dosages[4][dosages[4] < 0] = 1
+    values = dosages
+    if fractional:
+        values = np.where(dosages < 0, np.nan, np.abs(dosages - 0.25)).astype(np.float32)
+    effects = LatentSpace(latents, covariates).effects_exact(values)
+    for row, dosage in enumerate(values):
+        known = dosage >= 0
+        exog = np.column_stack([dosage, np.ones(300), covariates])[known]
+        for trait in range(3):
+            fit = sm.OLS(latents[known, trait], exog).fit()
+            assert effects.beta[row, trait] == pytest.approx(fit.params[0], rel=1e-9)
+            assert effects.standard_error[row, trait] == pytest.approx(fit.bse[0], rel=1e-9)
+            p = -np.log10(fit.pvalues[0])
+            assert effects.neg_log10_p[row, trait] == pytest.approx(p, rel=1e-8)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_where_too_few_have_a_genotype_nothing_is_tested_exactly(coding):
+    latents, covariates, dosages = simulate()
+    dosages[1, 12:] = -1
+    space = LatentSpace(latents, covariates)
+    table = space.test_exact(dosages, coding, criteria=("wilks",))
+    assert table["neg_log10_p"].isna().tolist() == [False, True, False, False, False, False]
+    assert table.loc[1, "pillai":].isna().all()
+    assert table.loc[1, "n"] == 12
+    effects = space.effects_exact(dosages)
+    assert np.isnan(effects.beta[1]).all()
+    assert np.isfinite(effects.beta[[0, 2]]).all()
+
+
+def test_poorly_imputed_variants_are_tested_unless_they_are_the_same_in_everyone():
+    latents, covariates, _ = simulate()
+    rng = np.random.default_rng(9)
+    dosages = np.stack([rng.uniform(0, 0.4, 300), np.full(300, 0.3), np.full(300, 1.3)])
+    result = LatentSpace(latents, covariates).test(dosages.astype(np.float32), "additive")
+    expected = statsmodels_pillai(latents, dosages[:1].T.astype(np.float32), covariates)
+    assert result["pillai"][0] == pytest.approx(expected["Value"], rel=1e-8)
+    assert result["pillai"][1:].isna().all()
 
 
 @pytest.mark.parametrize("absent", [0, 1, 2])
@@ -222,20 +290,27 @@ def test_the_trace_is_the_sum_of_squared_canonical_correlations(seed, k, c):
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_single_precision_changes_the_p_values_little(coding):
+@pytest.mark.parametrize("condition", [1, 1000])
+def test_single_precision_changes_the_p_values_little(condition, coding):
     rng = np.random.default_rng(2)
-    n = 20_000
-    frequencies = np.r_[0.0005, 0.001, 0.01, 0.3, 0.99, 0.9995]
+    n, k = 20_000, 8
+    frequencies = np.r_[0.0001, 0.0005, 0.01, 0.3, 0.4, 0.5, 0.99, 0.9995, 0.9999]
     dosages = np.stack([rng.binomial(2, f, n) for f in frequencies]).astype(np.int8)
-    latents = rng.standard_normal((n, 8))
-    latents[:, 1] += 0.7 * dosages[3]
+    rotation = np.linalg.qr(rng.standard_normal((k, k)))[0]
+    latents = rng.standard_normal((n, k))
+    latents[:, 1] += 0.8 * dosages[3]
+    latents[:, 2] += 10 * dosages[4]
+    latents = latents @ (np.geomspace(1, 1 / condition, k)[:, None] * rotation)
     covariates = rng.standard_normal((n, 3))
     double, single = (
-        LatentSpace(latents, covariates, dtype).test(dosages, coding)["neg_log10_p"]
+        LatentSpace(latents, covariates, dtype).test(dosages, coding)["neg_log10_p"].to_numpy()
         for dtype in ("float64", "float32")
     )
     assert double[3] > 300
-    np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-3)
+    assert double[4] > 4000
+    signal = np.isin(np.arange(len(frequencies)), (3, 4))
+    np.testing.assert_allclose(single[signal], double[signal], rtol=1e-3)
+    np.testing.assert_allclose(single[~signal], double[~signal], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
