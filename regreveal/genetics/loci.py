@@ -1,6 +1,8 @@
 """From single variants to loci: clumping by LD, merging, nearest genes, and the planted truth."""
 
+import csv
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +11,20 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.genetics.clumping import clump
 from regreveal.genetics.genotypes import chromosome_rank, plain_chromosome
-from regreveal.genetics.whitening import covariate_basis
 
 GENOME_WIDE = 5e-8
-INDEPENDENT_R2 = 0.6
-LEAD_R2 = 0.1
 MERGE_DISTANCE = 250_000
-
-# Farther apart than this, variants count as unlinked: at sample sizes of thousands, and with
-# relatives, r² of 0.1 and more comes about by chance across a whole chromosome.
-LD_WINDOW = 1_000_000
 
 # A planted variant is found by a lead variant this near.
 TRUTH_WINDOW = 500_000
+
+# Without a header in the file.
+NCBI_COLUMNS = ["entrez_id", "chromosome", "start", "end", "strand", "gene"]
+
+# PLINK's numbers of chromosomes that other files give letters.
+_LETTERS = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 
 LOCUS_COLUMNS = [
     "locus",
@@ -51,6 +53,7 @@ TEXT_COLUMNS = [
     "alt",
     "lead_positions",
     "nearest_gene",
+    "known_name",
 ]
 
 
@@ -75,8 +78,8 @@ def find_loci(
         chromosome, position, variant_id, ref, alt, alt_frequency, neg_log10_p. Variants at
         positions below 1 (not placed) are left out.
     read_dosages : callable
-        Given index labels of `variants`, their dosages among the analysed participants as an int8
-        array (variants, n), -1 where missing.
+        Given index labels of `variants`, their dosages among the n analysed participants, an array
+        (labels, n): int8 with -1 where missing, or float32 with NaN. Asked for some at a time.
     genes : DataFrame, optional
         chromosome, start, end, gene.
     threshold : float
@@ -119,8 +122,10 @@ def _chromosome_loci(
     hits = hits.sort_values(
         ["neg_log10_p", "position", "variant_id"], ascending=[False, True, True]
     )
-    dosages = read_dosages(hits.index.to_numpy())
-    independent, lead_of = clump(dosages, hits["position"].to_numpy(), covariates)
+    labels = hits.index.to_numpy()
+    independent, lead_of = clump(
+        lambda rows: read_dosages(labels[rows]), hits["position"].to_numpy(), covariates
+    )
     hits = hits.assign(independent=independent, is_lead=lead_of == np.arange(len(hits)))
     spans = hits.groupby(lead_of)["position"].agg(["min", "max"]).sort_values("min")
     locus_of_lead, locus, end = {}, -1, -np.inf
@@ -148,65 +153,6 @@ def _chromosome_loci(
     ]
 
 
-def clump(
-    dosages: np.ndarray,
-    positions: np.ndarray,
-    covariates: np.ndarray | pd.DataFrame | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Independent variants, and each variant's lead, from the most significant variant down.
-
-    Parameters
-    ----------
-    dosages : ndarray of int8, shape (variants, n)
-        Of one chromosome, most significant first; -1 where missing.
-    positions : ndarray of int, shape (variants,)
-        Base pairs; variants more than `LD_WINDOW` apart count as uncorrelated.
-    covariates : ndarray or DataFrame, shape (n, c - 1), optional
-        Regressed out of the dosages before they are correlated.
-
-    Returns
-    -------
-    independent : ndarray of bool, shape (variants,)
-    lead_of : ndarray of int, shape (variants,)
-        Row of the lead variant that each correlates with most; leads have their own.
-    """
-    standardised = _standardise(dosages, covariate_basis(covariates, dosages.shape[1]))
-    count = len(standardised)
-    independent, lead_of = np.zeros(count, bool), np.full(count, -1)
-    near_independent, near_lead, best_r2 = (
-        np.zeros(count, bool),
-        np.zeros(count, bool),
-        np.zeros(count),
-    )
-    for row in range(count):
-        if near_independent[row]:
-            continue
-        r2 = (standardised @ standardised[row]) ** 2
-        r2[np.abs(positions - positions[row]) > LD_WINDOW] = 0
-        r2[row] = 1
-        independent[row] = True
-        near_independent |= r2 >= INDEPENDENT_R2
-        if near_lead[row]:
-            continue
-        near_lead |= r2 >= LEAD_R2
-        closer = r2 > best_r2
-        lead_of[closer] = row
-        best_r2[closer] = r2[closer]
-    return independent, lead_of
-
-
-def _standardise(dosages: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Rows of mean zero and unit length, covariates regressed out; missing values at the mean."""
-    known = dosages >= 0
-    total = np.where(known, dosages, 0).sum(axis=1, keepdims=True)
-    mean = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = np.where(known, dosages - mean.astype(np.float32), np.float32(0))
-    basis = basis.astype(np.float32)
-    centred -= (centred @ basis) @ basis.T
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return centred / np.where(length > 0, length, 1)
-
-
 def read_loci(path: str | os.PathLike) -> pd.DataFrame:
     """Read a loci.tsv: names as text, even those that look like numbers, and the rest as numbers.
 
@@ -229,13 +175,27 @@ def read_loci(path: str | os.PathLike) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a finished GWAS leaves one")
     loci = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    numbers = [name for name in loci if name not in TEXT_COLUMNS]
+    numbers = [name for name in loci if name not in (*TEXT_COLUMNS, "known")]
     loci[numbers] = loci[numbers].apply(pd.to_numeric, errors="coerce")
-    return loci.astype({"distance": "Int64"})
+    if "known" in loci:
+        loci["known"] = loci["known"] == "True"
+    whole = {name: "Int64" for name in ("distance", "known_distance") if name in loci}
+    return loci.astype(whole)
 
 
 def read_genes(path: str | os.PathLike) -> pd.DataFrame:
-    """Read a gene table: tab-separated, with columns chromosome, start, end and gene.
+    """Read a gene table, with a header or as NCBI's gene.loc.
+
+    Parameters
+    ----------
+    path : path-like
+        Tab-separated, perhaps compressed (.gz): columns chromosome, start, end and gene; or
+        without a header NCBI's six, Entrez id, chromosome, start, stop, strand and symbol.
+
+    Returns
+    -------
+    DataFrame
+        chromosome, start, end, gene.
 
     Raises
     ------
@@ -243,28 +203,90 @@ def read_genes(path: str | os.PathLike) -> pd.DataFrame:
         The file or a column is missing, or a start or end is no number.
     """
     path = Path(path)
+    genes = read_site_table(path)
+    first = [str(name) for name in genes.columns]
+    is_ncbi = len(first) == len(NCBI_COLUMNS) and first[2].isdecimal() and first[3].isdecimal()
+    if is_ncbi:
+        genes = read_site_table(path, names=NCBI_COLUMNS)
+    needed = ["chromosome", "start", "end", "gene"]
+    need_columns(path, genes, needed)
+    for column in ("start", "end"):
+        genes[column] = whole_numbers(path, genes[column])
+    return genes[needed]
+
+
+def read_site_table(path: Path, **options) -> pd.DataFrame:
+    """Read a text table as text: comma-separated where its name says .csv, or else by tabs.
+
+    Parameters
+    ----------
+    path : Path
+    **options
+        More arguments of `pandas.read_csv`.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not a table.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    genes = pd.read_csv(path, sep="\t", dtype={"chromosome": str, "gene": str})
-    for column in ("chromosome", "start", "end", "gene"):
-        if column not in genes:
+    # Between tabs, quotation marks are part of a text, and need not come in pairs.
+    commas = {"sep": ","} if ".csv" in path.suffixes else {"sep": "\t", "quoting": csv.QUOTE_NONE}
+    try:
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, index_col=False, **commas, **options
+        )
+    except (ValueError, EOFError, OSError, zlib.error) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path.name}: cannot be read as a table ({reason})") from error
+
+
+def need_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
+    """Raise InputError if a column is missing."""
+    for column in columns:
+        if column not in table:
             raise InputError(
-                f"{path.name}: no column '{column}' (there are: {', '.join(map(str, genes))})"
+                f"{path.name}: no column '{column}' (there are: {', '.join(map(str, table))})"
             )
-    for column in ("start", "end"):
-        if not pd.api.types.is_numeric_dtype(genes[column]):
-            raise InputError(f"{path.name}: column '{column}' has values that are not numbers")
-    return genes
+
+
+def whole_numbers(path: Path, values: pd.Series) -> pd.Series:
+    """Read base pairs written as text.
+
+    Raises
+    ------
+    InputError
+        A value is no whole number.
+    """
+    numbers = pd.to_numeric(values, errors="coerce")
+    if not (numbers % 1 == 0).all():
+        bad = values[~(numbers % 1 == 0)].iloc[0]
+        raise InputError(
+            f"{path.name}: column '{values.name}' has values that are not numbers of base pairs, "
+            f"such as '{bad}'"
+        )
+    return numbers.astype(np.int64)
+
+
+def comparable_chromosome(name: str) -> str:
+    """Name by which chromosomes of different files are the same: chr1 and 01, 23 and X."""
+    plain = plain_chromosome(name)
+    plain = str(int(plain)) if plain.isdecimal() else plain
+    return _LETTERS.get(plain, plain)
 
 
 def add_nearest_genes(loci: pd.DataFrame, genes: pd.DataFrame | None) -> pd.DataFrame:
-    """Fill `nearest_gene` and `distance` by the lead variant's position; empty without genes."""
+    """Fill `nearest_gene` and `distance` by the lead variant's position; empty without genes.
+
+    Of several genes around the position, or as near, it is the first in the table.
+    """
     names, distances = [], []
     by_chromosome = {}
     if genes is not None:
-        by_chromosome = dict(list(genes.groupby(genes["chromosome"].map(plain_chromosome))))
+        by_chromosome = dict(list(genes.groupby(genes["chromosome"].map(comparable_chromosome))))
     for chromosome, position in zip(loci["chromosome"], loci["position"], strict=True):
-        here = by_chromosome.get(plain_chromosome(chromosome))
+        here = by_chromosome.get(comparable_chromosome(chromosome))
         if here is None:
             names.append("")
             distances.append(pd.NA)

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,22 +8,13 @@ from regreveal.errors import InputError
 from regreveal.genetics.loci import (
     LOCUS_COLUMNS,
     add_nearest_genes,
-    clump,
     compare_with_truth,
     find_loci,
     read_genes,
     read_loci,
 )
 
-NEARBY = np.array([1000, 2000, 3000])
-
-
-def with_r2(dosage, r2, rng):
-    """Copy a variant, replacing people at random until the correlation is about √r²."""
-    copy = dosage.copy()
-    chosen = rng.random(len(dosage)) < 1 - np.sqrt(r2)
-    copy[chosen] = rng.permutation(dosage)[chosen]
-    return copy
+from .linkage import with_r2
 
 
 @pytest.fixture
@@ -162,28 +155,6 @@ def test_regions_exactly_250_kb_apart_stay_apart():
     assert len(find_loci(closer, lambda labels: dosages[labels])) == 1
 
 
-def test_ld_is_the_squared_correlation_of_dosages_and_ignores_allele_order():
-    rng = np.random.default_rng(2)
-    lead = rng.binomial(2, 0.3, 1000).astype(np.int8)
-    copy = 2 - with_r2(lead, 0.9, rng)
-    alone = rng.binomial(2, 0.3, 1000).astype(np.int8)
-    copy[:20] = -1
-    independent, lead_of = clump(np.stack([lead, copy, alone]).astype(np.int8), NEARBY)
-    assert list(independent) == [True, False, True]
-    assert list(lead_of) == [0, 0, 2]
-
-
-def test_a_variant_in_weak_ld_is_independent_but_no_lead():
-    rng = np.random.default_rng(4)
-    lead = rng.binomial(2, 0.3, 2000).astype(np.int8)
-    weak = with_r2(lead, 0.3, rng)
-    assert 0.1 < np.corrcoef(lead, weak)[0, 1] ** 2 < 0.6
-    alone = rng.binomial(2, 0.3, 2000).astype(np.int8)
-    independent, lead_of = clump(np.stack([lead, weak, alone]), NEARBY)
-    assert list(independent) == [True, True, True]
-    assert list(lead_of) == [0, 0, 2]
-
-
 def test_nothing_significant_gives_an_empty_table_with_its_columns(genome):
     table, read = genome
     loci = find_loci(table, read, threshold=1e-50)
@@ -216,10 +187,49 @@ def test_gene_tables_without_a_column_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"genes\.tsv: no column 'gene'"):
         read_genes(path)
     path.write_text("chromosome\tstart\tend\tgene\n1\tone\t2\tA\n")
-    with pytest.raises(InputError, match="'start' has values that are not numbers"):
+    with pytest.raises(
+        InputError, match="'start' has values that are not numbers of base pairs, such as 'one'"
+    ):
         read_genes(path)
     with pytest.raises(InputError, match="no such file"):
         read_genes(tmp_path / "nowhere.tsv")
+
+
+def test_a_gene_table_of_ncbi_is_read_as_it_is(tmp_path, shared_data):
+    ncbi = shared_data / "genetics/gene_list/NCBI37.3.gene.loc"
+    genes = read_genes(ncbi)
+    lines = [line.split("\t") for line in ncbi.read_text().splitlines()]
+    assert list(genes["gene"]) == [line[5] for line in lines]
+    assert list(genes["start"]) == [int(line[2]) for line in lines]
+    assert list(genes["end"]) == [int(line[3]) for line in lines]
+    # A gene that everyone knows, by the position of one of its variants in GRCh37.
+    scn5a = pd.DataFrame({"chromosome": ["3"], "position": [38_620_000]})
+    assert list(add_nearest_genes(scn5a, genes)["nearest_gene"]) == ["SCN5A"]
+    compressed = tmp_path / "genes.loc.gz"
+    compressed.write_bytes(gzip.compress(ncbi.read_bytes()))
+    pd.testing.assert_frame_equal(read_genes(compressed), genes)
+    compressed.write_bytes(gzip.compress(ncbi.read_bytes())[:5000])
+    with pytest.raises(InputError, match=r"genes\.loc\.gz: cannot be read as a table"):
+        read_genes(compressed)
+
+
+def test_of_genes_as_near_the_first_is_named_and_chromosomes_may_be_numbers(tmp_path):
+    path = tmp_path / "genes.tsv"
+    path.write_text("gene\tchromosome\tstart\tend\nNA\tX\t100\t300\nB\tX\t200\t400\nC\t1\t1\t2\n")
+    loci = pd.DataFrame({"chromosome": ["23", "chrX", "01"], "position": [250, 350, 5]})
+    named = add_nearest_genes(loci, read_genes(path))
+    assert list(named["nearest_gene"]) == ["NA", "B", "C"]
+    assert list(named["distance"]) == [0, 0, 3]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff\xfe", b"a\tb\n1\t2\t3\t4\n1\n1\t2\t3\t4\t5\t6\t7\n"]
+)
+def test_what_is_no_gene_table_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "genes.tsv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"^genes\.tsv: [^\n]*$"):
+        read_genes(path)
 
 
 def test_loci_are_true_by_the_distance_of_their_lead_variants():
