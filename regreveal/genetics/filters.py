@@ -31,6 +31,17 @@ REASONS = (
 
 KEPT = ""
 
+LISTS = ("regions", "include", "exclude")
+
+GENOTYPE_LIMITS = (
+    "minimum_maf",
+    "maximum_maf",
+    "minimum_mac",
+    "minimum_info",
+    "hwe_p",
+    "maximum_missing",
+)
+
 Region = tuple[str, int, int]
 
 # A whole chromosome, with variants whose position is unknown (0 or below).
@@ -117,6 +128,23 @@ class VariantFilter:
             canonical_chromosome(chromosome, self.autosomes)
             if start > end:
                 raise InputError(f"region {chromosome}:{start}-{end} ends before it starts")
+
+    @property
+    def looks_at_genotypes(self) -> bool:
+        """Whether `by_genotypes` can leave anything out."""
+        return any(getattr(self, name) is not None for name in GENOTYPE_LIMITS)
+
+    def told(self) -> dict:
+        """Limits for a summary: lists by their lengths."""
+        told = {name: getattr(self, name) for name in GENOTYPE_LIMITS}
+        told |= {name: len(getattr(self, name) or ()) or None for name in LISTS}
+        return {name: value for name, value in told.items() if value is not None} | {
+            "autosomes": self.autosomes
+        }
+
+    def lists(self) -> list:
+        """Regions and ids, in an order that does not depend on the process."""
+        return [sorted(getattr(self, name) or ()) for name in LISTS]
 
     def by_place(self, rows: pd.DataFrame) -> pd.Categorical:
         """Leave variants out by position and id alone, so that they are never unpacked.

@@ -1,11 +1,8 @@
-"""GWAS from files to files: match participants, stream the genotypes, write tables and loci."""
+"""GWAS from files to files: match participants, scan the genotypes, write tables and loci."""
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,36 +10,35 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from regreveal.genetics.genotypes import BedGenotypes, chromosome_rank, open_genotypes
+from regreveal.genetics.analyses import (
+    HITS,
+    MINIMUM_P_HITS,
+    POINTS,
+    TABLE,
+    LatentAnalysis,
+    TraitAnalysis,
+    hits_of,
+    points_of,
+)
+from regreveal.genetics.filters import VariantFilter
+from regreveal.genetics.genotypes import Genotypes, open_genotypes
+from regreveal.genetics.known import mark_novel
 from regreveal.genetics.loci import GENOME_WIDE, LOCUS_COLUMNS, find_loci
-from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.loco import LocoPredictions, read_loco_list
 from regreveal.genetics.matching import Matched, match_participants
-from regreveal.genetics.projection import GenotypeCounts
-from regreveal.genetics.summary import Tally, describe_run
-from regreveal.genetics.tabix import variant_table
+from regreveal.genetics.minp import MinimumP, overlap
+from regreveal.genetics.nullspace import project_out
+from regreveal.genetics.ploidy import read_sex
+from regreveal.genetics.plot_points import PlotPoints, read_points
+from regreveal.genetics.relatedness import related_pairs
+from regreveal.genetics.result_files import ResultFiles, fingerprint, read_hits, scanned
+from regreveal.genetics.scan import Scanner, unit_size
+from regreveal.genetics.spaces import LatentSpaces
+from regreveal.genetics.summary import describe_run
+from regreveal.genetics.sumstats import ssf_metadata, ssf_metadata_path
 from regreveal.genetics.transforms import transform_latents
-from regreveal.genetics.univariate import Effects, TraitSpace
-from regreveal.progress import track
-from regreveal.store.atomic import atomic_path
+from regreveal.genetics.univariate import TraitSpace
 from regreveal.store.embedding import Embedding
-
-TABLE_COLUMNS = [
-    "chromosome",
-    "position",
-    "variant_id",
-    "ref",
-    "alt",
-    "alt_frequency",
-    "n",
-    "n_ref",
-    "n_het",
-    "n_hom",
-    "pillai",
-    "f",
-    "df1",
-    "df2",
-    "neg_log10_p",
-]
 
 # With fewer carriers, false positives multiply on latents that are not elliptical, even radial ones
 # (docs/statistics.md, "Transforms").
@@ -51,8 +47,8 @@ MINIMUM_COUNT = 20
 # Of single traits, whose ranks make even small groups behave. REGENIE's default for carriers.
 TRAIT_MINIMUM_COUNT = 5
 
-# Genotypes in a block: enough for the matrix product to run at full speed, at most some 150 MB.
-BLOCK_GENOTYPES = 2**23
+# Variants whose genotypes, shuffled, give the null distribution of the smallest p-value.
+NULL_VARIANTS = 200
 
 
 @dataclass(frozen=True)
@@ -68,65 +64,111 @@ class GwasResult:
         As in loci.tsv.
     summary : dict
         As in gwas.json.
+    points : dict of str to PlotPoints
+        What Manhattan and QQ plots need, by the same names as `tables`.
     """
 
     folder: Path
     tables: dict[str, Path]
     loci: pd.DataFrame
     summary: dict
+    points: dict[str, PlotPoints]
 
 
 def run_gwas(
     embedding: Embedding | str | os.PathLike,
-    genotypes: BedGenotypes | str | os.PathLike,
+    genotypes: Genotypes | str | os.PathLike | Sequence[str | os.PathLike],
     covariates: pd.DataFrame | str | os.PathLike | None,
     folder: str | os.PathLike,
     *,
     covariate_columns: list[str] | None = None,
     participants: Iterable[str] | None = None,
-    genes: pd.DataFrame | None = None,
+    sex_column: str | None = None,
+    variant_filter: VariantFilter | None = None,
+    project_out_columns: Sequence[str] = (),
+    loco: LocoPredictions | str | os.PathLike | None = None,
     coding: str = "genotype",
     transform: str = "radial",
+    criteria: Sequence[str] = (),
+    minimum_p: bool = False,
+    permutations: int = 0,
     per_dimension: bool = False,
+    regenie_tables: bool = False,
+    top: float | None = None,
     minimum_count: int = MINIMUM_COUNT,
     threshold: float = GENOME_WIDE,
+    genes: pd.DataFrame | None = None,
+    known: pd.DataFrame | None = None,
+    build: str | None = None,
     block_size: int | None = None,
     threads: int | None = None,
     dtype: str = "float64",
+    backend: str = "numpy",
+    cluster: str | None = None,
 ) -> GwasResult:
     """Test every variant against the whole latent vector.
 
-    Writes manova.tsv.gz (with .tbi), loci.tsv and gwas.json into `folder`, and where asked
-    dimensions/<latent>.tsv.gz with additive effects in GWAS-SSF columns.
+    Writes manova.tsv.gz (with .tbi), loci.tsv and gwas.json into `folder`, and where asked tables
+    of each dimension's own additive effects into dimensions/. A run that was killed goes on where
+    it was when it is started again with the same inputs, and leaves the same bytes.
 
     Parameters
     ----------
     embedding : Embedding or path
-    genotypes : BedGenotypes or path
+    genotypes : Genotypes, path, or several paths
+        See `open_genotypes`.
     covariates : DataFrame (indexed by sample id) or path, or None
         Numbers as they are, categories one-hot.
     folder : path-like
     covariate_columns : list of str, optional
-        Which columns of `covariates`; all without it.
+        Which columns of `covariates`; all without it, but those that are projected out.
     participants : iterable of str, optional
         Analyse only these.
-    genes : DataFrame, optional
-        chromosome, start, end, gene; names loci.
+    sex_column : str, optional
+        Column of `covariates` that tells men from women, for variants on X; by default sex comes
+        from the genotype files.
+    variant_filter : VariantFilter, optional
+        Which variants are tested.
+    project_out_columns : list of str, optional
+        Columns of `covariates` that the latents shall no longer tell, see `project_out`. What they
+        were predicted with before and after is written to nullspace.tsv.
+    loco : LocoPredictions or path, optional
+        REGENIE's step 1 predictions of every dimension, see `regreveal.genetics.loco`.
     coding : "genotype" or "additive"
     transform : "radial", "rint" or "none"
         See `transform_latents`.
-    per_dimension : bool
-        Write each dimension's own additive effects, too.
+    criteria : sequence of "wilks", "hotelling-lawley" and "roy"
+        Tests beside Pillai's trace, in columns of their own.
+    minimum_p : bool
+        Also test by the smallest p-value of all dimensions, in columns of its own.
+    permutations : int
+        Draws of that p-value's null distribution by permutation; none with 0.
+    per_dimension, regenie_tables : bool
+        Write each dimension's own additive effects, too: as GWAS-SSF with its metadata, and in
+        REGENIE's layout.
+    top : float, optional
+        Write only results with p below this into the tables; loci and plots know all.
     minimum_count : int
         Fewest participants in a tested genotype group, see `LatentSpace.joint_test`.
     threshold : float
         Genome-wide significance, for loci.
+    genes : DataFrame, optional
+        chromosome, start, end, gene; names loci.
+    known : DataFrame, optional
+        From `read_known_loci`; tells which loci are new.
+    build : "GRCh37" or "GRCh38", optional
+        Genome build, for the pseudo-autosomal regions and the tables' metadata.
     block_size : int, optional
         Variants a block; chosen by the number of participants without it.
     threads : int, optional
         Threads of the matrix products; all cores without it.
     dtype : "float64" or "float32"
         Precision of the matrix products.
+    backend : str
+        Where they are made, see `BlockProjector`.
+    cluster : str, optional
+        Address of a Dask scheduler, whose workers then do the blocks. They must see the genotype
+        files under the same paths.
 
     Returns
     -------
@@ -140,66 +182,112 @@ def run_gwas(
     Notes
     -----
     Participants lacking genotypes or covariates are left out and counted by reason in gwas.json,
-    as are variants that could not be tested; these keep their row, with NA statistics.
+    as are variants. Variants that pass the filter but could not be tested keep their row, with NA
+    statistics.
     """
     started, folder = time.monotonic(), Path(folder)
     embedding = embedding if isinstance(embedding, Embedding) else Embedding.read(embedding)
-    genotypes = genotypes if isinstance(genotypes, BedGenotypes) else open_genotypes(genotypes)
+    genotypes = genotypes if isinstance(genotypes, Genotypes) else open_genotypes(genotypes)
+    variant_filter = variant_filter or VariantFilter()
+    if isinstance(loco, str | os.PathLike):
+        loco = read_loco_list(loco, variant_filter.autosomes)
     matched = match_participants(
-        embedding.sample_ids, genotypes.samples, covariates, covariate_columns, participants
+        embedding.sample_ids,
+        genotypes.samples,
+        covariates,
+        covariate_columns,
+        participants,
+        confounders=project_out_columns,
+        sex_column=sex_column,
     )
-    tally = Tally(len(matched.sample_ids))
-    table = folder / "manova.tsv.gz"
-    with threadpool_limits(threads, user_api="blas"), ExitStack() as files:
-        latents = transform_latents(
-            embedding.select(matched.sample_ids), transform, matched.covariates
+    men = _men(matched, genotypes)
+    settings = {
+        "analysis": "latent",
+        "dimensions": embedding.latents.shape[1],
+        "coding": coding,
+        "transform": transform,
+        "criteria": list(criteria),
+        "minimum_p": minimum_p,
+        "permutations": permutations,
+        "per_dimension": per_dimension,
+        "regenie_tables": regenie_tables,
+        "projected_out": list(project_out_columns),
+        "loco": loco is not None,
+        "minimum_count": minimum_count,
+        "threshold": threshold,
+        "top": top,
+        "filter": variant_filter.told(),
+        "build": build,
+        "dtype": dtype,
+        "backend": backend,
+    }
+    with threadpool_limits(threads, user_api="blas"):
+        latents, nullspace = _latents(embedding, matched, project_out_columns)
+        settings["dimensions"] = latents.shape[1]
+        transformed = transform_latents(latents, transform, matched.covariates)
+        spaces = LatentSpaces(
+            pd.DataFrame(transformed, columns=latents.columns),
+            matched.covariates,
+            matched.sample_ids,
+            men,
+            loco,
+            dtype=dtype,
+            backend=backend,
+            threads=threads,
         )
-        space = LatentSpace(latents, matched.covariates, dtype)
-        write = files.enter_context(variant_table(table))
-        dimensions = folder / "dimensions"
-        writers = [
-            files.enter_context(variant_table(dimensions / f"{name}.tsv.gz"))
-            for name in (space.names if per_dimension else [])
-        ]
-        hits = []
-        for variants, dosages in _scan(genotypes, matched, block_size):
-            projections = space.project(dosages, coding)
-            tested = variants.join(
-                space.joint_test(projections, minimum_count).set_index(variants.index)
-            )[TABLE_COLUMNS]
-            write(tested)
-            tally.add(projections.counts, tested["neg_log10_p"], tested["position"])
-            hits.append(_significant(tested, threshold))
-            if per_dimension:
-                effects = space.effects(projections)
-                _write_effects(writers, variants, projections.counts, effects, minimum_count)
-    read_dosages = _reader(genotypes, matched)
-    loci = find_loci(_concatenate(hits), read_dosages, genes, threshold, matched.covariates)
-    loci = _exact_leads(loci, space, read_dosages, coding, minimum_count)
-    summary = describe_run(
-        settings={
-            "analysis": "latent",
-            "dimensions": space.dimensions,
-            "coding": coding,
-            "transform": transform,
-            "minimum_count": minimum_count,
-            "threshold": threshold,
-            "dtype": dtype,
-        },
-        matched=matched,
-        tallies={"latent": tally},
-        loci=len(loci),
-        seconds=time.monotonic() - started,
-    )
-    trained_on = set(map(str, embedding.metadata.get("trained_on", [])))
-    summary["participants"]["seen_in_training"] = len(trained_on & set(matched.sample_ids))
-    _write_results(folder, loci, summary)
-    return GwasResult(folder, {"manova": table}, loci, summary)
+        smallest = _minimum_p(spaces, genotypes, matched, permutations) if minimum_p else None
+        analysis = LatentAnalysis(
+            spaces,
+            list(latents.columns),
+            coding=coding,
+            minimum_count=minimum_count,
+            threshold=threshold,
+            criteria=criteria,
+            minimum_p=smallest,
+            layouts=["ssf"] * per_dimension + ["regenie"] * regenie_tables,
+            top=top,
+            dtype=dtype,
+        )
+        scanner = Scanner(genotypes, matched.sample_ids, analysis, variant_filter, men, build)
+        decided_by = fingerprint(
+            settings,
+            [latents, matched.covariates, men, matched.sample_ids, variant_filter.lists()],
+            [*genotypes.paths, *(loco.paths if loco else [])],
+        )
+        size = block_size or unit_size(len(matched.sample_ids))
+        with scanned(folder, scanner, analysis, genotypes, size, decided_by, cluster) as files:
+            points = read_points(files.path(POINTS))
+            hits = read_hits(files.path(HITS))
+            loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
+            loci = _exact_leads(loci, spaces, scanner, coding, minimum_count)
+            loci = loci if known is None else mark_novel(loci, known)
+            more = {"seconds": round(time.monotonic() - started, 2)}
+            if smallest is not None:
+                others = read_hits(files.path(MINIMUM_P_HITS))
+                more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
+            if loco is None:
+                more["relatedness"] = related_pairs(genotypes, matched.sample_ids)._asdict()
+            listed = None if variant_filter.include is None else len(variant_filter.include)
+            summary = describe_run(
+                settings, matched, files.counts, {"latent": points}, loci, more, listed
+            )
+            trained_on = set(map(str, embedding.metadata.get("trained_on", [])))
+            summary["participants"]["seen_in_training"] = len(trained_on & set(matched.sample_ids))
+            files.close_table(TABLE)
+            for layout, tables in analysis.dimension_tables.items():
+                for name, table in zip(latents.columns, tables, strict=True):
+                    files.close_table(table, indexed=layout == "ssf")
+                    if layout == "ssf":
+                        _describe_table(files, table, f"latent dimension {name}", matched, build)
+            if nullspace is not None:
+                files.add_table("nullspace.tsv", nullspace)
+            files.publish(loci, summary)
+    return GwasResult(folder, {"manova": folder / TABLE}, loci, summary, {"manova": points})
 
 
 def run_univariate_gwas(
     traits: pd.DataFrame,
-    genotypes: BedGenotypes | str | os.PathLike,
+    genotypes: Genotypes | str | os.PathLike | Sequence[str | os.PathLike],
     covariates: pd.DataFrame | str | os.PathLike | None,
     folder: str | os.PathLike,
     *,
@@ -241,7 +329,7 @@ def run_univariate_gwas(
         Inputs that cannot be read or do not fit together; see `TraitSpace`.
     """
     started, folder = time.monotonic(), Path(folder)
-    genotypes = genotypes if isinstance(genotypes, BedGenotypes) else open_genotypes(genotypes)
+    genotypes = genotypes if isinstance(genotypes, Genotypes) else open_genotypes(genotypes)
     complete = traits[traits.notna().all(axis=1)]
     matched = match_participants(
         [str(name) for name in complete.index],
@@ -252,144 +340,125 @@ def run_univariate_gwas(
     )
     matched.counts["incomplete_traits"] = len(traits) - len(complete)
     threshold = threshold / traits.shape[1]
-    tallies = {str(name): Tally(len(matched.sample_ids)) for name in traits.columns}
-    tables = {name: folder / f"gwas_{name}.tsv.gz" for name in tallies}
-    with threadpool_limits(threads, user_api="blas"), ExitStack() as files:
+    settings = {
+        "analysis": "univariate",
+        "traits": [str(name) for name in traits.columns],
+        "coding": "additive",
+        "transform": transform,
+        "minimum_count": minimum_count,
+        "threshold": threshold,
+        "dtype": dtype,
+    }
+    with threadpool_limits(threads, user_api="blas"):
         values = complete.set_axis(complete.index.map(str)).loc[matched.sample_ids]
         transformed = transform_latents(values, transform, matched.covariates)
         space = TraitSpace(
-            pd.DataFrame(transformed, columns=list(tallies)), matched.covariates, dtype
+            pd.DataFrame(transformed, columns=settings["traits"]),
+            matched.covariates,
+            dtype,
+            threads=threads,
         )
-        writers = [files.enter_context(variant_table(path)) for path in tables.values()]
-        hits = {name: [] for name in tallies}
-        for variants, dosages in _scan(genotypes, matched, block_size):
-            projections = space.project(dosages)
-            counts = projections.counts
-            effects = space.effects(projections)
-            neg_log10_p = _write_effects(writers, variants, counts, effects, minimum_count)
-            for column, (name, tally) in enumerate(tallies.items()):
-                tested = variants.assign(
-                    alt_frequency=counts.alt_frequency, neg_log10_p=neg_log10_p[:, column]
-                )
-                tally.add(counts, tested["neg_log10_p"], tested["position"])
-                hits[name].append(_significant(tested, threshold))
-    read_dosages = _reader(genotypes, matched)
-    by_trait = {
-        name: find_loci(_concatenate(blocks), read_dosages, genes, threshold, matched.covariates)
-        for name, blocks in hits.items()
-    }
-    loci = _concatenate([table.assign(trait=name) for name, table in by_trait.items()])
-    loci = loci[["trait", *LOCUS_COLUMNS]].assign(locus=np.arange(1, len(loci) + 1))
-    summary = describe_run(
-        settings={
-            "analysis": "univariate",
-            "traits": list(tallies),
-            "coding": "additive",
-            "transform": transform,
-            "minimum_count": minimum_count,
-            "threshold": threshold,
-            "dtype": dtype,
+        analysis = TraitAnalysis(space, minimum_count, threshold)
+        scanner = Scanner(genotypes, matched.sample_ids, analysis, VariantFilter())
+        decided_by = fingerprint(
+            settings, [values, matched.covariates, matched.sample_ids], genotypes.paths
+        )
+        size = block_size or unit_size(len(matched.sample_ids))
+        with scanned(folder, scanner, analysis, genotypes, size, decided_by) as files:
+            points, found = {}, []
+            for name, table in analysis.tables.items():
+                points[name] = read_points(files.path(points_of(name)))
+                hits = read_hits(files.path(hits_of(name)))
+                loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
+                found.append(loci.assign(trait=name))
+                files.close_table(table)
+                _describe_table(files, table, name, matched)
+            loci = _concatenate(found)[["trait", *LOCUS_COLUMNS]]
+            loci = loci.assign(locus=np.arange(1, len(loci) + 1))
+            more = {"seconds": round(time.monotonic() - started, 2)}
+            summary = describe_run(settings, matched, files.counts, points, loci, more)
+            files.publish(loci, summary)
+    tables = {name: folder / table for name, table in analysis.tables.items()}
+    return GwasResult(folder, tables, loci, summary, points)
+
+
+def _men(matched: Matched, genotypes: Genotypes) -> np.ndarray | None:
+    """Who is a man, by the covariates or else the genotype files; None if not known of everyone."""
+    if matched.sex is not None:
+        sex = read_sex(matched.sex)
+    elif genotypes.sex is not None:
+        sex = pd.Series(genotypes.sex, index=genotypes.samples).loc[matched.sample_ids].to_numpy()
+    else:
+        return None
+    return sex == 1 if (sex > 0).all() else None
+
+
+def _latents(
+    embedding: Embedding, matched: Matched, projected_out: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Latents of those who are analysed, less the confounders, and how that went."""
+    latents = embedding.select(matched.sample_ids)
+    if not projected_out:
+        return pd.DataFrame(latents).add_prefix("latent_"), None
+    projection = project_out(latents, matched.confounders)
+    return pd.DataFrame(projection.latents).add_prefix("projected_"), projection.report
+
+
+def _minimum_p(
+    spaces: LatentSpaces, genotypes: Genotypes, matched: Matched, permutations: int
+) -> MinimumP:
+    """Make the test by the smallest p-value, with some variants' genotypes to permute."""
+    count = min(genotypes.variant_count, NULL_VARIANTS)
+    rows = np.random.default_rng(0).choice(genotypes.variant_count, count, replace=False)
+    dosages = genotypes.dosages(np.sort(rows), matched.sample_ids) if permutations else None
+    return MinimumP(spaces.of_autosomes(), permutations, dosages_for_null=dosages)
+
+
+def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataFrame) -> dict:
+    return {
+        "effective_dimensions": smallest.effective_dimensions,
+        "effective_dimensions_by_permutation": {
+            f"{level:g}": number for level, number in smallest.effective_by_permutation.items()
         },
-        matched=matched,
-        tallies=tallies,
-        loci=len(loci),
-        seconds=time.monotonic() - started,
-    )
-    _write_results(folder, loci, summary)
-    return GwasResult(folder, tables, loci, summary)
-
-
-def _scan(
-    genotypes: BedGenotypes, matched: Matched, block_size: int | None
-) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-    """Blocks of variants in genome order, the next one read while this one is worked on."""
-    count = len(matched.sample_ids)
-    size = block_size or int(np.clip(BLOCK_GENOTYPES // count, 64, 8192))
-    position = genotypes.variants["position"]
-    order = np.lexsort((position, chromosome_rank(genotypes.variants["chromosome"])))
-    blocks = genotypes.blocks(matched.sample_ids, size, order)
-    total = -(-len(order) // size)
-    yield from track(_read_ahead(blocks), "Testing variants, in blocks", total)
-
-
-def _read_ahead(blocks: Iterator) -> Iterator:
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(next, blocks, None)
-        while (block := upcoming.result()) is not None:
-            upcoming = reader.submit(next, blocks, None)
-            yield block
-
-
-def _reader(genotypes: BedGenotypes, matched: Matched) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda rows: genotypes.dosages(rows, matched.sample_ids)
-
-
-def _significant(tested: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    return tested[tested["neg_log10_p"] > -np.log10(threshold)]
-
-
-def _concatenate(blocks: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join tables of which most are empty; where all are, only their columns count."""
-    return pd.concat([block for block in blocks if len(block)] or blocks[:1])
+        "overlap_with_joint_test": overlap(joint, others).to_dict(orient="index"),
+    }
 
 
 def _exact_leads(
-    loci: pd.DataFrame,
-    space: LatentSpace,
-    read_dosages: Callable[[np.ndarray], np.ndarray],
-    coding: str,
-    minimum_count: int,
+    loci: pd.DataFrame, spaces: LatentSpaces, scanner: Scanner, coding: str, minimum_count: int
 ) -> pd.DataFrame:
     """Add the leads' p-values among participants whose genotype is known, beside the scan's.
 
     Which variants are significant was decided by the scan, so the exact value may be above the
     threshold, or missing where too few are left; the locus stays, and both values are told.
     """
-    exact = np.empty(0)
-    if len(loci):
-        tested = space.test_exact(read_dosages(loci.index.to_numpy()), coding, minimum_count)
-        exact = tested["neg_log10_p"].to_numpy()
+    exact = np.full(len(loci), np.nan)
+    on_x = scanner.is_on_x(loci)
+    for (chromosome, with_sex), leads in loci.groupby(
+        ["chromosome", on_x], sort=False
+    ).indices.items():
+        space = spaces.of(chromosome, with_sex)
+        dosages = scanner.dosages(loci["row"].to_numpy()[leads])
+        exact[leads] = space.test_exact(dosages, coding, minimum_count)["neg_log10_p"]
     loci.insert(loci.columns.get_loc("neg_log10_p") + 1, "neg_log10_p_exact", exact)
     return loci
 
 
-def _write_effects(
-    writers: list[Callable[[pd.DataFrame], None]],
-    variants: pd.DataFrame,
-    counts: GenotypeCounts,
-    effects: Effects,
-    minimum_count: int,
-) -> np.ndarray:
-    """Write each trait's effects with the columns of GWAS-SSF; give −log10 p, (variants, traits).
-
-    GWAS-SSF: https://github.com/EBISPOT/gwas-summary-statistics-standard
-    """
-    others = np.maximum(counts.n_ref, counts.n_hom)
-    few = np.minimum(counts.n - others, others) < minimum_count
-    beta, error, neg_log10_p = (np.where(few[:, None], np.nan, values) for values in effects)
-    for column, write in enumerate(writers):
-        write(
-            pd.DataFrame(
-                {
-                    "chromosome": variants["chromosome"],
-                    "base_pair_location": variants["position"],
-                    "effect_allele": variants["alt"],
-                    "other_allele": variants["ref"],
-                    "beta": beta[:, column],
-                    "standard_error": error[:, column],
-                    "effect_allele_frequency": counts.alt_frequency,
-                    "neg_log_10_p_value": neg_log10_p[:, column],
-                    "variant_id": variants["variant_id"],
-                    "n": counts.n,
-                }
-            )
-        )
-    return neg_log10_p
+def _describe_table(
+    files: ResultFiles, table: str, trait: str, matched: Matched, build: str | None = None
+) -> None:
+    """Put GWAS-SSF's metadata beside a finished table."""
+    covariates = [] if matched.covariates is None else list(matched.covariates.columns)
+    metadata = ssf_metadata(
+        files.path(table),
+        trait,
+        len(matched.sample_ids),
+        covariates,
+        genome_assembly=build,
+    )
+    files.add(str(ssf_metadata_path(table)), metadata.encode())
 
 
-def _write_results(folder: Path, loci: pd.DataFrame, summary: dict) -> None:
-    with atomic_path(folder / "loci.tsv") as temporary:
-        loci.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.10g")
-    # Last, so that a folder with gwas.json is a finished one.
-    with atomic_path(folder / "gwas.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables of which most are empty; where all are, only their columns count."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1])

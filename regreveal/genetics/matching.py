@@ -21,12 +21,18 @@ class Matched:
         In the order of the genotype file, which reads fastest.
     covariates : DataFrame, n rows, or None
         Design matrix without an intercept.
+    confounders : DataFrame, n rows, or None
+        Columns as they are in the table, to be projected out of the latents.
+    sex : Series, length n, or None
+        The column that tells it, as it is in the table.
     counts : dict of str to int
         Participants by what became of them; each that was left out counts once.
     """
 
     sample_ids: list[str]
     covariates: pd.DataFrame | None
+    confounders: pd.DataFrame | None
+    sex: pd.Series | None
     counts: dict[str, int]
 
 
@@ -36,6 +42,8 @@ def match_participants(
     covariates: pd.DataFrame | str | os.PathLike | None = None,
     columns: list[str] | None = None,
     participants: Iterable[str] | None = None,
+    confounders: Sequence[str] = (),
+    sex_column: str | None = None,
 ) -> Matched:
     """Keep who has a phenotype, genotypes and every covariate, and count the others by reason.
 
@@ -45,9 +53,13 @@ def match_participants(
         Sample ids.
     covariates : DataFrame (indexed by sample id) or path, optional
     columns : list of str, optional
-        Which covariates; all without it.
+        Which covariates; all without it, but the confounders.
     participants : iterable of str, optional
         Keep only these.
+    confounders : sequence of str
+        Columns of the same table that everyone must have, too.
+    sex_column : str, optional
+        Column of the same table; who lacks it stays.
 
     Returns
     -------
@@ -66,12 +78,18 @@ def match_participants(
         left &= chosen
     counts["without_genotypes"] = len(left - set(genotyped))
     left &= set(genotyped)
-    if covariates is not None:
+    if covariates is None:
+        wanted = [*confounders, *([sex_column] if sex_column else [])]
+        if wanted:
+            raise InputError(f"covariates: '{wanted[0]}' is asked for, but no table is given")
+        table, columns = pd.DataFrame(), []
+    else:
         table = covariates if isinstance(covariates, pd.DataFrame) else read_table(covariates)
         table = table.set_axis(table.index.map(str))
-        columns = list(table.columns) if columns is None else columns
-        _check_columns(table, columns)
-        complete = set(table.index[_complete(table[columns])])
+        if columns is None:
+            columns = [name for name in table.columns if name not in confounders]
+        _check_columns(table, [*columns, *confounders, *([sex_column] if sex_column else [])])
+        complete = set(table.index[_complete(table[[*columns, *confounders]])])
         counts["without_covariates"] = len(left - set(table.index))
         counts["missing_covariate_values"] = len((left & set(table.index)) - complete)
         left &= complete
@@ -83,10 +101,17 @@ def match_participants(
             f"no participant has a phenotype, genotypes and all covariates ({reasons}); "
             "do the files use the same sample ids?"
         )
-    if covariates is None or not columns:
-        return Matched(sample_ids, None, counts)
-    matrix, names = design_matrix(table, columns, sample_ids)
-    return Matched(sample_ids, pd.DataFrame(matrix, columns=names), counts)
+    design = None
+    if columns:
+        matrix, names = design_matrix(table, columns, sample_ids)
+        design = pd.DataFrame(matrix, columns=names)
+    return Matched(
+        sample_ids,
+        design,
+        table.loc[sample_ids, list(confounders)] if confounders else None,
+        table.loc[sample_ids, sex_column] if sex_column else None,
+        counts,
+    )
 
 
 def _check_columns(table: pd.DataFrame, columns: list[str]) -> None:

@@ -82,6 +82,12 @@ class MinimumP:
             if level * len(self.null) >= 1
         }
 
+    @property
+    def columns(self) -> list[str]:
+        """Columns of `table`."""
+        columns = ["min_p_dimension", "min_neg_log10_p", "minp_neg_log10_p"]
+        return [*columns, "minp_permutation_neg_log10_p"] if len(self.null) else columns
+
     def table(self, effects: Effects) -> pd.DataFrame:
         """Smallest p-value over dimensions of each variant, raw and corrected.
 

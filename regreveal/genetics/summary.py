@@ -1,13 +1,13 @@
 """What gwas.json says of a GWAS: settings, counts by reason, genomic inflation, versions."""
 
 import importlib.metadata
+from collections import Counter
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
 from regreveal.genetics.matching import Matched
-from regreveal.genetics.projection import GenotypeCounts
+from regreveal.genetics.plot_points import PlotPoints
 
 LAMBDA_GC_CAVEAT = (
     "Ratio of the median chi-square (one degree of freedom, from the p-values) to its expectation. "
@@ -19,49 +19,28 @@ LAMBDA_GC_CAVEAT = (
 VERSIONS_OF = ("regreveal", "numpy", "scipy", "pandas", "numba", "pysam")
 
 
-class Tally:
-    """Counts of variants by what became of them, and their p-values, collected block by block.
+# What every run tells of its variants, even where there are none of a kind.
+ALWAYS_TOLD = ("read", "tested", "no_variation", "too_few", "missing_genotypes", "unplaced")
 
-    Parameters
-    ----------
-    participants : int
-        How many are analysed.
-    """
+# Counts of these are not of variants left out, and stand elsewhere in the summary.
+LISTED_FOUND = "listed_found"
 
-    def __init__(self, participants: int):
-        self.participants = participants
-        self.counts = dict.fromkeys(
-            ("read", "tested", "no_variation", "too_few", "missing_genotypes", "unplaced"), 0
-        )
-        self._neg_log10_p = []
 
-    def add(self, counts: GenotypeCounts, neg_log10_p: pd.Series, positions: pd.Series) -> None:
-        """Add a block: variants tested, the same in everyone, with too few carriers, and so on."""
-        tested = neg_log10_p.notna().to_numpy()
-        constant = np.maximum(np.maximum(counts.n_ref, counts.n_het), counts.n_hom) == counts.n
-        block = {
-            "read": len(tested),
-            "tested": tested.sum(),
-            "no_variation": (~tested & constant).sum(),
-            "too_few": (~tested & ~constant).sum(),
-            "missing_genotypes": (counts.n < self.participants).sum(),
-            "unplaced": (positions < 1).sum(),
-        }
-        for reason, count in block.items():
-            self.counts[reason] += int(count)
-        self._neg_log10_p.append(neg_log10_p.to_numpy()[tested])
-
-    def lambda_gc(self) -> float | None:
-        """Genomic inflation factor; None where nothing was tested."""
-        values = np.concatenate(self._neg_log10_p) if self._neg_log10_p else np.empty(0)
-        if not len(values):
-            return None
-        median = stats.chi2.isf(10.0 ** -np.median(values), 1)
-        return float(median / stats.chi2.median(1))
+def lambda_gc(points: PlotPoints) -> float | None:
+    """Genomic inflation factor; None where nothing was tested."""
+    if not points.count:
+        return None
+    return float(stats.chi2.isf(10.0 ** -points.median(), 1) / stats.chi2.median(1))
 
 
 def describe_run(
-    settings: dict, matched: Matched, tallies: dict[str, Tally], loci: int, seconds: float
+    settings: dict,
+    matched: Matched,
+    counts: Counter,
+    points: dict[str, PlotPoints],
+    loci: pd.DataFrame,
+    more: dict,
+    listed: int | None = None,
 ) -> dict:
     """Put together what gwas.json holds.
 
@@ -70,26 +49,34 @@ def describe_run(
     settings : dict
         Options that decide the result.
     matched : Matched
-    tallies : dict of str to Tally
-        By what was tested; counts of variants are those of the first.
-    loci : int
-        How many were found.
-    seconds : float
-        Wall time.
+    counts : Counter
+        Variants by what became of them.
+    points : dict of str to PlotPoints
+        By what was tested.
+    loci : DataFrame
+    more : dict
+        Whatever else there is to tell.
+    listed : int, optional
+        How many variants were asked for by their ids.
 
     Returns
     -------
     dict
     """
     covariates = [] if matched.covariates is None else list(matched.covariates.columns)
-    inflation = {name: tally.lambda_gc() for name, tally in tallies.items()}
-    return {
+    inflation = {name: lambda_gc(of) for name, of in points.items()}
+    variants = dict.fromkeys(ALWAYS_TOLD, 0) | {what: n for what, n in counts.items() if n}
+    if listed is not None:
+        variants["listed_never_found"] = listed - variants.pop(LISTED_FOUND, 0)
+    summary = {
         "settings": settings | {"covariates": covariates},
         "participants": matched.counts,
-        "variants": next(iter(tallies.values())).counts,
-        "loci": loci,
+        "variants": variants,
+        "loci": len(loci),
         "lambda_gc": inflation if len(inflation) > 1 else next(iter(inflation.values())),
         "lambda_gc_caveat": LAMBDA_GC_CAVEAT,
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
-        "seconds": round(seconds, 2),
     }
+    if "known" in loci:
+        summary["new_loci"] = int((~loci["known"]).sum())
+    versions = {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    return summary | more | {"versions": versions}

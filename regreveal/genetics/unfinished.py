@@ -13,7 +13,7 @@ STATE_FILE = "state.json"
 class UnfinishedFiles:
     """Files of a run, appended to unit of work by unit of work.
 
-    They stand in a hidden folder until `publish`. After each unit their sizes are noted, so that a
+    They stand in a hidden folder until `move`. After each unit their sizes are noted, so that a
     run that was killed in mid-unit is cut back to its last whole one, and the same bytes follow as
     if nothing had happened.
 
@@ -62,7 +62,7 @@ class UnfinishedFiles:
         self.units_done += 1
         self._write_state()
 
-    def publish(self, names: list[str]) -> None:
+    def move(self, names: list[str]) -> None:
         """Move files, complete now, to where they belong, and drop the rest."""
         for name in names:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Genotype files of any format as one stream of blocks, oriented to the alternate allele."""
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from regreveal.errors import InputError
 from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes
 from regreveal.genetics.genotypes.bed import BedGenotypes
 from regreveal.genetics.genotypes.chromosomes import chromosome_rank, plain_chromosome
+from regreveal.genetics.genotypes.several import SeveralGenotypes
 
 __all__ = [
     "VARIANT_COLUMNS",
@@ -30,14 +32,15 @@ READERS = {
 }
 
 
-def open_genotypes(path: str | os.PathLike) -> Genotypes:
-    """Open a genotype file, the reader chosen by its suffix.
+def open_genotypes(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Genotypes:
+    """Open a genotype file, the reader chosen by its suffix, or several as one.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like, or sequence of them
         PLINK 1 .bed (with .bim and .fam beside it), PLINK 2 .pgen (with .pvar or .pvar.zst, and
-        .psam), .bgen, .vcf, .vcf.gz, .vcf.bgz or .bcf.
+        .psam), .bgen, .vcf, .vcf.gz, .vcf.bgz or .bcf. Several hold the same people, such as a
+        file a chromosome.
 
     Returns
     -------
@@ -46,8 +49,11 @@ def open_genotypes(path: str | os.PathLike) -> Genotypes:
     Raises
     ------
     InputError
-        The suffix is of no supported format, or the file is unusable.
+        The suffix is of no supported format, or a file is unusable or has other people.
     """
+    if not isinstance(path, str | os.PathLike):
+        files = [open_genotypes(each) for each in path]
+        return files[0] if len(files) == 1 else SeveralGenotypes(files)
     path = Path(path)
     name = path.name.lower()
     for suffix, (module, reader) in READERS.items():

@@ -59,6 +59,7 @@ class Genotypes:
     ):
         self.path = Path(path)
         self.samples = list(samples)
+        self._last_asked: tuple[Sequence[str] | None, np.ndarray] = None, np.empty(0, np.int64)
         self.sex = None if sex is None else np.asarray(sex, dtype=np.int8)
         if not self.samples:
             raise InputError(f"{self.path.name}: no samples in it; a scan needs participants")
@@ -73,6 +74,12 @@ class Genotypes:
     def paths(self) -> list[Path]:
         """The files that are read: with any of them changed, so are results."""
         return [self.path]
+
+    def __reduce__(self):
+        """Travel to other processes as the path, and be opened again there."""
+        from regreveal.genetics.genotypes import open_genotypes
+
+        return open_genotypes, (self.path,)
 
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:
         """Describe the variants of rows `start` to `stop`, without loading any others.
@@ -187,6 +194,10 @@ class Genotypes:
         """Where in the file each of the samples is."""
         if samples is None:
             return np.arange(len(self.samples))
+        # A scan asks for the same people with every block; a tuple cannot have changed since.
+        if isinstance(samples, tuple) and samples is self._last_asked[0]:
+            return self._last_asked[1]
+        asked = samples
         samples = pd.Index(list(samples), dtype=object)
         places = self._sample_index.get_indexer(samples)
         unknown = np.flatnonzero(places < 0)
@@ -195,7 +206,8 @@ class Genotypes:
                 f"{self.path.name}: {len(unknown)} sample ids are not in the file "
                 f"(first: '{samples[unknown[0]]}'); ask only for ids that it holds"
             )
-        return places.astype(np.int64)
+        self._last_asked = asked, places.astype(np.int64)
+        return self._last_asked[1]
 
     def _checked(self, rows: np.ndarray) -> np.ndarray:
         rows = np.asarray(rows, dtype=np.int64)
