@@ -1,12 +1,11 @@
-"""Sums of participants' columns over genotypes: compiled loops, numpy or Keras.
+"""Sums of participants' columns over genotypes.
 
-A backend holds the columns, phenotypes and covariates side by side, and answers two questions about
-a block of variants: `indicators` for whole dosages, `centred` for fractional ones.
+A backend holds the columns, phenotypes and covariates side by side, and gives two kinds of products
+with a block of variants: `indicators` for whole dosages, `centred` for fractional ones.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,10 +27,8 @@ CHUNK_COLUMNS = 144
 DESIGN_ROWS = 512
 
 
-def make_product(
-    columns: np.ndarray, dtype: str, backend: str, threads: int | None
-) -> "SetSums | KerasProduct":
-    """Choose the backend, see `BlockProjector`."""
+def make_product(columns: np.ndarray, dtype: str, backend: str, threads: int | None):
+    """Give a `SetSums` or `KerasProduct`, see `BlockProjector`."""
     if str(dtype) not in ("float64", "float32"):
         raise InputError(f"dtype '{dtype}': expected float64 or float32")
     if backend not in BACKENDS:
@@ -43,6 +40,8 @@ def make_product(
         return SetSums(columns, str(dtype), threads)
     if str(dtype) != "float32":
         raise InputError("backend 'keras' computes in float32; ask for that, or for backend numpy")
+    from regreveal.genetics.keras_product import KerasProduct
+
     return KerasProduct(columns, threads)
 
 
@@ -68,6 +67,11 @@ class GenotypeSets:
         """Participants of each set, shape (variants, 3)."""
         ref, het, hom = self.counts.T
         return np.column_stack([het, np.minimum(ref, hom), self.dosages.shape[1] - ref - het - hom])
+
+    @property
+    def rarer(self) -> np.ndarray:
+        """Dosage of the rarer homozygotes, 0 or 2, as int8, shape (variants,)."""
+        return np.where(self.counts[:, 0] < self.counts[:, 2], 0, 2).astype(np.int8)
 
     @property
     def means(self) -> np.ndarray:
@@ -139,9 +143,13 @@ class SetSums:
         products : ndarray, shape (variants, columns)
         squares : ndarray, shape (variants,)
         """
-        return _centred_products(
-            dosages, mean, self._chunks.dtype, self.threads, lambda design: design @ self._columns
-        )
+        products = np.empty((len(dosages), self._width))
+        squares = np.empty(len(dosages))
+        for block, design in centred_designs(
+            dosages, mean, squares, self._chunks.dtype, self.threads
+        ):
+            products[block] = design @ self._columns
+        return products, squares
 
     def _sums(self, sets: GenotypeSets) -> np.ndarray:
         """Sum the columns over each set, (variants, 3, columns)."""
@@ -182,103 +190,75 @@ class SetSums:
         return joined.reshape(len(sets.bits), 3, self._width)
 
 
-class KerasProduct:
-    """Dense products in single precision through Keras's backend, on its default device.
-
-    On the CPU designs are made by compiled loops and share their memory with TensorFlow or JAX. On
-    an accelerator int8 dosages are sent and designs made there.
+def centred_designs(
+    dosages: np.ndarray, mean: np.ndarray, squares: np.ndarray, dtype: np.dtype, threads: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of variants with their dosages less the mean; fill in their sums of squares.
 
     Parameters
     ----------
-    columns : ndarray, shape (n, columns)
+    dosages : ndarray, shape (variants, n)
+    mean : ndarray, shape (variants,)
+    squares : ndarray of float64, shape (variants,)
+        Has a slice's sums of squares once that is yielded.
+    dtype : "float64" or "float32"
     threads : int
-        Of the loops that make designs.
-    send_dosages : bool, optional
-        Make designs where the product is; if there is an accelerator, without it.
+
+    Yields
+    ------
+    slice
+    design : ndarray, shape (variants of the slice, n)
+        Memory that the next one will take.
     """
-
-    def __init__(self, columns: np.ndarray, threads: int, send_dosages: bool | None = None):
-        import keras
-
-        self._ops = keras.ops
-        self.threads = threads
-        self._send_dosages = _has_accelerator() if send_dosages is None else send_dosages
-        self._columns = keras.ops.convert_to_tensor(columns.astype(np.float32))
-
-    def indicators(self, sets: GenotypeSets) -> np.ndarray:
-        """Products of both indicators, missing at their means, (variants, 2, columns)."""
-        ref, _, hom = sets.counts.T
-        rarer = np.where(ref < hom, 0, 2).astype(np.int8)
-        make = self._sent_design if self._send_dosages else self._shared_design
-        products = [
-            self._product(design)
-            for design in make(sets.dosages, rarer, sets.means.astype(np.float32))
-        ]
-        return np.concatenate(products).reshape(len(rarer), 2, -1)
-
-    def centred(self, dosages: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Products of dosages less their mean, and the sums of their squares, as of `SetSums`."""
-        return _centred_products(
-            dosages, mean, np.float32, self.threads, lambda design: self._product(_shared(design))
-        )
-
-    def _product(self, design) -> np.ndarray:
-        with _full_precision():
-            product = self._ops.matmul(design, self._columns)
-        return np.asarray(self._ops.convert_to_numpy(product), dtype=np.float64)
-
-    def _shared_design(self, dosages: np.ndarray, rarer: np.ndarray, means: np.ndarray) -> Iterator:
-        from regreveal.genetics import kernels
-
-        step = DESIGN_ROWS // 2
-        design = _aligned((min(step, len(dosages)), 2, dosages.shape[1]), np.float32)
-        for start in range(0, len(dosages), step):
-            count = min(step, len(dosages) - start)
-
-            def fill(first, last, start=start):
-                kernels.fill_indicators(
-                    dosages, rarer, means, start + first, start + last, design[first:]
-                )
-
-            in_parts(fill, count, self.threads)
-            yield _shared(design[:count].reshape(2 * count, -1))
-
-    def _sent_design(self, dosages: np.ndarray, rarer: np.ndarray, means: np.ndarray) -> Iterator:
-        ops = self._ops
-        for start in range(0, len(dosages), DESIGN_ROWS // 2):
-            block = slice(start, start + DESIGN_ROWS // 2)
-            sent = ops.convert_to_tensor(dosages[block])[:, None]
-            tested = np.stack([np.ones_like(rarer[block]), rarer[block]], axis=1)[:, :, None]
-            design = ops.where(
-                sent < 0,
-                ops.convert_to_tensor(means[block, :, None]),
-                ops.cast(ops.equal(sent, ops.convert_to_tensor(tested)), "float32"),
-            )
-            yield ops.reshape(design, (-1, dosages.shape[1]))
-
-
-def _centred_products(
-    dosages: np.ndarray,
-    mean: np.ndarray,
-    dtype: np.dtype,
-    threads: int,
-    product: Callable[[np.ndarray], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
     from regreveal.genetics import kernels
 
-    variants, n = dosages.shape
-    squares = np.empty(variants)
-    design = _aligned((min(DESIGN_ROWS, variants), n), dtype)
-    products = []
-    for start in range(0, variants, DESIGN_ROWS):
-        count = min(DESIGN_ROWS, variants - start)
+    def fill(first, last, out):
+        kernels.centre(dosages, mean, first, last, out, squares)
 
-        def fill(first, last, start=start):
-            kernels.centre(dosages, mean, start + first, start + last, design[first:], squares)
+    yield from _designs(fill, len(dosages), 1, dosages.shape[1], dtype, threads)
 
-        in_parts(fill, count, threads)
-        products.append(np.asarray(product(design[:count]), dtype=np.float64))
-    return np.concatenate(products), squares
+
+def indicator_designs(
+    sets: GenotypeSets, dtype: np.dtype, threads: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of variants with both indicators, missing at their means, like the above.
+
+    The design's rows are both indicators of the first variant, then both of the second.
+    """
+    from regreveal.genetics import kernels
+
+    def fill(first, last, out):
+        kernels.fill_indicators(
+            sets.dosages, sets.rarer, sets.means, first, last, out.reshape(-1, 2, out.shape[1])
+        )
+
+    variants, participants = sets.dosages.shape
+    yield from _designs(fill, variants, 2, participants, dtype, threads)
+
+
+def slices(variants: int, rows: int) -> Iterator[slice]:
+    """Yield slices of variants, given how many rows each has in the design."""
+    step = DESIGN_ROWS // rows
+    for start in range(0, variants, step):
+        yield slice(start, min(start + step, variants))
+
+
+def _designs(
+    fill: Callable[[int, int, np.ndarray], None],
+    variants: int,
+    rows: int,
+    participants: int,
+    dtype: np.dtype,
+    threads: int,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    memory = _aligned((min(DESIGN_ROWS, rows * variants), participants), dtype)
+    for block in slices(variants, rows):
+
+        def fill_part(first, last, start=block.start):
+            fill(start + first, start + last, memory[rows * first : rows * last])
+
+        in_parts(fill_part, block.stop - block.start, threads)
+        yield block, memory[: rows * (block.stop - block.start)]
 
 
 def _padded(participants: int) -> int:
@@ -292,55 +272,3 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     memory = np.empty(size + 64, dtype=np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
-
-
-def _shared(design: np.ndarray):
-    """Share memory as a tensor of Keras's backend; copy it to where that is not on the CPU."""
-    import keras
-
-    if not _has_accelerator() and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.experimental.dlpack.from_dlpack(design.__dlpack__())
-    if not _has_accelerator() and keras.backend.backend() == "jax":
-        import jax
-
-        return jax.dlpack.from_dlpack(design)
-    return keras.ops.convert_to_tensor(design)
-
-
-def _has_accelerator() -> bool:
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_logical_devices("GPU"))
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.default_backend() != "cpu"
-    return False
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Without the reduced precision (TF32) that GPUs use for float32 products by default."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        before = tf.config.experimental.tensor_float_32_execution_enabled()
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        try:
-            yield
-        finally:
-            tf.config.experimental.enable_tensor_float_32_execution(before)
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        with jax.default_matmul_precision("highest"):
-            yield
-    else:
-        yield

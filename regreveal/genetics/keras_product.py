@@ -1,0 +1,123 @@
+"""Products with genotypes through Keras's backend, TensorFlow or JAX, for accelerators."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from regreveal.genetics.products import GenotypeSets, centred_designs, indicator_designs, slices
+
+
+class KerasProduct:
+    """Dense products in single precision on the default device of Keras's backend.
+
+    On the CPU designs are made by compiled loops and share their memory with TensorFlow or JAX. To
+    an accelerator int8 dosages are sent, and designs made there.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, columns)
+    threads : int
+        Of the loops that make designs.
+    send_dosages : bool, optional
+        Make designs where the product is made; if there is an accelerator, without it.
+    """
+
+    def __init__(self, columns: np.ndarray, threads: int, send_dosages: bool | None = None):
+        self.threads = threads
+        self._width = columns.shape[1]
+        self._send_dosages = _has_accelerator() if send_dosages is None else send_dosages
+        self._columns = keras.ops.convert_to_tensor(columns.astype(np.float32))
+
+    def indicators(self, sets: GenotypeSets) -> np.ndarray:
+        """Products of both indicators, missing at their means, (variants, 2, columns)."""
+        products = np.empty((len(sets.dosages), 2, self._width))
+        if self._send_dosages:
+            designs = _sent_designs(sets)
+        else:
+            designs = (
+                (block, shared_tensor(design))
+                for block, design in indicator_designs(sets, np.float32, self.threads)
+            )
+        for block, design in designs:
+            products[block] = self._product(design).reshape(-1, 2, self._width)
+        return products
+
+    def centred(self, dosages: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Products of dosages less their mean, and the sums of their squares, as of `SetSums`."""
+        products, squares = np.empty((len(dosages), self._width)), np.empty(len(dosages))
+        for block, design in centred_designs(dosages, mean, squares, np.float32, self.threads):
+            products[block] = self._product(shared_tensor(design))
+        return products, squares
+
+    def _product(self, design) -> np.ndarray:
+        with _full_precision():
+            return keras.ops.convert_to_numpy(keras.ops.matmul(design, self._columns))
+
+
+def shared_tensor(values: np.ndarray):
+    """Tensor of Keras's backend in the same memory; a copy where that is not on the CPU.
+
+    Parameters
+    ----------
+    values : ndarray
+        Starting at a multiple of 64 bytes, or frameworks copy it.
+    """
+    if _has_accelerator():
+        return keras.ops.convert_to_tensor(values)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.dlpack.from_dlpack(values)
+    return keras.ops.convert_to_tensor(values)
+
+
+def _sent_designs(sets: GenotypeSets) -> Iterator[tuple]:
+    """Yield slices of variants with both indicators, made where the product is."""
+    ops = keras.ops
+    participants = sets.dosages.shape[1]
+    counted = np.stack([np.ones_like(sets.rarer), sets.rarer], axis=1)[:, :, None]
+    means = sets.means.astype(np.float32)[:, :, None]
+    for block in slices(len(sets.dosages), 2):
+        dosages = ops.convert_to_tensor(sets.dosages[block])[:, None]
+        indicators = ops.cast(ops.equal(dosages, ops.convert_to_tensor(counted[block])), "float32")
+        design = ops.where(dosages < 0, ops.convert_to_tensor(means[block]), indicators)
+        yield block, ops.reshape(design, (-1, participants))
+
+
+def _has_accelerator() -> bool:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_logical_devices("GPU"))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    return False
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Without the reduced precision (TF32) that GPUs use for float32 products by default."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        before = tf.config.experimental.tensor_float_32_execution_enabled()
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            tf.config.experimental.enable_tensor_float_32_execution(before)
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+    else:
+        yield
