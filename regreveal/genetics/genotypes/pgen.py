@@ -123,7 +123,7 @@ class PgenGenotypes(Genotypes):
         else:
             dosages[dosages < 0] = np.nan
         in_order = len(chosen) == len(places) and (chosen == places).all()
-        return dosages if in_order else dosages[:, order]
+        return dosages if in_order else np.take(dosages, order, axis=1)
 
     def _choose(self, places: np.ndarray) -> None:
         if not np.array_equal(places, self._chosen):
