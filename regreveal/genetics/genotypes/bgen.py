@@ -142,20 +142,24 @@ class BgenGenotypes(Genotypes):
 
     def _from_index(self) -> tuple[np.ndarray, np.ndarray]:
         """Do the same by the .bgi, which must describe this very file."""
+        origin = "SELECT file_size, first_1000_bytes FROM Metadata"
         query = (
             "SELECT file_start_position, size_in_bytes, number_of_alleles FROM Variant "
             "ORDER BY file_start_position"
         )
         try:
             connection = self._connection()
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Metadata'").fetchone():
-                self._check_metadata(connection)
+            described = connection.execute(origin).fetchone()
             rows = np.fromiter(
                 connection.execute(query),
                 dtype=[("start", np.int64), ("size", np.int64), ("alleles", np.uint16)],
             )
         except (sqlite3.Error, TypeError, OverflowError, ValueError) as error:
             raise self._index_error(f"cannot be read ({error})") from None
+        with self.path.open("rb") as file:
+            beginning = file.read(1000)
+        if described != (self._size, beginning):
+            raise self._index_error("was made for another file")
         offsets = np.append(rows["start"], self._size)
         if len(rows) != self._header.variants:
             raise self._index_error(
@@ -167,13 +171,6 @@ class BgenGenotypes(Genotypes):
 
     def _connection(self) -> sqlite3.Connection:
         return sqlite3.connect(f"{self._index.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-
-    def _check_metadata(self, connection: sqlite3.Connection) -> None:
-        row = connection.execute("SELECT file_size, first_1000_bytes FROM Metadata").fetchone()
-        with self.path.open("rb") as file:
-            beginning = file.read(1000)
-        if row is None or row[0] != self._size or bytes(row[1]) != beginning:
-            raise self._index_error("was made for another file")
 
     def _index_error(self, problem: str) -> InputError:
         return InputError(

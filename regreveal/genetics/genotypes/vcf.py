@@ -74,9 +74,13 @@ class VcfGenotypes(Genotypes):
     def __init__(self, path: str | os.PathLike):
         path = Path(path)
         _check_whole(path)
-        self._vcf = _open(path)
-        super().__init__(path, self._vcf.samples)
-        has_calls, has_dosages = (_declares(self._vcf, name, path) for name in ("GT", "DS"))
+        header = _open(path)
+        try:
+            samples = header.samples
+        except UnicodeDecodeError:
+            raise InputError(f"{path.name}: its sample ids are not UTF-8 text") from None
+        super().__init__(path, samples)
+        has_calls, has_dosages = (_declares(header, name, path) for name in ("GT", "DS"))
         if not has_calls and not has_dosages:
             raise InputError(
                 f"{path.name}: its header declares neither GT nor DS; genotypes are read from these"
@@ -118,6 +122,8 @@ class VcfGenotypes(Genotypes):
 
     def _start_over(self) -> None:
         """Stand before the first record."""
+        self._vcf = _open(self.path)
+        _declare_contigs(self._vcf, self._sites.names, self.path)
         self._records = iter(self._vcf)
         self._next, self._from, self._within = 0, -1, None
 
@@ -130,10 +136,9 @@ class VcfGenotypes(Genotypes):
         if self._indexed and (number < self._next or far or elsewhere):
             self._jump(row)
         elif number < self._next:
-            self._vcf = _open(self.path)
             self._start_over()
         while True:
-            record = _next(self._records, self.path)
+            record = _next(self._records, self.path, self._next)
             if record is None:
                 raise InputError(
                     f"{self.path.name}: its {number + 1}th site is not where it was before; the "
@@ -171,6 +176,8 @@ class VcfGenotypes(Genotypes):
                 "the file has changed or its index belongs to another"
             )
         fields = record.FORMAT
+        if not fields:
+            raise self._error(row, "no genotypes in its line; the file is damaged")
         calls = record.genotype.array() if "GT" in fields else None
         values = record.format("DS") if "DS" in fields and not self.hard_calls else None
         if values is not None and values.shape[1] != len(alternates):
@@ -281,14 +288,29 @@ def _declares(vcf, name: str, path: Path) -> bool:
     return True
 
 
-def _next(records: Iterator, path: Path):
-    """Take the next record, None at the end."""
+def _declare_contigs(vcf, names: np.ndarray, path: Path) -> None:
+    """Add contigs that the header lacks.
+
+    htslib would do so at the first record of each, and cyvcf2 then passes that record on whatever
+    else is wrong with it.
+    """
+    for name in names:
+        try:
+            vcf.add_to_header(f"##contig=<ID={name}>")
+        # cyvcf2 raises bare exceptions.
+        except Exception:
+            raise InputError(f"{path.name}: '{name}' cannot be a chromosome's name") from None
+
+
+def _next(records: Iterator, path: Path, done: int):
+    """Take the next record, None at the end; `done` sites with variants came before."""
     try:
         return next(records, None)
     # cyvcf2 raises bare exceptions for whatever htslib cannot parse.
     except Exception as error:
         raise InputError(
-            f"{path.name}: a record cannot be read ({_first_line(error)}); the file is damaged"
+            f"{path.name}: the record after {done} sites with variants cannot be read "
+            f"({_first_line(error)}); the file or its index is damaged"
         ) from None
 
 
@@ -307,20 +329,31 @@ def _read_sites(path: Path) -> tuple[_Sites, dict[str, int]]:
     """Go through all records without their genotypes."""
     skipped = {"record without alternate allele": 0, "placeholder alternate allele": 0}
     chromosomes, parts, rows, count = {}, [], [], 0
-    records = iter(lambda: _next(vcf, path), None)
+    records = iter(lambda: _next(vcf, path, count), None)
     vcf = _open(path, samples=[])
     for record in track(records, f"Listing the variants of {path.name}"):
-        kept, placeholders = _alternates(record)
+        try:
+            kept, placeholders = _alternates(record)
+            # Without a reference allele: what became of a broken line; to ask for it would crash.
+            if record.end == record.start:
+                raise InputError(
+                    f"{path.name}: the record after {count} sites with variants has no alleles; "
+                    "the file is damaged"
+                )
+            chromosome, position, alternates = record.CHROM, record.POS, record.ALT
+            texts = record.ID or ".", record.REF
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{path.name}: the record after {count} sites with variants is not UTF-8 text; "
+                "the file is damaged"
+            ) from None
         skipped["placeholder alternate allele"] += placeholders
         if not kept:
             skipped["record without alternate allele"] += not placeholders
             continue
-        alternates = record.ALT
-        chromosome = chromosomes.setdefault(record.CHROM, len(chromosomes))
-        texts = record.ID or ".", record.REF
+        place = chromosomes.setdefault(chromosome, len(chromosomes))
         rows.extend(
-            (chromosome, record.POS, count, allele, *texts, alternates[allele - 1])
-            for allele in kept
+            (place, position, count, allele, *texts, alternates[allele - 1]) for allele in kept
         )
         count += 1
         if len(rows) >= PACKED_SITES:
