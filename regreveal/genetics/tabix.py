@@ -1,15 +1,6 @@
-"""Variant tables that any genetics tool can look into: bgzip-compressed, tabix-indexed TSV."""
+"""Tabix indexes, by which any genetics tool can look into a table of variants."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import pandas as pd
-
-from regreveal.genetics.bgzf import BGZF_END, bgzf
-from regreveal.genetics.table_text import header_line, tsv_lines
-from regreveal.store.atomic import atomic_path
 
 
 def index_table(path: str | os.PathLike, index_path: str | os.PathLike) -> None:
@@ -44,33 +35,3 @@ def index_table(path: str | os.PathLike, index_path: str | os.PathLike) -> None:
         )
     finally:
         pysam.set_verbosity(verbosity)
-
-
-@contextmanager
-def variant_table(path: str | os.PathLike) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """Write a table of variants block by block, with its index beside it.
-
-    Parameters
-    ----------
-    path : path-like
-        The .tsv.gz; the index is the same name with .tbi. Both appear only once whole.
-
-    Yields
-    ------
-    callable
-        Appends a DataFrame. Chromosome and position are its first two columns; rows come sorted by
-        them, over all calls. Missing values are written NA.
-    """
-    path = Path(path)
-    index = path.with_name(path.name + ".tbi")
-    with atomic_path(index) as new_index, atomic_path(path) as new_table:
-        with new_table.open("wb") as table:
-
-            def append(block: pd.DataFrame) -> None:
-                if not table.tell():
-                    table.write(bgzf(header_line(block.columns)))
-                table.write(bgzf(tsv_lines({name: block[name] for name in block})))
-
-            yield append
-            table.write(BGZF_END)
-        index_table(new_table, new_index)
