@@ -111,8 +111,8 @@ def summarise_dosages(
     if not all(right):
         raise _no_fractional_dosages(dosages)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, mean_square, off_whole = sums.T / nearest.sum(axis=1)
-        info = np.where(off_whole == 0, 1.0, (mean_square - mean**2) / (mean * (1 - mean / 2)))
+        mean, mean_square, between = sums.T / nearest.sum(axis=1)
+        info = np.where(between == 0, 1.0, (mean_square - mean**2) / (mean * (1 - mean / 2)))
     return nearest, mean, info
 
 

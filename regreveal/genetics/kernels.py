@@ -266,33 +266,40 @@ def summarise(dosages, first, last, nearest, sums):
     nearest : ndarray of int64, shape (variants, 3)
         Takes how many are nearest to 0, 1 and 2.
     sums : ndarray of float64, shape (variants, 3)
-        Takes the sums of dosages, their squares, and their distances from whole numbers.
+        Takes the sums of dosages and of their squares, and how many are no whole numbers.
 
     Returns
     -------
     bool
         Whether all dosages were from 0 to 2 or missing.
     """
+    none, one = np.int32(0), np.int32(1)
+    half, three_halves = dosages.dtype.type(0.5), dosages.dtype.type(1.5)
+    least, most = dosages.dtype.type(0), dosages.dtype.type(2)
     right = True
+    # Loops are vectorised where all their numbers are of one width.
     for variant in range(first, last):
-        total = squares = distance = 0.0
-        known = above_half = above_three_halves = outside = 0
-        for i in range(dosages.shape[1]):
-            dosage = np.float64(dosages[variant, i])
-            missing = np.isnan(dosage)
-            value = 0.0 if missing else dosage
-            known += not missing
-            het, hom = value >= 0.5, value >= 1.5
-            above_half += het
-            above_three_halves += hom
-            outside += (value < 0) | (value > 2)
-            total += value
-            squares += value * value
-            distance += abs(value - het - hom)
-        nearest[variant, 0] = known - above_half
-        nearest[variant, 1] = above_half - above_three_halves
-        nearest[variant, 2] = above_three_halves
-        sums[variant, 0], sums[variant, 1], sums[variant, 2] = total, squares, distance
+        row = dosages[variant]
+        known = het_or_hom = hom = outside = between = none
+        for i in range(len(row)):
+            dosage = row[i]
+            known += one if dosage == dosage else none
+            het_or_hom += one if dosage >= half else none
+            hom += one if dosage >= three_halves else none
+            outside += one if (dosage < least) | (dosage > most) else none
+        for i in range(len(row)):
+            distance = row[i] - np.rint(row[i])
+            between += one if distance * distance > least else none
+        total = squares = 0.0
+        for i in range(len(row)):
+            dosage = np.float64(row[i])
+            dosage = dosage if dosage == dosage else 0.0
+            total += dosage
+            squares += dosage * dosage
+        nearest[variant, 0] = known - het_or_hom
+        nearest[variant, 1] = het_or_hom - hom
+        nearest[variant, 2] = hom
+        sums[variant, 0], sums[variant, 1], sums[variant, 2] = total, squares, between
         right &= outside == 0
     return right
 

@@ -95,7 +95,8 @@ def common_and_rare(n, missing=0.02, seed=1):
 @pytest.mark.parametrize("missing", [0.0, 0.02, 0.5])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_common_and_rare_variants_are_summed_alike(dtype, missing):
-    dosages = common_and_rare(3001, missing)
+    same_in_everyone = np.repeat(np.array([[0], [1], [2], [-1]], np.int8), 3001, axis=1)
+    dosages = np.vstack([common_and_rare(3001, missing), same_in_everyone])
     columns = centred_columns(np.random.default_rng(2), 3001, 150)
     projector = BlockProjector(columns[:, :147], columns[:, 147:], dtype)
     for coding in CODINGS:
