@@ -1,12 +1,13 @@
 """Transforms of latents that keep the test right when latents are not Gaussian.
 
 A rare genotype's group mean is a mean over few people, so one latent vector far out can make it
-"significant". Both transforms replace how far out people are by their ranks.
+"significant". Both transforms replace how far out people are by their ranks. What they leave, that
+people far out crowd in some directions, is for `regreveal.genetics.skewness`.
 """
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from regreveal.errors import InputError
 from regreveal.genetics.whitening import covariate_basis, residuals, whiten
@@ -38,10 +39,11 @@ def transform_latents(
     latents : ndarray or DataFrame, shape (n, k)
     method : "radial", "rint" or "none"
         `none` returns the latents as they are. `rint` replaces each dimension by the normal
-        quantiles of its ranks. `radial` does that, and then gives each participant's squared
-        Mahalanobis norm the chi-square quantile (k degrees of freedom) of its rank, as often as it
-        takes for the norms of the residuals to stay put within 1 % (at most 50 times). That also
-        tames latents whose dimensions are far out together.
+        quantiles of its ranks. `radial` does that to whitened dimensions, takes the combinations
+        of them that come nearest to `rint`, and gives each participant's squared Mahalanobis
+        norm the chi-square quantile (k degrees of freedom) of its rank, as often as it takes for
+        the norms of the residuals to stay put within 1 % (at most 50 times). That also tames
+        latents whose dimensions are far out together.
     covariates : ndarray or DataFrame, shape (n, c - 1), optional
 
     Returns
@@ -53,25 +55,64 @@ def transform_latents(
     InputError
         Unknown method, or latents or covariates that `LatentSpace` would refuse.
 
+    Notes
+    -----
+    Among correlated dimensions, ranking each adds a little noise to all, which is much where little
+    varies: in the directions that correlation leaves thin. Ranking whitened ones does not.
+
     References
     ----------
     Blom (1958), Statistical estimates and transformed beta-variables. Sofer et al. (2019), Genet.
-    Epidemiol. 43:263 (regress, transform, regress again). docs/statistics.md, "Transforms".
+    Epidemiol. 43:263 (regress, transform, regress again). Kessy et al. (2018), Am. Statistician
+    72:309 (ZCA-cor whitening). docs/statistics.md, "Transforms".
     """
     if method not in TRANSFORMS:
         raise InputError(f"transform '{method}': expected one of {', '.join(TRANSFORMS)}")
     if method == "none":
         return np.asarray(latents, dtype=np.float64)
     basis = covariate_basis(covariates, len(latents))
-    rest, _ = residuals(latents, basis, "latent")
-    normal = stats.norm.ppf(rank_probabilities(rest))
-    return normal if method == "rint" else radial_residuals(normal, basis)
+    rest, names = residuals(latents, basis, "latent")
+    if method == "rint":
+        return _normal_scores(rest)
+    scores = _normal_scores(symmetrically_whiten(rest, names))
+    # The test sees the space only; what each dimension's own effects are of should be what it was.
+    nearest = np.linalg.solve(scores.T @ scores, scores.T @ _normal_scores(rest))
+    return radial_residuals(scores @ nearest, basis)
 
 
 def rank_probabilities(values: np.ndarray) -> np.ndarray:
     """Blom's probabilities of ranks within each column; ties share their mean rank."""
     ranks = stats.rankdata(values, axis=0)
     return (ranks - BLOM) / (len(values) + 1 - 2 * BLOM)
+
+
+def symmetrically_whiten(values: np.ndarray, names: list[str]) -> np.ndarray:
+    """Uncorrelated coordinates, each as close as can be to one of the dimensions.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, k)
+        Centred.
+    names : list of str, length k
+        Of the columns, for the message.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        With identity Gram matrix.
+
+    Raises
+    ------
+    InputError
+        A column is a linear combination of those before it.
+
+    References
+    ----------
+    Kessy et al. (2018), Am. Statistician 72:309 (ZCA-cor).
+    """
+    coordinates, triangle = whiten(values / values.std(axis=0), names)
+    left, _, right = np.linalg.svd(triangle)
+    return coordinates @ (left @ right)
 
 
 def radial_residuals(latents: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -109,3 +150,7 @@ def radial_residuals(latents: np.ndarray, basis: np.ndarray) -> np.ndarray:
         factor = np.sqrt(np.divide(wanted, norms, out=np.ones(n), where=norms > 0))
         latents = latents * factor[:, None]
     return latents
+
+
+def _normal_scores(values: np.ndarray) -> np.ndarray:
+    return special.ndtri(rank_probabilities(values))

@@ -1,11 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from regreveal.errors import InputError
 from regreveal.genetics import transforms
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.transforms import radial_residuals, transform_latents
+from regreveal.genetics.transforms import radial_residuals, symmetrically_whiten, transform_latents
 
 
 def elliptical(n, k, seed):
@@ -67,6 +68,58 @@ def test_radial_norms_of_what_is_tested_are_chi_square_however_many_passes_that_
     quantiles = np.quantile(squared_norms(tested), [0.1, 0.5, 0.9, 0.99, 0.999])
     expected = stats.chi2.ppf([0.1, 0.5, 0.9, 0.99, 0.999], 16)
     np.testing.assert_allclose(quantiles, expected, rtol=0.02)
+
+
+def test_radial_leaves_gaussian_latents_as_they_are_also_where_they_vary_little():
+    rng = np.random.default_rng(8)
+    thin = rng.standard_normal((2000, 24)) * np.geomspace(0.01, 1, 24)
+    latents = thin @ np.linalg.qr(rng.standard_normal((24, 24)))[0]
+    kept = {}
+    for method in ("rint", "radial"):
+        before, after = (
+            LatentSpace(x).whitened for x in (latents, transform_latents(latents, method))
+        )
+        kept[method] = np.mean(np.linalg.svd(before.T @ after, compute_uv=False) ** 2)
+    assert kept["radial"] > 0.995 > kept["rint"]
+
+
+@pytest.mark.parametrize("draw", [elliptical, far_out_where_little_varies])
+def test_radial_dimensions_keep_their_order(draw):
+    latents = draw(2000, 16, 3) * np.geomspace(1e-3, 1e3, 16)
+    for before, after in zip(latents.T, transform_latents(latents).T, strict=True):
+        assert stats.spearmanr(before, after)[0] > 0.9
+
+
+def test_whitening_is_by_the_inverse_root_of_the_correlation():
+    latents = elliptical(500, 5, 9)
+    centred = latents - latents.mean(axis=0)
+    coordinates = symmetrically_whiten(centred, list("abcde"))
+    values, vectors = np.linalg.eigh(np.corrcoef(latents, rowvar=False))
+    root = vectors * np.sqrt(values) @ vectors.T * np.sqrt(500)
+    np.testing.assert_allclose(coordinates @ root, centred / centred.std(axis=0), atol=1e-10)
+
+
+def test_a_single_dimension_is_ranked_and_ties_stay_ties():
+    values = np.random.default_rng(10).integers(0, 40, (300, 1)).astype(np.float32)
+    ranked, radial = (transform_latents(values, method)[:, 0] for method in ("rint", "radial"))
+    for transformed in (ranked, radial):
+        assert len(np.unique(transformed.round(9))) == len(np.unique(values))
+    assert stats.spearmanr(ranked, radial)[0] > 0.999
+
+
+def test_single_precision_gives_the_same():
+    latents = elliptical(500, 4, 11).astype(np.float32)
+    np.testing.assert_array_equal(
+        transform_latents(latents), transform_latents(latents.astype(np.float64))
+    )
+
+
+def test_collinear_latents_are_named():
+    latents = pd.DataFrame(elliptical(200, 3, 12), columns=["a", "b", "c"])
+    with pytest.raises(InputError, match="'d' is a linear combination of the dimensions before it"):
+        transform_latents(latents.assign(d=latents["a"] - 2 * latents["c"]))
+    with pytest.raises(InputError, match="'d' is constant"):
+        transform_latents(latents.assign(d=1.0))
 
 
 def test_radial_passes_end_where_norms_cannot_be_reached():
