@@ -129,6 +129,33 @@ def test_any_content_is_read_as_the_specification_says(tmp_path, file, compressi
         assert tuple(genotypes.variant_rows(row, row + 1).loc[row]) == expected_row
 
 
+@pytest.mark.parametrize("haploid", [0, 0.3, 1])
+@pytest.mark.parametrize("phased", [False, True])
+@pytest.mark.parametrize("bits", [8, 16, 10])
+@pytest.mark.parametrize("alleles", [2, 3])
+def test_many_people_are_read_as_the_specification_says(tmp_path, alleles, bits, phased, haploid):
+    rng = np.random.default_rng(bits)
+
+    def numbers(count):
+        cuts = np.sort(rng.integers(0, 2**bits, count - 1))
+        return [int(x) for x in np.diff([0, *cuts, 2**bits - 1])]
+
+    def call():
+        if rng.random() < 0.1:
+            return None
+        ploidy = 1 if rng.random() < haploid else 2
+        if phased:
+            return [numbers(alleles) for _ in range(ploidy)]
+        return ploidy, numbers(len(genotypes_of(ploidy, alleles)))
+
+    variant = simple([], bits, phased=phased, calls=[call() for _ in range(61)])
+    variant["alleles"] = list("ACG")[:alleles]
+    genotypes = open_genotypes(write_bgen(tmp_path / "many.bgen", [variant], ids(61)))
+    order = rng.permutation(61)[:50]
+    found = genotypes.dosages(np.arange(alleles - 1), [genotypes.samples[i] for i in order])
+    np.testing.assert_array_equal(found, expected([variant])[:, order])
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_every_dosage_is_the_nearest_to_its_fraction(tmp_path, bits):
     whole = 2**bits - 1
@@ -189,7 +216,8 @@ def test_variants_out_of_order_are_described_in_the_order_of_the_file(tmp_path):
     content = [simple([1], position=p, variant_id=f"rs{i}") for i, p in enumerate(positions)]
     path = write_bgen(tmp_path / "mixed.bgen", content, ids(1), index=True)
     genotypes = open_genotypes(path)
-    assert list(genotypes.variant_rows(1, 5)["position"]) == positions[1:5]
+    for start, stop in ((0, 4), (1, 5), (3, 4)):
+        assert list(genotypes.variant_rows(start, stop)["position"]) == positions[start:stop]
     assert list(genotypes.variants["position"]) == positions
 
 
