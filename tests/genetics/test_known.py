@@ -63,6 +63,12 @@ def test_the_nearest_known_place_is_named_by_the_lead_among_those_inside(loci):
     assert mark_novel(loci, known)["known_name"][0] == "beside the lead"
 
 
+def test_a_place_inside_the_region_comes_before_one_outside_that_is_nearer_to_the_lead(loci):
+    known = _known(("1", 1_210_000, 1_210_000, "outside"), ("1", 1_010_000, 1_010_000, "inside"))
+    first = mark_novel(loci.assign(position=[1_190_000, 5_000_000, 100]), known).iloc[0]
+    assert (first["known_name"], first["known_distance"]) == ("inside", 0)
+
+
 def test_chromosomes_are_the_same_however_they_are_written(loci):
     marked = mark_novel(loci, _known(("chr23", 50, 90, "A")))
     assert list(marked["known"]) == [False, False, True]
