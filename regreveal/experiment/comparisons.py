@@ -10,6 +10,7 @@ from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Experiment
+from regreveal.genetics.filters import VariantFilter
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.loci import compare_with_truth, read_genes, read_loci
@@ -148,7 +149,7 @@ class ComparisonStages:
 
     def _gwas(self, arm: str) -> None:
         settings = self.experiment.gwas
-        covariates = self._covariates(settings.covariates)
+        covariates = self._covariates([*settings.covariates, *settings.project_out])
         folder = self.folder / arm / "gwas"
         self.manifest.run(
             self._stage(f"{arm}/gwas"),
@@ -162,6 +163,9 @@ class ComparisonStages:
                 genes=self._genes(),
                 coding=settings.coding,
                 transform=settings.transform,
+                project_out_columns=settings.project_out,
+                variant_filter=VariantFilter(minimum_maf=settings.minimum_maf),
+                per_dimension=settings.per_dimension,
             ),
             outputs=[folder],
             settings=settings.model_dump(),
@@ -210,7 +214,8 @@ class ComparisonStages:
             compared = compare_with_truth(read_loci(folder / "loci.tsv"), causal)
             found = set(compared.found["variant_id"])
             causal[name] = causal["variant_id"].isin(found)
-            causal[f"neg_log10_p_{name}"] = causal["variant_id"].map(_best_p(folder))
+            places = pd.MultiIndex.from_frame(causal[["chromosome", "position"]])
+            causal[f"neg_log10_p_{name}"] = _best_p(folder).reindex(places).to_numpy()
             by_oracle = found if name == ORACLE else by_oracle
             share = len(found & by_oracle) / len(by_oracle) if by_oracle else np.nan
             missed = len(causal) - len(found)
@@ -309,10 +314,15 @@ def _one_row_a_variant(causal_variants: Path) -> pd.DataFrame:
 
 
 def _best_p(folder: Path) -> pd.Series:
-    """Each variant's largest −log10 p over the tables of a GWAS, by variant id."""
-    columns = ["variant_id", "neg_log10_p", "neg_log_10_p_value"]
+    """Each place's largest −log10 p over the tables of a GWAS, by chromosome and position.
+
+    Not by id: GWAS-SSF has its own.
+    """
+    names = {"base_pair_location": "position", "neg_log_10_p_value": "neg_log10_p"}
+    wanted = {"chromosome", "position", "neg_log10_p", *names}
     tables = [
-        pd.read_csv(path, sep="\t", usecols=lambda name: name in columns, index_col="variant_id")
+        pd.read_csv(path, sep="\t", usecols=lambda name: name in wanted, dtype={"chromosome": str})
         for path in sorted(folder.glob("*.tsv.gz"))
     ]
-    return pd.concat(tables, axis=1).max(axis=1)
+    together = pd.concat([table.rename(columns=names) for table in tables])
+    return together.groupby(["chromosome", "position"])["neg_log10_p"].max()

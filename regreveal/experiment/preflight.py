@@ -37,7 +37,8 @@ def check_data(experiment: Experiment, data: Dataset) -> None:
         open_genotypes(data.paths.need("genotypes", "the GWAS"))
         if data.paths.genes:
             read_genes(data.paths.genes)
-        _check_columns("gwas", experiment.gwas.covariates, data)
+        columns = [*experiment.gwas.covariates, *experiment.gwas.project_out]
+        _check_columns("gwas", columns, data)
     if experiment.phewas:
         _check_phewas(experiment, data)
     if experiment.probes:

@@ -140,11 +140,18 @@ class Probes(Settings):
 
 
 class Gwas(Settings):
-    """The latent GWAS."""
+    """The latent GWAS.
+
+    Covariates are in the model; what is projected out is taken from the latents before. Both are
+    columns of the cohort.
+    """
 
     coding: Literal["genotype", "additive"] = "genotype"
     transform: Literal["radial", "rint", "none"] = "radial"
     covariates: list[str] = []
+    project_out: list[str] = []
+    minimum_maf: float | None = Field(None, ge=0, le=0.5)
+    per_dimension: bool = False
 
 
 class Phewas(Settings):

@@ -70,6 +70,11 @@ class LocoPredictions:
         """Phenotypes that have predictions, in the order of the list."""
         return list(self._files)
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        return [self.path, *(file.path for file in self._files.values())]
+
     def check(self, chromosomes: Iterable[str], names: Sequence[str]) -> None:
         """Raise InputError unless every dimension has predictions for every chromosome.
 

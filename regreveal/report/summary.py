@@ -97,10 +97,19 @@ def _loci(comparison: Comparison) -> list[str]:
         gwas = comparison.gwas[arm]
         counts.append(f"{plural(len(gwas.loci), 'locus', 'loci')} in {arm}")
         inflation.append(f"{number(gwas.description['lambda_gc'])} in {arm}")
-    return [
+    sentences = [
         f"The latent GWAS has {listed(counts)} at p < 5 × 10⁻⁸; "
         f"the genomic inflation factor λGC is {listed(inflation)}."
     ]
+    related = gwas.description.get("relatedness") or {}
+    close = (related.get("first_degree") or 0) + (related.get("second_degree") or 0)
+    if close:
+        sentences.append(
+            f"Among {related['participants']} of the participants are {hide_small(close)} pairs of "
+            "relatives of the first or second degree, which inflates the test; predictions of the rest of the "
+            "genome (LOCO) would take care of that."
+        )
+    return sentences
 
 
 def _probes(comparison: Comparison) -> list[str]:

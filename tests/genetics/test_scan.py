@@ -1,0 +1,429 @@
+"""The scan as a whole: order, killed runs, clusters, filters, X, LOCO, several files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regreveal.errors import InputError
+from regreveal.genetics.filters import VariantFilter
+from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.gwas import run_gwas
+from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.result_files import ResultFiles
+from regreveal.genetics.scan import genome_stretches, units
+from regreveal.store.embedding import Embedding
+from tests.genetics.conftest import write_bed
+
+PEOPLE = [f"p{i}" for i in range(300)]
+MEN = np.arange(300) % 2 == 0
+
+
+def bim(chromosome, position):
+    rows = np.arange(len(position))
+    return pd.DataFrame(
+        {
+            "chromosome": chromosome,
+            "variant_id": [f"rs{row}" for row in rows],
+            "centimorgan": 0,
+            "position": position,
+            "alt": "A",
+            "ref": "C",
+        }
+    )
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Make files of 300 people: 200 variants on four chromosomes, two of them with an effect."""
+    rng = np.random.default_rng(0)
+    dosages = rng.binomial(2, rng.uniform(0.15, 0.5, 200)[:, None], (200, 300)).astype(np.int8)
+    dosages[rng.random(dosages.shape) < 0.01] = -1
+    chromosome = np.repeat(["1", "2", "10", "X"], 50)
+    haploid = np.ix_(chromosome == "X", MEN)
+    dosages[haploid] = 2 * (dosages[haploid] > 0)
+    latents = rng.standard_normal((300, 4))
+    latents[:, 0] += 1.2 * dosages[60] + MEN
+    latents[:, 1] += 1.2 * dosages[160]
+    bed = write_bed(
+        tmp_path / "genome.bed",
+        dosages,
+        PEOPLE,
+        bim(chromosome, 5_000_000 + 10_000 * np.arange(200)),
+    )
+    Embedding(PEOPLE, latents).write(tmp_path / "embedding.parquet")
+    covariates = pd.DataFrame(
+        {"age": rng.normal(60, 8, 300), "sex": np.where(MEN, "male", "female")},
+        index=pd.Index(PEOPLE, name="sample_id"),
+    )
+    covariates.to_csv(tmp_path / "covariates.tsv", sep="\t")
+    return tmp_path, bed, covariates
+
+
+def gwas(study, name="out", **options):
+    folder, bed, _ = study
+    options = {"sex_column": "sex", "covariate_columns": ["age"], "block_size": 16} | options
+    return run_gwas(
+        folder / "embedding.parquet", bed, folder / "covariates.tsv", folder / name, **options
+    )
+
+
+def read(path):
+    return pd.read_csv(path, sep="\t", dtype={"chromosome": str})
+
+
+def published(folder):
+    """Bytes of every file of a finished run, but for the time it took."""
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+    summary = json.loads(files.pop("gwas.json"))
+    del summary["seconds"]
+    return files | {"gwas.json": summary}
+
+
+ALL_OUTPUTS = {
+    "per_dimension": True,
+    "regenie_tables": True,
+    "criteria": ("wilks",),
+    "minimum_p": True,
+}
+
+
+@pytest.mark.parametrize("killed_after", [1, 7, 13])
+def test_a_run_that_stops_midway_goes_on_to_the_same_bytes(study, monkeypatch, killed_after):
+    gwas(study, "whole", **ALL_OUTPUTS)
+    add_unit = ResultFiles.add_unit
+
+    def stop(files, parts, counts):
+        if files.units_done == killed_after:
+            raise KeyboardInterrupt
+        add_unit(files, parts, counts)
+
+    monkeypatch.setattr(ResultFiles, "add_unit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        gwas(study, "stopped", **ALL_OUTPUTS)
+    folder = study[0] / "stopped"
+    assert {path.name for path in folder.iterdir()} == {".lock", ".unfinished"}
+    added = []
+    monkeypatch.setattr(
+        ResultFiles,
+        "add_unit",
+        lambda files, *unit: (added.append(files.units_done), add_unit(files, *unit)),
+    )
+    gwas(study, "stopped", **ALL_OUTPUTS)
+    assert added[0] == killed_after  # what was done is not done again
+    assert published(folder) == published(study[0] / "whole")
+    assert len(published(folder)) == 1 + 2 + 1 + 4 * 3 + 4  # table, index, loci, dimensions, json
+
+
+def test_a_killed_process_leaves_nothing_that_looks_whole_and_goes_on(study):
+    """Kill the process itself, wherever it is."""
+    folder, bed, _ = study
+    gwas(study, "whole", block_size=1)
+    script = (
+        "from regreveal.genetics.gwas import run_gwas\n"
+        f"run_gwas({str(folder / 'embedding.parquet')!r}, {str(bed)!r}, "
+        f"{str(folder / 'covariates.tsv')!r}, {str(folder / 'killed')!r}, "
+        "covariate_columns=['age'], sex_column='sex', block_size=1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    state = folder / "killed/.unfinished/state.json"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if state.exists() and json.loads(state.read_text())["units_done"] > 20:
+            break
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "killed/gwas.json").exists()
+    assert not (folder / "killed/manova.tsv.gz").exists()
+    gwas(study, "killed", block_size=1)
+    assert published(folder / "killed") == published(folder / "whole")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"coding": "additive"}, {"transform": "rint"}, {"minimum_count": 5}]
+)
+def test_another_run_does_not_go_on_with_what_is_there(study, monkeypatch, changed):
+    def stop(files, parts, counts):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultFiles, "add_unit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            gwas(study, "stopped")
+    gwas(study, "stopped", **changed)
+    gwas(study, "whole", **changed)
+    assert published(study[0] / "stopped") == published(study[0] / "whole")
+
+
+def test_genotypes_that_changed_meanwhile_are_not_gone_on_with(study, monkeypatch):
+    folder, bed, _ = study
+    add_unit = ResultFiles.add_unit
+
+    def stop(files, parts, counts):
+        if files.units_done == 5:
+            raise KeyboardInterrupt
+        add_unit(files, parts, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultFiles, "add_unit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            gwas(study, "stopped")
+    content = bytearray(bed.read_bytes())
+    content[3:3000] = content[-2997:]
+    bed.write_bytes(content)
+    gwas(study, "stopped")
+    gwas(study, "whole")
+    assert published(folder / "stopped") == published(folder / "whole")
+
+
+def test_a_folder_that_is_being_written_is_refused(study):
+    import fcntl
+
+    folder = study[0] / "out"
+    folder.mkdir()
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is writing there"):
+            gwas(study)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as local:
+        yield local
+
+
+def test_a_cluster_writes_the_same_bytes(study, cluster):
+    gwas(study, "here", **ALL_OUTPUTS)
+    gwas(study, "there", cluster=cluster.scheduler_address, **ALL_OUTPUTS)
+    assert published(study[0] / "there") == published(study[0] / "here")
+
+
+def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(study, cluster, monkeypatch):
+    from distributed import Client
+
+    gwas(study, "here", block_size=2)
+    with Client(cluster.scheduler_address, set_as_default=False) as client:
+        processes = list(client.run(os.getpid).values())
+    add_unit = ResultFiles.add_unit
+
+    def kill_a_worker(files, parts, counts):
+        if files.units_done == 10:
+            os.kill(processes[0], signal.SIGKILL)
+        add_unit(files, parts, counts)
+
+    monkeypatch.setattr(ResultFiles, "add_unit", kill_a_worker)
+    gwas(study, "there", block_size=2, cluster=cluster.scheduler_address)
+    assert published(study[0] / "there") == published(study[0] / "here")
+
+
+def test_unordered_files_give_the_same_table(study):
+    folder, bed, _ = study
+    genotypes = open_genotypes(bed)
+    order = np.random.default_rng(1).permutation(200)
+    write_bed(
+        folder / "shuffled.bed",
+        genotypes.dosages(order),
+        PEOPLE,
+        genotypes.variants.iloc[order].assign(centimorgan=0)[
+            ["chromosome", "variant_id", "centimorgan", "position", "alt", "ref"]
+        ],
+    )
+    gwas(study, "ordered")
+    gwas((folder, folder / "shuffled.bed", None), "shuffled")
+    assert (folder / "shuffled/manova.tsv.gz").read_bytes() == (
+        folder / "ordered/manova.tsv.gz"
+    ).read_bytes()
+
+
+def test_files_of_single_chromosomes_give_the_same_table(study):
+    folder, bed, _ = study
+    genotypes = open_genotypes(bed)
+    variants = genotypes.variants
+    paths = []
+    for chromosome in ("10", "X", "1", "2"):
+        rows = np.flatnonzero(variants["chromosome"] == chromosome)
+        people = np.random.default_rng(len(paths)).permutation(300)
+        paths.append(folder / f"chromosome_{chromosome}.bed")
+        write_bed(
+            paths[-1],
+            genotypes.dosages(rows)[:, people],
+            [PEOPLE[i] for i in people],
+            variants.iloc[rows].assign(centimorgan=0)[
+                ["chromosome", "variant_id", "centimorgan", "position", "alt", "ref"]
+            ],
+        )
+    one = gwas(study, "one")
+    several = gwas((folder, paths, None), "several")
+    pd.testing.assert_frame_equal(
+        read(one.tables["manova"]), read(several.tables["manova"]), rtol=1e-9
+    )
+    assert list(several.loci["variant_id"]) == list(one.loci["variant_id"]) == ["rs60", "rs160"]
+
+
+def test_units_are_pieces_of_one_chromosome_and_cover_all(study):
+    stretches = genome_stretches(open_genotypes(study[1]))
+    assert [stretch.chromosome for stretch in stretches] == ["1", "2", "10", "X"]
+    pieces = list(units(stretches, 16))
+    assert all(len(piece.rows) <= 16 for piece in pieces)
+    assert np.concatenate([piece.rows for piece in pieces]).tolist() == list(range(200))
+
+
+def test_filters_leave_variants_out_and_count_them(study):
+    genotypes = open_genotypes(study[1])
+    known = genotypes.dosages(np.arange(200))
+    chosen = VariantFilter(
+        regions=[("1", 1, 5_200_000), ("2", 5_000_000, 5_999_999)],
+        exclude={"rs3", "rs4", "rs199"},
+        minimum_maf=0.3,
+    )
+    result = gwas(study, variant_filter=chosen)
+    table = read(result.tables["manova"])
+    inside = [*range(21), *range(50, 100)]
+    left = [row for row in inside if row not in (3, 4)]
+    frequency = [known[row][known[row] >= 0].mean() / 2 for row in left]
+    common = [row for row, p in zip(left, frequency, strict=True) if min(p, 1 - p) >= 0.3]
+    assert list(table["variant_id"]) == [f"rs{row}" for row in common]
+    variants = result.summary["variants"]
+    assert variants["read"] == 200
+    assert variants["outside_regions"] == 200 - len(inside)
+    assert variants["excluded_by_list"] == 2
+    assert variants["maf"] == len(left) - len(common)
+    assert variants["tested"] == len(common)
+    whole = read(gwas(study, "whole").tables["manova"]).set_index("variant_id")
+    assert np.allclose(
+        table["neg_log10_p"], whole.loc[table["variant_id"], "neg_log10_p"], rtol=1e-9
+    )
+
+
+def test_ids_of_the_list_that_are_nowhere_are_counted(study):
+    chosen = VariantFilter(include={"rs7", "rs8", "rs-of-another-study"})
+    result = gwas(study, variant_filter=chosen)
+    assert list(read(result.tables["manova"])["variant_id"]) == ["rs7", "rs8"]
+    assert result.summary["variants"]["listed_never_found"] == 1
+    assert result.summary["variants"]["not_in_list"] == 198
+
+
+def test_x_is_tested_with_sex_as_a_covariate(study):
+    folder, bed, covariates = study
+    table = read(gwas(study, transform="none").tables["manova"]).set_index("variant_id")
+    genotypes = open_genotypes(bed)
+    latents = Embedding.read(folder / "embedding.parquet").latents
+    age = covariates[["age"]].to_numpy()
+    both = np.column_stack([age, MEN])
+    for rows, design in (([20, 60], age), ([150, 160, 199], both)):
+        expected = LatentSpace(latents, design).test(genotypes.dosages(rows), minimum_count=20)
+        found = table.loc[[f"rs{row}" for row in rows], "neg_log10_p"]
+        assert found.to_numpy() == pytest.approx(expected["neg_log10_p"].to_numpy(), rel=1e-9)
+
+
+def test_x_without_sex_is_left_out_and_counted(study):
+    result = gwas(study, sex_column=None)
+    assert result.summary["variants"]["x_without_sex"] == 50
+    assert result.summary["variants"]["tested"] == 150
+    assert "X" not in set(read(result.tables["manova"])["chromosome"])
+
+
+def test_top_writes_only_small_p_values_and_loses_no_locus(study):
+    everything = gwas(study, "all", per_dimension=True)
+    top = gwas(study, "top", per_dimension=True, top=0.01)
+    whole, part = (read(result.tables["manova"]) for result in (everything, top))
+    pd.testing.assert_frame_equal(
+        part, whole[whole["neg_log10_p"] > 2].reset_index(drop=True), check_dtype=False
+    )
+    pd.testing.assert_frame_equal(top.loci, everything.loci)
+    assert top.summary["lambda_gc"] == everything.summary["lambda_gc"]
+    dimension = read(study[0] / "top/dimensions/latent_0.tsv.gz")
+    assert 0 < len(dimension) < 20
+    assert (dimension["neg_log_10_p_value"] > 2).all()
+
+
+def test_the_smallest_p_is_tested_too_and_its_overlap_told(study):
+    result = gwas(study, minimum_p=True, permutations=500)
+    table = read(result.tables["manova"]).set_index("variant_id")
+    assert table.loc["rs60", "min_p_dimension"] == "latent_0"
+    assert table.loc["rs160", "min_p_dimension"] == "latent_1"
+    assert table["minp_permutation_neg_log10_p"].max() == pytest.approx(np.log10(501))
+    told = result.summary["minimum_p"]
+    assert told["overlap_with_joint_test"]["loci"] == {"joint_only": 0, "minp_only": 0, "both": 2}
+    assert 3 < told["effective_dimensions"] <= 4
+
+
+def test_loco_predictions_are_subtracted_chromosome_by_chromosome(study):
+    folder, bed, covariates = study
+    rng = np.random.default_rng(5)
+    latents = Embedding.read(folder / "embedding.parquet").latents.astype(float)
+    predictions = {name: rng.normal(0, 0.5, (4, 300)) for name in ("1", "2", "10", "23")}
+    for dimension in range(4):
+        lines = ["FID_IID " + " ".join(f"{name}_{name}" for name in PEOPLE)]
+        for chromosome, values in predictions.items():
+            lines.append(f"{chromosome} " + " ".join(f"{v:.17g}" for v in values[dimension]))
+        (folder / f"step1_{dimension + 1}.loco").write_text("\n".join(lines) + "\n")
+    (folder / "step1_pred.list").write_text(
+        "".join(f"latent_{d} {folder / f'step1_{d + 1}.loco'}\n" for d in range(4))
+    )
+    result = gwas(study, transform="none", loco=folder / "step1_pred.list")
+    assert "relatedness" not in result.summary
+    table = read(result.tables["manova"]).set_index("variant_id")
+    age = covariates[["age"]].to_numpy()
+    basis = np.linalg.qr(np.column_stack([np.ones(300), age]))[0]
+    rest = latents - basis @ (basis.T @ latents)
+    scale = np.linalg.norm(rest, axis=0) / np.sqrt(300 - 2)
+    genotypes = open_genotypes(bed)
+    for row, chromosome in ((10, "1"), (60, "2"), (120, "10")):
+        adjusted = rest - scale * predictions[chromosome].T
+        expected = LatentSpace(adjusted, age).test(genotypes.dosages([row]), minimum_count=20)
+        assert table.loc[f"rs{row}", "neg_log10_p"] == pytest.approx(
+            expected["neg_log10_p"][0], rel=1e-8
+        )
+
+
+def test_confounders_are_projected_out_and_the_table_says_how_well(study):
+    result = gwas(study, project_out_columns=["sex"])
+    report = pd.read_csv(study[0] / "out/nullspace.tsv", sep="\t").set_index("confounder")
+    assert report.loc["sex", "before"] > 0.6 > report.loc["sex", "after"]
+    assert result.summary["settings"]["dimensions"] in (2, 3)  # a dimension a pass
+    assert result.summary["settings"]["projected_out"] == ["sex"]
+    assert result.summary["settings"]["covariates"] == ["age"]
+
+
+def test_relatives_are_told(study):
+    told = gwas(study).summary["relatedness"]
+    assert told["participants"] == 300
+    assert told["first_degree"] is None  # 200 variants are too few to tell
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"criteria": ["lambda"]}, "criterion 'lambda'"),
+        ({"top": 0}, "top 0: expected a p-value"),
+        ({"sex_column": "gender"}, "no column 'gender'"),
+        ({"project_out_columns": ["height"]}, "no column 'height'"),
+        ({"loco": "nowhere.list"}, "nowhere.list"),
+        ({"build": "hg19"}, "hg19"),
+        ({"cluster": "tcp://127.0.0.1:9"}, "no Dask scheduler"),
+    ],
+)
+def test_bad_options_are_one_line(study, options, message, monkeypatch):
+    monkeypatch.setattr("regreveal.compute.SCHEDULER_TIMEOUT", 0.5)
+    with pytest.raises(InputError, match=message) as error:
+        gwas(study, **options)
+    assert "\n" not in str(error.value)
+    assert not (study[0] / "out/gwas.json").exists()
