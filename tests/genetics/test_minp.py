@@ -78,12 +78,16 @@ def test_the_table_has_one_row_a_variant():
     latents = pd.DataFrame(rng.standard_normal((500, 3)), columns=["a", "b", "c"])
     latents["b"] += 0.5 * dosages[0]
     space = LatentSpace(latents)
-    table = minp_table(MinimumP(space, 200, dosages_for_null=dosages), space, dosages)
+    minp = MinimumP(space, 200, dosages_for_null=dosages)
+    table = minp_table(minp, space, dosages)
+    assert list(table.columns) == minp.columns
     assert table.loc[0, "min_p_dimension"] == "b"
     assert table.loc[2].isna().all()
     assert table["minp_permutation_neg_log10_p"].max() == pytest.approx(np.log10(201))
     assert (table["minp_neg_log10_p"].dropna() <= table["min_neg_log10_p"].dropna()).all()
-    assert "minp_permutation_neg_log10_p" not in minp_table(MinimumP(space), space, dosages)
+    by_formula = MinimumP(space)
+    assert list(minp_table(by_formula, space, dosages).columns) == by_formula.columns
+    assert "minp_permutation_neg_log10_p" not in by_formula.columns
 
 
 def test_permutation_p_values_count_null_draws_as_extreme():
