@@ -87,7 +87,7 @@ def measure(space, dosages, path, bare, options, clock):
 
 
 def measure_fractional(space, dosages, options, clock):
-    """The same for fractional dosages, additive, beside the bare product of one row a variant."""
+    """Time fractional dosages, additive, beside the bare product of one row a variant."""
     product = space._projector._product
     fractional = np.where(dosages < 0, np.nan, dosages * np.float32(0.97) + 0.01)
     fractional = fractional.astype(np.float32)

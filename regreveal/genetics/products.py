@@ -4,13 +4,13 @@ A backend holds the columns, phenotypes and covariates side by side, and gives t
 with a block of variants: `indicators` for whole dosages, `centred` for fractional ones.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.genetics.dosages import in_parts, in_threads, no_whole_dosages
 
@@ -35,7 +35,7 @@ def make_product(columns: np.ndarray, dtype: str, backend: str, threads: int | N
         raise InputError(f"backend '{backend}': expected {' or '.join(BACKENDS)}")
     if threads is not None and threads < 1:
         raise InputError(f"threads {threads}: expected at least 1")
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or available_cores()
     if backend == "numpy":
         return SetSums(columns, str(dtype), threads)
     if str(dtype) != "float32":
