@@ -52,10 +52,10 @@ class MinimumP:
 
     Notes
     -----
-    The formula's number is too small where dimensions are correlated, the more so the smaller p is,
-    and its p-values are too small by the same factor: up to 20 in docs/statistics.md, "Smallest p
-    over dimensions". Correction by the number of dimensions, or permutation, is right; but by
-    permutation no p-value can be below 1 / (permutations + 1).
+    The formula's number is too small where dimensions are correlated, and so are its p-values, the
+    more so the smaller they are: far out by the number of dimensions over the formula's
+    (docs/statistics.md, "Smallest p over dimensions"). Permutation is right, but cannot go below
+    1 / (permutations + 1); there, `corrected` by the number of dimensions is hardly too strict.
     """
 
     def __init__(
