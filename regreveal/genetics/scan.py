@@ -22,8 +22,10 @@ from regreveal.genetics.ploidy import chromosome_kind, code_males
 from regreveal.genetics.projection import Projections
 from regreveal.progress import track
 
-# Genotypes in a block: enough for the matrix product to run at full speed, at most some 150 MB.
-BLOCK_GENOTYPES = 2**23
+# Genotypes in a block, of which three are held at a time: one is read, one is summed over, one is
+# written. Sums over large sets cost the less, the more variants share their tables.
+BLOCK_GENOTYPES = 2**25
+FEWEST_VARIANTS, MOST_VARIANTS = 512, 8192
 
 # Kinds of chromosomes of which men have one copy, or that are tested like it; and those of which
 # everybody has one at most.
@@ -36,7 +38,7 @@ PLACES_AT_ONCE = 2**16
 
 @dataclass(frozen=True)
 class Stretch:
-    """Row numbers of one chromosome's variants by position; a range where the file is so ordered."""
+    """Rows of one chromosome's variants by position; a range where the file is so ordered."""
 
     chromosome: str
     rows: range | np.ndarray
@@ -136,7 +138,7 @@ def units(stretches: Iterable[Stretch], size: int) -> Iterator[Stretch]:
 
 def unit_size(participants: int) -> int:
     """Variants a unit of work."""
-    return int(np.clip(BLOCK_GENOTYPES // max(participants, 1), 64, 8192))
+    return int(np.clip(BLOCK_GENOTYPES // participants, FEWEST_VARIANTS, MOST_VARIANTS))
 
 
 class Scanner:
