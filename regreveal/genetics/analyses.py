@@ -9,7 +9,7 @@ import pandas as pd
 from regreveal.errors import InputError
 from regreveal.genetics.bgzf import bgzf
 from regreveal.genetics.criteria import CRITERIA, criterion_columns
-from regreveal.genetics.minp import MinimumP
+from regreveal.genetics.minp import MinimumP, corrected
 from regreveal.genetics.plot_points import point_bytes
 from regreveal.genetics.projection import CODINGS, GenotypeCounts, Projections
 from regreveal.genetics.scan import Block, BlockResult
@@ -119,9 +119,10 @@ class LatentAnalysis:
             if self._minimum_p:
                 smallest = self._minimum_p.table(effects)
                 table |= {name: smallest[name].to_numpy() for name in smallest}
-                parts[MINIMUM_P_HITS] = _hits(
-                    table, smallest["minp_neg_log10_p"].to_numpy(), self._threshold
-                )
+                # By the number of dimensions, not the effective one, which is too small where it
+                # matters (docs/statistics.md, "Smallest p over dimensions").
+                by_number = corrected(smallest["min_neg_log10_p"].to_numpy(), space.dimensions)
+                parts[MINIMUM_P_HITS] = _hits(table, by_number, self._threshold)
         written = {name: table[name] for name in self._columns}
         shown = is_below(neg_log10_p, self._top)
         if not shown.all():
