@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
+from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes, sex_of_codes
 from regreveal.genetics.genotypes.bgen_blocks import (
@@ -129,7 +130,7 @@ class BgenGenotypes(Genotypes):
                         raise InputError(self._message(variant, error)) from None
 
             chunks = [runs[i : i + CHUNK] for i in range(0, len(runs), CHUNK)]
-            with ThreadPoolExecutor(min(len(chunks), MAX_THREADS, os.cpu_count() or 1)) as pool:
+            with ThreadPoolExecutor(min(len(chunks), MAX_THREADS, available_cores())) as pool:
                 list(pool.map(decode, chunks))
         return dosages
 

@@ -50,8 +50,8 @@ class VcfGenotypes(Genotypes):
     Every alternate allele has a row, except `*`, `<*>` and `<NON_REF>`, which stand for none;
     records without an alternate have no row. `skipped` counts both.
 
-    Opening goes through the file once for its sites, which stay in memory packed (some 50 bytes a
-    row). Blocks are then read in order; to go back, or on by far, needs a .tbi or .csi index, and
+    Opening goes through the file once for its sites, which stay in memory packed (under 100 bytes
+    a row). Blocks are then read in order; to go back, or on by far, needs a .tbi or .csi index, and
     without one goes through all genotypes in between.
 
     Parameters
