@@ -100,10 +100,14 @@ def test_a_malformed_line_is_named(tmp_path, line, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_column_that_all_lines_lack_is_missed(tmp_path):
-    table = LineTable(write(tmp_path / "table.bim", [("1", 1), ("1", 2)]))
-    with pytest.raises(InputError, match="line 1 has 2 columns; expected at least 3"):
-        table.columns(0, 2, COLUMNS, numbers=("position",))
+@pytest.mark.parametrize("narrow", [[0], [0, 1], [1]])
+def test_a_column_that_lines_lack_is_missed(tmp_path, narrow):
+    rows = [("1", f"rs{i}", 0, 7, "A", *([] if i in narrow else ["G"])) for i in range(2)]
+    table = LineTable(write(tmp_path / "table.bim", rows))
+    places = {"chromosome": 0, "position": 3, "variant_id": 1, "ref": 5, "alt": 4}
+    message = f"line {narrow[0] + 1} has 5 columns; expected at least 6"
+    with pytest.raises(InputError, match=message):
+        table.columns(0, 2, places, numbers=("position",))
 
 
 @pytest.mark.parametrize("text", [b"", b"\n \n", b"##only\n##headers\n"])
