@@ -35,6 +35,13 @@ def gwas(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
+    ref_first: Annotated[
+        bool,
+        typer.Option(
+            "--ref-first",
+            help="BGEN's first allele is the reference (as UK Biobank's), not its last.",
+        ),
+    ] = False,
     covariates: Annotated[
         Path | None, typer.Option(help="Table with sample_id: .tsv, .csv or .parquet.")
     ] = None,
@@ -215,6 +222,7 @@ def gwas(
     output folder, and dimensions/ where asked. Participants that the embedding's model was trained
     or validated on are left out. A run that was killed goes on where it was.
     """
+    from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.gwas import run_gwas
     from regreveal.genetics.known import read_known_loci
     from regreveal.genetics.loci import read_genes
@@ -226,7 +234,7 @@ def gwas(
     )
     result = run_gwas(
         embeddings["latents"],
-        genotypes,
+        open_genotypes(genotypes, ref_first),
         covariates,
         out,
         covariate_columns=split_names(covariate_columns) or None,

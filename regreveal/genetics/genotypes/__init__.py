@@ -32,7 +32,9 @@ READERS = {
 }
 
 
-def open_genotypes(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Genotypes:
+def open_genotypes(
+    path: str | os.PathLike | Sequence[str | os.PathLike], ref_first: bool = False
+) -> Genotypes:
     """Open a genotype file, the reader chosen by its suffix, or several as one.
 
     Parameters
@@ -41,6 +43,9 @@ def open_genotypes(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Gen
         PLINK 1 .bed (with .bim and .fam beside it), PLINK 2 .pgen (with .pvar or .pvar.zst, and
         .psam), .bgen, .vcf, .vcf.gz, .vcf.bgz or .bcf. Several hold the same people, such as a
         file a chromosome.
+    ref_first : bool
+        Of BGEN, whose files do not say it: the first allele is the reference, as in UK Biobank's
+        imputed data, not the last.
 
     Returns
     -------
@@ -52,13 +57,14 @@ def open_genotypes(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Gen
         The suffix is of no supported format, or a file is unusable or has other people.
     """
     if not isinstance(path, str | os.PathLike):
-        files = [open_genotypes(each) for each in path]
+        files = [open_genotypes(each, ref_first) for each in path]
         return files[0] if len(files) == 1 else SeveralGenotypes(files)
     path = Path(path)
     name = path.name.lower()
     for suffix, (module, reader) in READERS.items():
         if name.endswith(suffix):
-            return getattr(import_module(f"{__name__}.{module}"), reader)(path)
+            options = {"ref_first": ref_first} if suffix == ".bgen" else {}
+            return getattr(import_module(f"{__name__}.{module}"), reader)(path, **options)
     raise InputError(
         f"{path.name}: genotypes are read from {', '.join(READERS)} files; "
         "convert others with 'plink2 --make-pgen'"

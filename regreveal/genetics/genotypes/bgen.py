@@ -39,7 +39,7 @@ class BgenGenotypes(Genotypes):
 
     The *last* allele of a variant is its reference and each of the others an alternate allele, as
     REGENIE and `plink2 --export bgen-1.x` have it unless told `ref-first`. The format does not say
-    which is which; read the other way round, the same effect belongs to the other allele.
+    which is which; with `ref_first` it is the first one, as in UK Biobank's imputed data.
 
     Participants are those of NAME.sample beside NAME.bgen (column ID_2, and sex where there is a
     column of that name) or, without one, those the file names itself. With NAME.bgen.bgi beside it
@@ -52,6 +52,8 @@ class BgenGenotypes(Genotypes):
     ----------
     path : path-like
         The .bgen file.
+    ref_first : bool
+        The first allele is the reference, not the last.
 
     Raises
     ------
@@ -66,10 +68,11 @@ class BgenGenotypes(Genotypes):
 
     hard_calls = False
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, ref_first: bool = False):
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such file")
+        self._ref_first = ref_first
         self._size = path.stat().st_size
         with path.open("rb") as file:
             self._header = _read_header(file, path.name, self._size)
@@ -90,6 +93,10 @@ class BgenGenotypes(Genotypes):
         self._row_ends = None if (alleles == 2).all() else np.cumsum(alleles - 1, dtype=np.int64)
         self.variant_count = len(alleles) if self._row_ends is None else int(self._row_ends[-1])
 
+    def __reduce__(self):
+        """Travel to other processes as the path, and how to read it."""
+        return BgenGenotypes, (self.path, self._ref_first)
+
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:  # noqa: D102
         if start >= stop:
             table = pd.DataFrame(columns=VARIANT_COLUMNS, dtype=object)
@@ -101,9 +108,9 @@ class BgenGenotypes(Genotypes):
             with self.path.open("rb", buffering=0) as file:
                 described = [self._describe(file, v) for v in range(first, last + 1)]
         rows = [
-            (chromosome, position, name, alleles[-1], alternate)
+            (chromosome, position, name, alleles[0 if self._ref_first else -1], alternate)
             for chromosome, position, name, alleles in described
-            for alternate in alleles[:-1]
+            for alternate in (alleles[1:] if self._ref_first else alleles[:-1])
         ]
         skipped = start - self._first_row(first)
         table = pd.DataFrame(rows[skipped : skipped + stop - start], columns=VARIANT_COLUMNS)
@@ -125,7 +132,8 @@ class BgenGenotypes(Genotypes):
                     try:
                         block = self._block(file, variant)
                         for row in range(first, last):
-                            alternate_dosages(block, int(alleles[row]), places, dosages[row])
+                            allele = int(alleles[row]) + self._ref_first
+                            alternate_dosages(block, allele, places, dosages[row])
                     except DamagedError as error:
                         raise InputError(self._message(variant, error)) from None
 

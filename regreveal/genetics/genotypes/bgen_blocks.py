@@ -131,7 +131,8 @@ def alternate_dosages(block: Block, allele: int, places: np.ndarray, out: np.nda
     """Fill in the expected copies of one allele, 0 to 2, with NaN where missing.
 
     A haploid call counts double. The sum is made from the stored integers and divided once, so
-    that a dosage is the nearest float32 to what the file says.
+    that a dosage is the nearest float32 to what the file says; of the second of two alleles it is
+    two less that of the first.
 
     Parameters
     ----------
@@ -164,11 +165,13 @@ def alternate_dosages(block: Block, allele: int, places: np.ndarray, out: np.nda
     if len(block.packed) < math.ceil(total * block.bits / 8):
         raise DamagedError("its genotypes are cut short")
     _, decode, decode_biallelic = _compiled()
-    if block.alleles == 2 and allele == 0 and block.bits in (8, 16):
+    if block.alleles == 2 and block.bits in (8, 16):
         size = block.bits // 8
         # Copied, since numbers of two bytes need not lie at an even place.
         values = block.packed[: total * size].copy().view(f"<u{size}")
         right = decode_biallelic(block.ploidy, values, block.phased, starts, width, places, out)
+        if allele == 1:
+            np.subtract(2, out, out=out)
     else:
         right = decode(block, allele, starts, width, places, out)
     if not right:

@@ -34,10 +34,8 @@ class SeveralGenotypes(Genotypes):
         self.hard_calls = all(file.hard_calls for file in files)
 
     def __reduce__(self):
-        """Travel to other processes as the files' paths."""
-        from regreveal.genetics.genotypes import open_genotypes
-
-        return open_genotypes, ([file.path for file in self._files],)
+        """Travel to other processes as the files do."""
+        return SeveralGenotypes, (self._files,)
 
     @property
     def paths(self) -> list[os.PathLike]:

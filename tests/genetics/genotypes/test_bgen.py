@@ -1,3 +1,4 @@
+import pickle
 import sqlite3
 import struct
 import zlib
@@ -127,6 +128,23 @@ def test_any_content_is_read_as_the_specification_says(tmp_path, file, compressi
         expected_row = (*where, variant["alleles"][-1], variant["alleles"][allele])
         assert tuple(described.loc[row]) == expected_row
         assert tuple(genotypes.variant_rows(row, row + 1).loc[row]) == expected_row
+
+
+@MANY
+@given(file=files())
+def test_the_first_allele_is_the_reference_where_it_is_said_to_be(tmp_path, file):
+    content, count = file
+    path = write_bgen(tmp_path / "any.bgen", content, ids(count), "zlib")
+    genotypes = pickle.loads(pickle.dumps(open_genotypes(path, ref_first=True)))
+    found, described = genotypes.dosages(np.arange(genotypes.variant_count)), genotypes.variants
+    for row, (variant, allele, _) in enumerate(rows_of(content)):
+        alleles = variant["alleles"]
+        assert tuple(described.loc[row, ["ref", "alt"]]) == (alleles[0], alleles[allele + 1])
+        wanted = [
+            expected_dosage(call, allele + 1, len(alleles), variant["bits"], variant["phased"])
+            for call in variant["calls"]
+        ]
+        np.testing.assert_allclose(found[row], wanted, rtol=0, atol=2.5e-7)
 
 
 @pytest.mark.parametrize("haploid", [0, 0.3, 1])
