@@ -73,8 +73,9 @@ class PgenGenotypes(Genotypes):
         self._row_ends = np.cumsum(alleles - 1, dtype=np.int64) if several else None
         self.variant_count = int(self._row_ends[-1]) if several else self._pvar.count
         self._reader = self._open(alleles if several else None)
-        # Of the sample ids that pgenlib was told to read last; none means everyone.
-        self._chosen = np.arange(len(self.samples))
+        everyone = np.arange(len(self.samples))
+        # Places asked for last; which ones pgenlib reads for them, in file order; their order then.
+        self._subset = everyone, everyone, everyone
 
     @property
     def paths(self) -> list[Path]:
@@ -99,9 +100,12 @@ class PgenGenotypes(Genotypes):
         return self._pvar.columns(start, stop, self._places_of_columns, numbers=("position",))
 
     def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        chosen, order = np.unique(places, return_inverse=True)
-        self._choose(chosen)
-        dosages = np.empty((len(rows), len(chosen)), np.int8 if self.hard_calls else np.float32)
+        dtype = np.int8 if self.hard_calls else np.float32
+        if not len(places):
+            # pgenlib refuses to read nobody.
+            return np.empty((len(rows), 0), dtype)
+        chosen, order = self._choose(places)
+        dosages = np.empty((len(rows), len(chosen)), dtype)
         variants, alleles = self._variants_of(rows)
         read = self._reader.read_list if self.hard_calls else self._reader.read_dosages_list
         try:
@@ -110,7 +114,7 @@ class PgenGenotypes(Genotypes):
             else:
                 for allele in np.unique(alleles):
                     here = np.flatnonzero(alleles == allele)
-                    part = np.empty((len(here), len(chosen)), dosages.dtype)
+                    part = np.empty((len(here), len(chosen)), dtype)
                     read(variants[here].astype(np.uint32), part, allele_idx=int(allele))
                     dosages[here] = part
         except RuntimeError as error:
@@ -122,13 +126,17 @@ class PgenGenotypes(Genotypes):
             np.maximum(dosages, -1, out=dosages)
         else:
             dosages[dosages < 0] = np.nan
-        in_order = len(chosen) == len(places) and (chosen == places).all()
+        in_order = len(order) == len(chosen) and (order == np.arange(len(order))).all()
         return dosages if in_order else np.take(dosages, order, axis=1)
 
-    def _choose(self, places: np.ndarray) -> None:
-        if not np.array_equal(places, self._chosen):
-            self._reader.change_sample_subset(places.astype(np.uint32))
-            self._chosen = places
+    def _choose(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Let pgenlib read the people at these places, and tell which they are and their order."""
+        asked, chosen, order = self._subset
+        if not np.array_equal(places, asked):
+            chosen, order = np.unique(places, return_inverse=True)
+            self._reader.change_sample_subset(chosen.astype(np.uint32))
+            self._subset = places, chosen, order
+        return chosen, order
 
     def _variants_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which variant a row is of, and which of its alleles (0 the reference) it counts."""
