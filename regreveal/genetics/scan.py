@@ -217,11 +217,10 @@ class Scanner:
         """Dosages of some rows of the genotype file, as they are tested."""
         rows = np.asarray(rows)
         with self._reading:
-            dosages = self._genotypes.dosages(rows, self._sample_ids)
-            variants = [self._genotypes.variant_rows(row, row + 1) for row in rows]
-        if not variants:
-            return dosages
-        return self._code_males(dosages, self._kinds(pd.concat(variants)))[0]
+            blocks = self._genotypes.blocks(self._sample_ids, max(len(rows), 1), rows)
+            for variants, dosages in blocks:
+                return self._code_males(dosages, self._kinds(variants))[0]
+            return self._genotypes.dosages(rows, self._sample_ids)
 
     def is_on_x(self, variants: pd.DataFrame) -> np.ndarray:
         """Whether each variant is tested with sex among the covariates."""
