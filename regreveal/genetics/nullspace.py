@@ -18,8 +18,8 @@ from regreveal.genetics.whitening import covariate_basis, residuals, whiten
 
 RIDGE_PENALTIES = np.logspace(-2, 6, 17)
 
-# In double precision and to scikit-learn's default 1e-4, a category with 22 values takes four times
-# as long, and directions move by 1.5 degrees: a tenth of what chance moves them by.
+# In double precision and to scikit-learn's default 1e-4, a category of 22 takes four times as long
+# to score.
 LOGISTIC = {"max_iter": 1000, "tol": 1e-3}
 
 # What guessing scores, and how much better than that, on held-out people, a confounder must be
@@ -85,11 +85,12 @@ def project_out(
     """Remove the directions of latent space that predict confounders.
 
     Latents are whitened first: then the direction that predicts a confounder best is also the only
-    one correlated with it, and one pass is usually enough. Predictors (ridge regression for
-    numbers, logistic for categories) are fitted on one half of the participants and removed from
-    the other, each half in turn, and the two halves' coordinates are rotated onto each other.
-    Each pass removes those confounders that are still predicted on held-out people: R² above 0.01
-    or AUC above 0.55, and above guessing by two standard errors of the cross-validated score.
+    one correlated with it, and one pass is usually enough. The directions (ridge regression of
+    numbers and of indicators of categories) are found in one half of the participants and removed
+    from the other, each half in turn, and the two halves' coordinates are rotated onto each other.
+    Each pass removes those confounders that are still predicted on held-out people: R² of ridge
+    regression above 0.01 or AUC of logistic regression above 0.55, and above guessing by two
+    standard errors of the cross-validated score.
 
     Parameters
     ----------
@@ -113,8 +114,10 @@ def project_out(
 
     References
     ----------
-    Ravfogel et al. (2020), ACL, 7237 (iterative nullspace projection). Nadeau and Bengio (2003),
-    Mach. Learn. 52:239 (variance of cross-validated scores). docs/statistics.md, "Confounders".
+    Ravfogel et al. (2020), ACL, 7237 (iterative nullspace projection). Belrose et al. (2023),
+    NeurIPS 36 (after whitening one projection is enough, categories by their means). Nadeau and
+    Bengio (2003), Mach. Learn. 52:239 (variance of cross-validated scores). docs/statistics.md,
+    "Confounders".
     """
     values, names = residuals(latents, covariate_basis(None, len(latents)), "latent")
     if len(values) <= 2 * values.shape[1]:
@@ -166,9 +169,12 @@ def _one_pass(
 def _directions(latents: np.ndarray, confounders: pd.DataFrame) -> np.ndarray:
     """Find unit vectors of latent space that predict the confounders, (directions, k)."""
     numbers, categories = _by_kind(confounders)
-    found = [_ridge(latents, confounders[numbers].to_numpy(float))[0].T] if numbers else []
-    found += [_logistic(latents, confounders[name]).coef_ for name in categories]
-    rows = np.vstack(found)
+    # Of a category, what takes its means apart is what any linear classifier lives on. Logistic
+    # coefficients point elsewhere by chance where few people lie between the categories.
+    indicators = [
+        pd.get_dummies(confounders[name].astype(str), drop_first=True) for name in categories
+    ]
+    rows = _ridge(latents, np.hstack([confounders[numbers], *indicators]).astype(float))[0].T
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.maximum(lengths, np.finfo(float).tiny)
 

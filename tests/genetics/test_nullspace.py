@@ -80,6 +80,17 @@ def test_categories_with_three_values_take_two_dimensions():
     assert abs(result.report["after"][0] - 0.5) < 0.05
 
 
+def test_categories_that_hardly_overlap_are_gone_too():
+    rng = np.random.default_rng(9)
+    sex = rng.choice(["female", "male"], 6000)
+    latents = rng.standard_normal((6000, 32))
+    latents[:, :4] += 2.5 * (sex == "male")[:, None]
+    confounders = pd.DataFrame({"sex": sex})
+    result = project_out(latents[:3000], confounders[:3000])
+    assert result.report["before"][0] > 0.999
+    assert held_out_r2(result.project(latents[3000:]), (sex[3000:] == "male").astype(float)) < 0.01
+
+
 def test_nothing_is_removed_where_nothing_is_confounded():
     rng = np.random.default_rng(3)
     latents = rng.standard_normal((2000, 6))
