@@ -18,9 +18,9 @@ import statsmodels.api as sm
 from statsmodels.multivariate.manova import MANOVA
 
 from regreveal.genetics.criteria import CRITERIA
-from regreveal.genetics.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.projection import CODINGS
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.projection import CODINGS
 
 STATSMODELS_NAMES = {
     "pillai": "Pillai's trace",

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from regreveal.genetics.dosages import summarise_dosages
 from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.kernel.dosages import summarise_dosages
+from regreveal.genetics.kernel.products import genotype_sets
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.products import genotype_sets
 
 FREQUENCIES = (0.0005, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5)
 

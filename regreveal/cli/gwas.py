@@ -13,7 +13,7 @@ from regreveal.cli.participants import (
 )
 
 if TYPE_CHECKING:
-    from regreveal.genetics.filters import VariantFilter
+    from regreveal.genetics.genotypes.filters import VariantFilter
     from regreveal.genetics.gwas import GwasResult
 
 VARIANTS = "Which variants"
@@ -288,7 +288,7 @@ def _filter(
     max_missing: float | None,
     autosomes: int,
 ) -> "VariantFilter":
-    from regreveal.genetics.filters import (
+    from regreveal.genetics.genotypes.filters import (
         VariantFilter,
         parse_region,
         read_regions,

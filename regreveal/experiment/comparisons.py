@@ -10,8 +10,8 @@ from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Experiment
-from regreveal.genetics.filters import VariantFilter
 from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.genotypes.filters import VariantFilter
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.loci import compare_with_truth, read_genes, read_loci
 from regreveal.store.cohort import read_table, write_table

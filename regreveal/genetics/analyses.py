@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.bgzf import bgzf
 from regreveal.genetics.criteria import CRITERIA, criterion_columns
+from regreveal.genetics.kernel.projection import CODINGS, GenotypeCounts, Projections
 from regreveal.genetics.minp import MinimumP, corrected
-from regreveal.genetics.plot_points import point_bytes
-from regreveal.genetics.projection import CODINGS, GenotypeCounts, Projections
-from regreveal.genetics.scan import Block, BlockResult
-from regreveal.genetics.spaces import LatentSpaces
-from regreveal.genetics.sumstats import (
+from regreveal.genetics.output.bgzf import bgzf
+from regreveal.genetics.output.plot_points import point_bytes
+from regreveal.genetics.output.sumstats import (
     is_below,
     regenie_header,
     regenie_rows,
     ssf_header,
     ssf_rows,
 )
-from regreveal.genetics.table_text import header_line, tsv_lines
+from regreveal.genetics.output.table_text import header_line, tsv_lines
+from regreveal.genetics.scan import Block, BlockResult
+from regreveal.genetics.spaces import LatentSpaces
 from regreveal.genetics.univariate import Effects, TraitSpace
 
 PLACE_COLUMNS = ["chromosome", "position", "variant_id", "ref", "alt", "alt_frequency"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from regreveal.genetics.whitening import covariate_basis
+from regreveal.genetics.kernel.whitening import covariate_basis
 
 INDEPENDENT_R2 = 0.6
 LEAD_R2 = 0.1

@@ -13,7 +13,7 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
 from regreveal.errors import InputError
-from regreveal.genetics.dosages import whole_dosages
+from regreveal.genetics.kernel.dosages import whole_dosages
 from regreveal.genetics.manova import LatentSpace
 from regreveal.store.atomic import atomic_path
 

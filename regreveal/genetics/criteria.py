@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regreveal.genetics.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.fdistribution import neg_log10_f
 
 
 class Criterion(NamedTuple):

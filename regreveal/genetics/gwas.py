@@ -20,22 +20,22 @@ from regreveal.genetics.analyses import (
     hits_of,
     points_of,
 )
-from regreveal.genetics.filters import VariantFilter
 from regreveal.genetics.genotypes import Genotypes, open_genotypes
+from regreveal.genetics.genotypes.filters import VariantFilter
+from regreveal.genetics.genotypes.ploidy import read_sex
 from regreveal.genetics.known import mark_novel
 from regreveal.genetics.loci import GENOME_WIDE, LOCUS_COLUMNS, find_loci
 from regreveal.genetics.loco import LocoPredictions, read_loco_list
 from regreveal.genetics.matching import Matched, match_participants
 from regreveal.genetics.minp import MinimumP, overlap
 from regreveal.genetics.nullspace import project_out
-from regreveal.genetics.ploidy import read_sex
-from regreveal.genetics.plot_points import PlotPoints, read_points
+from regreveal.genetics.output.files import ResultFiles, fingerprint, read_hits, scanned
+from regreveal.genetics.output.plot_points import PlotPoints, read_points
+from regreveal.genetics.output.summary import describe_run
+from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
 from regreveal.genetics.relatedness import related_pairs
-from regreveal.genetics.result_files import ResultFiles, fingerprint, read_hits, scanned
 from regreveal.genetics.scan import Scanner, unit_size
 from regreveal.genetics.spaces import LatentSpaces
-from regreveal.genetics.summary import describe_run
-from regreveal.genetics.sumstats import ssf_metadata, ssf_metadata_path
 from regreveal.genetics.transforms import transform_latents
 from regreveal.genetics.univariate import TraitSpace
 from regreveal.store.embedding import Embedding

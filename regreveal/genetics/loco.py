@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
-from regreveal.genetics.whitening import covariate_basis, residuals
+from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
+from regreveal.genetics.kernel.whitening import covariate_basis, residuals
 from regreveal.store.atomic import atomic_path
 
 HEADER = "FID_IID"

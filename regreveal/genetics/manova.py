@@ -11,16 +11,16 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns, squared_correlations
-from regreveal.genetics.dosages import whole_dosages
-from regreveal.genetics.fdistribution import neg_log10_f
-from regreveal.genetics.projection import BlockProjector, GenotypeCounts, Projections
-from regreveal.genetics.univariate import Effects, dosage_effects
-from regreveal.genetics.whitening import (
+from regreveal.genetics.kernel.dosages import whole_dosages
+from regreveal.genetics.kernel.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.projection import BlockProjector, GenotypeCounts, Projections
+from regreveal.genetics.kernel.whitening import (
     covariate_basis,
     orthonormal_columns,
     residuals,
     whiten,
 )
+from regreveal.genetics.univariate import Effects, dosage_effects
 
 RESULT_COLUMNS = [
     "n",

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from regreveal.errors import InputError
-from regreveal.genetics.whitening import covariate_basis, residuals, whiten
+from regreveal.genetics.kernel.whitening import covariate_basis, residuals, whiten
 
 RIDGE_PENALTIES = np.logspace(-2, 6, 17)
 

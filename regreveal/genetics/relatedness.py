@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regreveal.genetics.genotypes import Genotypes
-from regreveal.genetics.ploidy import HUMAN_AUTOSOMES, chromosome_kind
+from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, chromosome_kind
 
 # Geometric means of the expected kinships 1/2 (twins), 1/4, 1/8 and 1/16 part the degrees.
 FIRST_DEGREE = 0.177

@@ -16,10 +16,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from regreveal.genetics.filters import VariantFilter
 from regreveal.genetics.genotypes import Genotypes, chromosome_rank
-from regreveal.genetics.ploidy import chromosome_kind, code_males
-from regreveal.genetics.projection import Projections
+from regreveal.genetics.genotypes.filters import VariantFilter
+from regreveal.genetics.genotypes.ploidy import chromosome_kind, code_males
+from regreveal.genetics.kernel.projection import Projections
 from regreveal.progress import track
 
 # Genotypes in a block, of which three are held at a time: one is read, one is summed over, one is

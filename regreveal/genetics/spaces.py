@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pandas as pd
 
+from regreveal.genetics.kernel.whitening import orthonormal_columns
 from regreveal.genetics.loco import LocoPredictions, subtract
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.whitening import orthonormal_columns
 
 
 class LatentSpaces:

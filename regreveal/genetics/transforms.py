@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import special, stats
 
 from regreveal.errors import InputError
-from regreveal.genetics.whitening import covariate_basis, residuals, whiten
+from regreveal.genetics.kernel.whitening import covariate_basis, residuals, whiten
 
 TRANSFORMS = ("radial", "rint", "none")
 

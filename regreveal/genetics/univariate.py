@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.fdistribution import neg_log10_f
-from regreveal.genetics.projection import BlockProjector, Projections
-from regreveal.genetics.whitening import covariate_basis, residuals
+from regreveal.genetics.kernel.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.projection import BlockProjector, Projections
+from regreveal.genetics.kernel.whitening import covariate_basis, residuals
 
 
 class Effects(NamedTuple):

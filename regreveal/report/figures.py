@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from regreveal.errors import InputError
-from regreveal.genetics.plot_points import PlotPoints
+from regreveal.genetics.output.plot_points import PlotPoints
 from regreveal.report.genome import Genome, spread, thin
 from regreveal.report.style import (
     ARM_COLOURS,

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.genetics.filters import VariantFilter
 from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.genotypes.filters import VariantFilter
 from regreveal.genetics.gwas import run_gwas
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.result_files import ResultFiles
+from regreveal.genetics.output.files import ResultFiles
 from regreveal.genetics.scan import genome_stretches, units
 from regreveal.store.embedding import Embedding
 from tests.genetics.conftest import write_bed

@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from scipy import stats
 
 from regreveal.errors import InputError
-from regreveal.genetics import plot_points
-from regreveal.genetics.plot_points import PlotPoints
+from regreveal.genetics.output import plot_points
+from regreveal.genetics.output.plot_points import PlotPoints
 from regreveal.report import figures
 from regreveal.report.figures import GenomeScan, genomic_inflation, manhattan, miami, qq_plot
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from regreveal.compute import cluster_map
-from regreveal.genetics.bgzf import BGZF_END
 from regreveal.genetics.genotypes import Genotypes
+from regreveal.genetics.output.bgzf import BGZF_END
+from regreveal.genetics.output.tabix import index_table
+from regreveal.genetics.output.unfinished import UnfinishedFiles
 from regreveal.genetics.scan import Analysis, Scanner, genome_stretches, scan, units
-from regreveal.genetics.tabix import index_table
-from regreveal.genetics.unfinished import UnfinishedFiles
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path, locked
 

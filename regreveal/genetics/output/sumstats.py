@@ -16,7 +16,12 @@ import numpy as np
 import pandas as pd
 
 from regreveal.genetics.genotypes import plain_chromosome
-from regreveal.genetics.table_text import format_column, header_line, join_columns, join_lines
+from regreveal.genetics.output.table_text import (
+    format_column,
+    header_line,
+    join_columns,
+    join_lines,
+)
 from regreveal.genetics.univariate import Effects
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from regreveal.errors import InputError
-from regreveal.genetics.sumstats import (
+from regreveal.genetics.output.sumstats import (
     is_below,
     regenie_header,
     regenie_rows,

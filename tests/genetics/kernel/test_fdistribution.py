@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from regreveal.genetics.fdistribution import neg_log10_f
+from regreveal.genetics.kernel.fdistribution import neg_log10_f
 
 
 def exact_neg_log10_f(f, df1, df2):

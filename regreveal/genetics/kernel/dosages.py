@@ -54,11 +54,11 @@ def whole_dosages(dosages: np.ndarray) -> np.ndarray:
 
 def hard_calls(dosages: np.ndarray, threads: int) -> np.ndarray:
     """Call genotypes from fractional dosages, see `whole_dosages`."""
-    from regreveal.genetics import kernels
+    from regreveal.genetics.kernel import loops
 
     calls = np.empty(dosages.shape, dtype=np.int8)
     right = in_parts(
-        lambda first, last: kernels.hard_calls(
+        lambda first, last: loops.hard_calls(
             dosages[first:last], HARD_CALL_MARGIN, calls[first:last]
         ),
         len(dosages),
@@ -99,12 +99,12 @@ def summarise_dosages(
     ----------
     Li et al. (2010), Genet. Epidemiol. 34:816 (r²).
     """
-    from regreveal.genetics import kernels
+    from regreveal.genetics.kernel import loops
 
     nearest = np.empty((len(dosages), 3), dtype=np.int64)
     sums = np.empty((len(dosages), 3))
     right = in_parts(
-        lambda first, last: kernels.summarise(dosages, first, last, nearest, sums),
+        lambda first, last: loops.summarise(dosages, first, last, nearest, sums),
         len(dosages),
         threads,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from regreveal.compute import available_cores
 from regreveal.errors import InputError
-from regreveal.genetics.dosages import in_parts, in_threads, no_whole_dosages
+from regreveal.genetics.kernel.dosages import in_parts, in_threads, no_whole_dosages
 
 BACKENDS = ("numpy", "keras")
 
@@ -40,7 +40,7 @@ def make_product(columns: np.ndarray, dtype: str, backend: str, threads: int | N
         return SetSums(columns, str(dtype), threads)
     if str(dtype) != "float32":
         raise InputError("backend 'keras' computes in float32; ask for that, or for backend numpy")
-    from regreveal.genetics.keras_product import KerasProduct
+    from regreveal.genetics.kernel.keras_product import KerasProduct
 
     return KerasProduct(columns, threads)
 
@@ -82,13 +82,13 @@ class GenotypeSets:
 
 def genotype_sets(dosages: np.ndarray, threads: int) -> GenotypeSets:
     """Pack dosages of int8 into sets; InputError if they are not 0, 1, 2 or -1."""
-    from regreveal.genetics import kernels
+    from regreveal.genetics.kernel import loops
 
     variants, n = dosages.shape
     bits = np.zeros((variants, 3, _padded(n) // 8), dtype=np.uint8)
     counts = np.empty((variants, 3), dtype=np.int64)
     right = in_parts(
-        lambda first, last: kernels.pack(dosages, first, last, bits, counts), variants, threads
+        lambda first, last: loops.pack(dosages, first, last, bits, counts), variants, threads
     )
     if not all(right):
         raise no_whole_dosages(dosages)
@@ -153,7 +153,7 @@ class SetSums:
 
     def _sums(self, sets: GenotypeSets) -> np.ndarray:
         """Sum the columns over each set, (variants, 3, columns)."""
-        from regreveal.genetics import kernels
+        from regreveal.genetics.kernel import loops
 
         bits, sizes = sets.bits.reshape(-1, sets.bits.shape[2]), sets.sizes.ravel()
         few = sizes <= SPARSE_SHARE * self._participants
@@ -166,13 +166,13 @@ class SetSums:
 
         def list_sparse(first, last):
             chosen = slice(first, last)
-            kernels.list_members(bits.view(np.uint64), sparse[chosen], begins[chosen], people)
+            loops.list_members(bits.view(np.uint64), sparse[chosen], begins[chosen], people)
 
         def add(job):
             chunk, part = job
             share = slice(part, None, parts)
             columns, out = self._chunks[chunk], sums[chunk]
-            kernels.add_sparse(
+            loops.add_sparse(
                 columns,
                 people,
                 *(np.ascontiguousarray(values[share]) for values in (begins, ends, sparse)),
@@ -181,7 +181,7 @@ class SetSums:
             rows = np.ascontiguousarray(dense[share])
             if len(rows):
                 words = np.ascontiguousarray(bits[rows].view(np.uint32).T)
-                kernels.add_dense(columns, words, rows, out)
+                loops.add_dense(columns, words, rows, out)
 
         in_parts(list_sparse, len(sparse), self.threads)
         jobs = [(chunk, part) for chunk in range(len(self._chunks)) for part in range(parts)]
@@ -210,10 +210,10 @@ def centred_designs(
     design : ndarray, shape (variants of the slice, n)
         Memory that the next one will take.
     """
-    from regreveal.genetics import kernels
+    from regreveal.genetics.kernel import loops
 
     def fill(first, last, out):
-        kernels.centre(dosages, mean, first, last, out, squares)
+        loops.centre(dosages, mean, first, last, out, squares)
 
     yield from _designs(fill, len(dosages), 1, dosages.shape[1], dtype, threads)
 
@@ -225,10 +225,10 @@ def indicator_designs(
 
     The design's rows are both indicators of the first variant, then both of the second.
     """
-    from regreveal.genetics import kernels
+    from regreveal.genetics.kernel import loops
 
     def fill(first, last, out):
-        kernels.fill_indicators(
+        loops.fill_indicators(
             sets.dosages, sets.rarer, sets.means, first, last, out.reshape(-1, 2, out.shape[1])
         )
 

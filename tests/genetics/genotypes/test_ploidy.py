@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from regreveal.errors import InputError
-from regreveal.genetics.ploidy import (
+from regreveal.genetics.genotypes.ploidy import (
     KINDS,
     canonical_chromosome,
     chromosome_kind,

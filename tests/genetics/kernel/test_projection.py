@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
-from regreveal.genetics.dosages import whole_dosages
+from regreveal.genetics.kernel.dosages import whole_dosages
+from regreveal.genetics.kernel.projection import BlockProjector
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.projection import BlockProjector
 from regreveal.genetics.univariate import TraitSpace
 
 CODINGS = ("genotype", "additive")
@@ -236,8 +236,8 @@ def test_fractional_dosages_that_are_whole_give_the_results_of_whole_ones(space_
 
 KERAS_AGREES = """
 import keras, numpy as np
-from regreveal.genetics.keras_product import KerasProduct, shared_tensor
-from regreveal.genetics.products import SetSums, _aligned, genotype_sets
+from regreveal.genetics.kernel.keras_product import KerasProduct, shared_tensor
+from regreveal.genetics.kernel.products import SetSums, _aligned, genotype_sets
 from tests.genetics.test_projection import centred_columns, common_and_rare, imputed
 
 n = 700
@@ -270,7 +270,7 @@ def test_products_by_keras_are_those_of_compiled_loops(backend):
     run = subprocess.run(
         [sys.executable, "-c", KERAS_AGREES],
         env=environment,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regreveal.genetics.variant_quality import dosage_info, hwe_exact
+from regreveal.genetics.genotypes.variant_quality import dosage_info, hwe_exact
 
 # Imputation quality
 

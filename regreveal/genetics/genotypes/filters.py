@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
-from regreveal.genetics.variant_quality import hwe_exact
+from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
+from regreveal.genetics.genotypes.variant_quality import hwe_exact
 
 REASONS = (
     "outside_regions",

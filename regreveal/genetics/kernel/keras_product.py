@@ -6,7 +6,12 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from regreveal.genetics.products import GenotypeSets, centred_designs, indicator_designs, slices
+from regreveal.genetics.kernel.products import (
+    GenotypeSets,
+    centred_designs,
+    indicator_designs,
+    slices,
+)
 
 
 class KerasProduct:

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from regreveal.genetics.matching import Matched
-from regreveal.genetics.plot_points import PlotPoints
+from regreveal.genetics.output.plot_points import PlotPoints
 
 LAMBDA_GC_CAVEAT = (
     "Ratio of the median chi-square (one degree of freedom, from the p-values) to its expectation. "

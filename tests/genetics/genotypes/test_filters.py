@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
-from regreveal.genetics.filters import (
+from regreveal.genetics.genotypes.filters import (
     REASONS,
     VariantFilter,
     count_reasons,

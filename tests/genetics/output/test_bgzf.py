@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regreveal.genetics.bgzf import BGZF_END, bgzf
-from regreveal.genetics.tabix import index_table
-from regreveal.genetics.table_text import header_line, tsv_lines
+from regreveal.genetics.output.bgzf import BGZF_END, bgzf
+from regreveal.genetics.output.tabix import index_table
+from regreveal.genetics.output.table_text import header_line, tsv_lines
 
 
 @settings(deadline=None, max_examples=50)

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from regreveal.genetics.unfinished import UnfinishedFiles
+from regreveal.genetics.output.unfinished import UnfinishedFiles
 
 HEADERS = {"table.txt": b"header\n", "deeper/points.bin": b""}
 

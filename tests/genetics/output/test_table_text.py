@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
-from regreveal.genetics.table_text import round_digits, tsv_lines
+from regreveal.genetics.output.table_text import round_digits, tsv_lines
 
 # Near the largest double, rounding to a digit overflows.
 NUMBER = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf])

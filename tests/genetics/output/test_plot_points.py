@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regreveal.genetics import plot_points
-from regreveal.genetics.plot_points import CELL_HEIGHT, PlotPoints, point_bytes, read_points
+from regreveal.genetics.output import plot_points
+from regreveal.genetics.output.plot_points import CELL_HEIGHT, PlotPoints, point_bytes, read_points
 
 
 def _scan(count: int, seed: int = 1) -> pd.DataFrame:

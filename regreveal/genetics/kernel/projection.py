@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from regreveal.errors import InputError
-from regreveal.genetics.dosages import as_block, hard_calls, summarise_dosages
-from regreveal.genetics.products import genotype_sets, make_product
+from regreveal.genetics.kernel.dosages import as_block, hard_calls, summarise_dosages
+from regreveal.genetics.kernel.products import genotype_sets, make_product
 
 CODINGS = ("genotype", "additive")
 

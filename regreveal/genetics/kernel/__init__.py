@@ -1,0 +1,1 @@
+"""The sums that every test of a variant starts from: where all the time goes."""
