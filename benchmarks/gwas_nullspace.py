@@ -92,15 +92,16 @@ def leftover(options):
             row = [*held_out_r2(projected, numbers[n:]), *crossed, projected.shape[1], made]
             found.setdefault(name, []).append(row)
     print(
-        f"{options.seeds} seeds, {n} people, {k} dimensions: R² on a third set of people, largest "
-        "of the seeds; mean R² cross-validated in the sample; dimensions kept; passes"
+        f"{options.seeds} seeds, {n} people, {k} dimensions: R² on a third set of people, mean "
+        "(largest); mean R² cross-validated in the sample; dimensions kept; passes\n"
+        "method\tage\tbmi\tsex\tage cv\tbmi cv\tsex cv\tkept (least)\tpasses (most)"
     )
-    print("method\tage\tbmi\tsex\tage cv\tbmi cv\tsex cv\tkept (least)\tpasses (most)")
     for name, rows in found.items():
         rows = np.array(rows)
-        cells = [*rows[:, :3].max(axis=0), *rows[:, 3:6].mean(axis=0)]
-        told = "\t".join(f"{cell:.4f}" for cell in cells)
-        print(f"{name}\t{told}\t{rows[:, 6].min():.0f}\t{rows[:, 7].max():.0f}", flush=True)
+        third = (f"{column.mean():.4f} ({column.max():.4f})" for column in rows[:, :3].T)
+        crossed = (f"{column.mean():.4f}" for column in rows[:, 3:6].T)
+        kept, passes = rows[:, 6].min(), rows[:, 7].max()
+        print(name, *third, *crossed, f"{kept:.0f}", f"{passes:.0f}", sep="\t", flush=True)
 
 
 def strength(options):

@@ -238,7 +238,7 @@ KERAS_AGREES = """
 import keras, numpy as np
 from regreveal.genetics.kernel.keras_product import KerasProduct, shared_tensor
 from regreveal.genetics.kernel.products import SetSums, _aligned, genotype_sets
-from tests.genetics.test_projection import centred_columns, common_and_rare, imputed
+from tests.genetics.kernel.test_projection import centred_columns, common_and_rare, imputed
 
 n = 700
 columns = centred_columns(np.random.default_rng(2), n, 30)
