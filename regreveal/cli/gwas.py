@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from regreveal.genetics.genotypes.filters import VariantFilter
     from regreveal.genetics.gwas import GwasResult
 
+NOWHERE = "listed_never_found"
+
 VARIANTS = "Which variants"
 MODEL = "The model"
 OUTPUT = "What is written"
@@ -326,17 +328,23 @@ def _draw(result: "GwasResult", folder: Path) -> None:
 def _echo(result: "GwasResult", folder: Path) -> None:
     summary = result.summary
     variants = summary["variants"]
-    kinds = ("read", "tested", "missing_genotypes", "unplaced", "male_heterozygotes")
+    kinds = ("read", "tested", "missing_genotypes", "unplaced", "male_heterozygotes", NOWHERE)
     for reason, count in variants.items():
         if count and reason not in kinds:
             typer.echo(f"left out {count:>7}  variants: {reason.replace('_', ' ')}")
-    related = summary.get("relatedness")
-    if related and ((related["first_degree"] or 0) + (related["second_degree"] or 0)):
+    if variants.get(NOWHERE):
+        typer.echo(f"warning: {variants[NOWHERE]} listed ids are not in the genotypes", err=True)
+    related = summary.get("relatedness", {})
+    pairs = [
+        f"{related[degree]} pairs of {degree.replace('_', '-')} relatives"
+        for degree in ("first_degree", "second_degree")
+        if related.get(degree)
+    ]
+    if pairs:
         typer.echo(
-            f"warning: {related['participants']} sampled participants have "
-            f"{related['first_degree']} pairs of first- and {related['second_degree']} of "
-            f"second-degree relatives; lambda GC is {summary['lambda_gc']:.2f}. Relatives inflate "
-            "the test; give LOCO predictions (--loco), or leave one of each pair out",
+            f"warning: {related['participants']} of the participants have {' and '.join(pairs)}, "
+            f"and lambda GC is {summary['lambda_gc']:.2f}; relatives inflate the test: give LOCO "
+            "predictions (--loco), or leave one of each pair out",
             err=True,
         )
     new = f", {summary['new_loci']} of them new" if "new_loci" in summary else ""

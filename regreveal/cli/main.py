@@ -9,6 +9,7 @@ from regreveal.cli.gwas import gwas
 from regreveal.cli.ingest import ingest_app
 from regreveal.cli.phewas import phewas
 from regreveal.cli.probe import probe
+from regreveal.cli.regenie import regenie_inputs
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
 from regreveal.cli.stages import embed, register, split, tensormaps, train
@@ -32,6 +33,7 @@ for command in (
     embed,
     probe,
     gwas,
+    regenie_inputs,
     phewas,
 ):
     app.command()(command)

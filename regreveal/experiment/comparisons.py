@@ -318,8 +318,12 @@ def _best_p(folder: Path) -> pd.Series:
 
     Not by id: GWAS-SSF has its own.
     """
-    names = {"base_pair_location": "position", "neg_log_10_p_value": "neg_log10_p"}
-    wanted = {"chromosome", "position", "neg_log10_p", *names}
+    names = {
+        "base_pair_location": "position",
+        "neg_log10_p_corrected": "neg_log10_p",
+        "neg_log_10_p_value": "neg_log10_p",
+    }
+    wanted = {"chromosome", "position", *names}
     tables = [
         pd.read_csv(path, sep="\t", usecols=lambda name: name in wanted, dtype={"chromosome": str})
         for path in sorted(folder.glob("*.tsv.gz"))

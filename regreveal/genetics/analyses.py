@@ -31,6 +31,9 @@ TABLE_COLUMNS = [
     *("n", "n_ref", "n_het", "n_hom", "pillai", "f", "df1", "df2", "neg_log10_p"),
 ]
 
+# What is significant is decided by this one, and plots show it.
+CORRECTED = "neg_log10_p_corrected"
+
 HIT_COLUMNS = ["row", *PLACE_COLUMNS, "neg_log10_p"]
 
 TABLE = "manova.tsv.gz"
@@ -89,7 +92,12 @@ class LatentAnalysis:
         self._digits = DIGITS[dtype]
         self.dimension_tables = dimension_tables(names, layouts)
         more = [column for name in self._criteria for column in criterion_columns(name)]
-        self._columns = [*TABLE_COLUMNS, *more, *(minimum_p.columns if minimum_p else ())]
+        self._columns = [
+            *TABLE_COLUMNS,
+            CORRECTED,
+            *more,
+            *(minimum_p.columns if minimum_p else ()),
+        ]
 
     def headers(self) -> dict[str, bytes]:
         """First bytes of each file."""
@@ -108,8 +116,8 @@ class LatentAnalysis:
         space = self._spaces.of(block.chromosome, block.with_sex)
         counts = projections.counts
         tested = space.joint_test(projections, self._minimum_count, self._criteria)
-        table = _with_places(block.variants, tested)
-        neg_log10_p = tested["neg_log10_p"].to_numpy()
+        neg_log10_p = space.skewness.neg_log10_p(tested, self._coding)
+        table = _with_places(block.variants, tested) | {CORRECTED: neg_log10_p}
         parts = {}
         if self._minimum_p or self.dimension_tables:
             effects = _with_enough_carriers(space.effects(projections), counts, self._minimum_count)

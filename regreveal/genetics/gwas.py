@@ -22,19 +22,18 @@ from regreveal.genetics.analyses import (
 )
 from regreveal.genetics.genotypes import Genotypes, open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.genotypes.ploidy import read_sex
 from regreveal.genetics.known import mark_novel
 from regreveal.genetics.loci import GENOME_WIDE, LOCUS_COLUMNS, find_loci
 from regreveal.genetics.loco import LocoPredictions, read_loco_list
 from regreveal.genetics.matching import Matched, match_participants
 from regreveal.genetics.minp import MinimumP, overlap
-from regreveal.genetics.nullspace import project_out
 from regreveal.genetics.output.files import ResultFiles, fingerprint, read_hits, scanned
 from regreveal.genetics.output.plot_points import PlotPoints, read_points
 from regreveal.genetics.output.summary import describe_run
 from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
+from regreveal.genetics.prepare import prepare_latents
 from regreveal.genetics.relatedness import related_pairs
-from regreveal.genetics.scan import Scanner, unit_size
+from regreveal.genetics.scan import Scanner, genome_stretches, unit_size
 from regreveal.genetics.spaces import LatentSpaces
 from regreveal.genetics.transforms import transform_latents
 from regreveal.genetics.univariate import TraitSpace
@@ -121,7 +120,8 @@ def run_gwas(
         Numbers as they are, categories one-hot.
     folder : path-like
     covariate_columns : list of str, optional
-        Which columns of `covariates`; all without it, but those that are projected out.
+        Which columns of `covariates`; all without it. Columns that are projected out belong among
+        them, too: projection alone is conservative for variants that follow a confounder.
     participants : iterable of str, optional
         Analyse only these.
     sex_column : str, optional
@@ -191,19 +191,8 @@ def run_gwas(
     variant_filter = variant_filter or VariantFilter()
     if isinstance(loco, str | os.PathLike):
         loco = read_loco_list(loco, variant_filter.autosomes)
-    matched = match_participants(
-        embedding.sample_ids,
-        genotypes.samples,
-        covariates,
-        covariate_columns,
-        participants,
-        confounders=project_out_columns,
-        sex_column=sex_column,
-    )
-    men = _men(matched, genotypes)
     settings = {
         "analysis": "latent",
-        "dimensions": embedding.latents.shape[1],
         "coding": coding,
         "transform": transform,
         "criteria": list(criteria),
@@ -222,14 +211,23 @@ def run_gwas(
         "backend": backend,
     }
     with threadpool_limits(threads, user_api="blas"):
-        latents, nullspace = _latents(embedding, matched, project_out_columns)
-        settings["dimensions"] = latents.shape[1]
-        transformed = transform_latents(latents, transform, matched.covariates)
+        prepared = prepare_latents(
+            embedding,
+            genotypes,
+            covariates,
+            covariate_columns=covariate_columns,
+            participants=participants,
+            sex_column=sex_column,
+            project_out_columns=project_out_columns,
+            transform=transform,
+        )
+        matched, names = prepared.matched, list(prepared.latents.columns)
+        settings["dimensions"] = len(names)
         spaces = LatentSpaces(
-            pd.DataFrame(transformed, columns=latents.columns),
+            prepared.transformed,
             matched.covariates,
             matched.sample_ids,
-            men,
+            prepared.men,
             loco,
             dtype=dtype,
             backend=backend,
@@ -238,7 +236,7 @@ def run_gwas(
         smallest = _minimum_p(spaces, genotypes, matched, permutations) if minimum_p else None
         analysis = LatentAnalysis(
             spaces,
-            list(latents.columns),
+            names,
             coding=coding,
             minimum_count=minimum_count,
             threshold=threshold,
@@ -248,14 +246,20 @@ def run_gwas(
             top=top,
             dtype=dtype,
         )
-        scanner = Scanner(genotypes, matched.sample_ids, analysis, variant_filter, men, build)
+        scanner = Scanner(
+            genotypes, matched.sample_ids, analysis, variant_filter, prepared.men, build
+        )
+        stretches = genome_stretches(genotypes)
+        if loco is not None:
+            loco.check([s.chromosome for s in stretches if scanner.tests_on(s.chromosome)], names)
+        inputs = [prepared.latents, matched.covariates, prepared.men, matched.sample_ids]
         decided_by = fingerprint(
             settings,
-            [latents, matched.covariates, men, matched.sample_ids, variant_filter.lists()],
+            [*inputs, variant_filter.lists()],
             [*genotypes.paths, *(loco.paths if loco else [])],
         )
         size = block_size or unit_size(len(matched.sample_ids))
-        with scanned(folder, scanner, analysis, genotypes, size, decided_by, cluster) as files:
+        with scanned(folder, scanner, analysis, stretches, size, decided_by, cluster) as files:
             points = read_points(files.path(POINTS))
             hits = read_hits(files.path(HITS))
             loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
@@ -266,7 +270,9 @@ def run_gwas(
                 others = read_hits(files.path(MINIMUM_P_HITS))
                 more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
             if loco is None:
-                more["relatedness"] = related_pairs(genotypes, matched.sample_ids)._asdict()
+                more["relatedness"] = related_pairs(
+                    genotypes, matched.sample_ids, autosomes=variant_filter.autosomes
+                )._asdict()
             listed = None if variant_filter.include is None else len(variant_filter.include)
             summary = describe_run(
                 settings, matched, files.counts, {"latent": points}, loci, more, listed
@@ -275,12 +281,12 @@ def run_gwas(
             summary["participants"]["seen_in_training"] = len(trained_on & set(matched.sample_ids))
             files.close_table(TABLE)
             for layout, tables in analysis.dimension_tables.items():
-                for name, table in zip(latents.columns, tables, strict=True):
+                for name, table in zip(names, tables, strict=True):
                     files.close_table(table, indexed=layout == "ssf")
                     if layout == "ssf":
                         _describe_table(files, table, f"latent dimension {name}", matched, build)
-            if nullspace is not None:
-                files.add_table("nullspace.tsv", nullspace)
+            if prepared.nullspace is not None:
+                files.add_table("nullspace.tsv", prepared.nullspace)
             files.publish(loci, summary)
     return GwasResult(folder, {"manova": folder / TABLE}, loci, summary, {"manova": points})
 
@@ -364,7 +370,8 @@ def run_univariate_gwas(
             settings, [values, matched.covariates, matched.sample_ids], genotypes.paths
         )
         size = block_size or unit_size(len(matched.sample_ids))
-        with scanned(folder, scanner, analysis, genotypes, size, decided_by) as files:
+        stretches = genome_stretches(genotypes)
+        with scanned(folder, scanner, analysis, stretches, size, decided_by) as files:
             points, found = {}, []
             for name, table in analysis.tables.items():
                 points[name] = read_points(files.path(points_of(name)))
@@ -380,28 +387,6 @@ def run_univariate_gwas(
             files.publish(loci, summary)
     tables = {name: folder / table for name, table in analysis.tables.items()}
     return GwasResult(folder, tables, loci, summary, points)
-
-
-def _men(matched: Matched, genotypes: Genotypes) -> np.ndarray | None:
-    """Who is a man, by the covariates or else the genotype files; None if not known of everyone."""
-    if matched.sex is not None:
-        sex = read_sex(matched.sex)
-    elif genotypes.sex is not None:
-        sex = pd.Series(genotypes.sex, index=genotypes.samples).loc[matched.sample_ids].to_numpy()
-    else:
-        return None
-    return sex == 1 if (sex > 0).all() else None
-
-
-def _latents(
-    embedding: Embedding, matched: Matched, projected_out: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Latents of those who are analysed, less the confounders, and how that went."""
-    latents = embedding.select(matched.sample_ids)
-    if not projected_out:
-        return pd.DataFrame(latents).add_prefix("latent_"), None
-    projection = project_out(latents, matched.confounders)
-    return pd.DataFrame(projection.latents).add_prefix("projected_"), projection.report
 
 
 def _minimum_p(
@@ -439,7 +424,8 @@ def _exact_leads(
     ).indices.items():
         space = spaces.of(chromosome, with_sex)
         dosages = scanner.dosages(loci["row"].to_numpy()[leads])
-        exact[leads] = space.test_exact(dosages, coding, minimum_count)["neg_log10_p"]
+        tested = space.test_exact(dosages, coding, minimum_count)
+        exact[leads] = space.skewness.neg_log10_p(tested, coding)
     loci.insert(loci.columns.get_loc("neg_log10_p") + 1, "neg_log10_p_exact", exact)
     return loci
 

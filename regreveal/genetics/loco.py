@@ -17,7 +17,6 @@ import pandas as pd
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
 from regreveal.genetics.kernel.whitening import covariate_basis, residuals
-from regreveal.store.atomic import atomic_path
 
 HEADER = "FID_IID"
 # REGENIE has one prediction for all of X, chromosome 23 of people.
@@ -202,7 +201,7 @@ def subtract(
     Parameters
     ----------
     latents : ndarray or DataFrame, shape (n, k)
-        Those that step 1 was run on, as `write_regenie_inputs` wrote them.
+        Those that step 1 was run on, see `regreveal.genetics.regenie`.
     covariates : ndarray or DataFrame, shape (n, c - 1), or None
         The same as in step 1.
     predictions : ndarray, shape (n, k)
@@ -225,55 +224,6 @@ def subtract(
         )
     degrees = len(rest) - basis.shape[1] - 1
     return rest - np.linalg.norm(rest, axis=0) / np.sqrt(degrees) * predictions
-
-
-def write_regenie_inputs(
-    folder: str | os.PathLike,
-    latents: pd.DataFrame,
-    covariates: pd.DataFrame | None = None,
-    family_ids: Sequence[str] | None = None,
-) -> None:
-    """Write the phenotype and covariate files that REGENIE step 1 takes.
-
-    Parameters
-    ----------
-    folder : path-like
-        Where `phenotypes.txt` and, with covariates, `covariates.txt` are written.
-    latents : DataFrame, shape (n, k)
-        Indexed by sample id; those that are tested, hence transformed already.
-    covariates : DataFrame, shape (n, c - 1), optional
-        Numbers, in the same order.
-    family_ids : sequence of str, length n, optional
-        First column of the .fam file, where it is not the individual id.
-
-    Raises
-    ------
-    InputError
-        Rows that do not match, values that are not finite, or a name or id with white space.
-    """
-    ids = pd.DataFrame({"FID": latents.index if family_ids is None else family_ids})
-    ids["IID"] = latents.index
-    ids = ids.astype(str)
-    _write_phenotypes(Path(folder) / "phenotypes.txt", ids, latents)
-    if covariates is not None:
-        # Nobody looks for covariates by name, and one-hot columns have those of their categories.
-        names = ["_".join(str(name).split()) for name in covariates.columns]
-        _write_phenotypes(Path(folder) / "covariates.txt", ids, covariates.set_axis(names, axis=1))
-
-
-def _write_phenotypes(path: Path, ids: pd.DataFrame, table: pd.DataFrame) -> None:
-    if len(table) != len(ids):
-        raise InputError(f"{path.name}: {len(table)} rows for {len(ids)} participants")
-    for name in (*map(str, table.columns), *ids["FID"], *ids["IID"]):
-        if name.split() != [name]:
-            raise InputError(f"{path.name}: '{name}' is empty or has white space; rename it")
-    values = table.to_numpy(np.float64)
-    if not np.isfinite(values).all():
-        column = table.columns[int(np.argmin(np.isfinite(values).all(axis=0)))]
-        raise InputError(f"{path.name}: '{column}' has values that are not finite")
-    written = pd.concat([ids, pd.DataFrame(values, columns=table.columns)], axis=1)
-    with atomic_path(path) as temporary:
-        written.to_csv(temporary, sep=" ", index=False, float_format="%.10g")
 
 
 def _read_list(path: Path) -> dict[str, Path]:

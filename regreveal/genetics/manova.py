@@ -5,6 +5,7 @@ formulas are in docs/statistics.md, "Per variant".
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from regreveal.genetics.kernel.whitening import (
     residuals,
     whiten,
 )
+from regreveal.genetics.skewness import SkewnessCorrection
 from regreveal.genetics.univariate import Effects, dosage_effects
 
 RESULT_COLUMNS = [
@@ -101,6 +103,11 @@ class LatentSpace:
     def whitened(self) -> np.ndarray:
         """Latents with covariates regressed out and identity Gram matrix, shape (n, k)."""
         return self._whitened
+
+    @cached_property
+    def skewness(self) -> SkewnessCorrection:
+        """Skewness of the latents, and the p-values corrected for it."""
+        return SkewnessCorrection(self._whitened)
 
     @property
     def correlation(self) -> np.ndarray:

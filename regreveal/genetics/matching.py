@@ -53,7 +53,7 @@ def match_participants(
         Sample ids.
     covariates : DataFrame (indexed by sample id) or path, optional
     columns : list of str, optional
-        Which covariates; all without it, but the confounders.
+        Which covariates; all without it.
     participants : iterable of str, optional
         Keep only these.
     confounders : sequence of str
@@ -87,7 +87,7 @@ def match_participants(
         table = covariates if isinstance(covariates, pd.DataFrame) else read_table(covariates)
         table = table.set_axis(table.index.map(str))
         if columns is None:
-            columns = [name for name in table.columns if name not in confounders]
+            columns = list(table.columns)
         _check_columns(table, [*columns, *confounders, *([sex_column] if sex_column else [])])
         complete = set(table.index[_complete(table[[*columns, *confounders]])])
         counts["without_covariates"] = len(left - set(table.index))

@@ -222,6 +222,11 @@ class Scanner:
                 return self._code_males(dosages, self._kinds(variants))[0]
             return self._genotypes.dosages(rows, self._sample_ids)
 
+    def tests_on(self, chromosome: str) -> bool:
+        """Whether variants of a chromosome are tested, wherever on it they are."""
+        (kind,) = self._kinds(pd.DataFrame({"chromosome": [chromosome], "position": [0]}))
+        return kind not in HAPLOID and (kind not in ON_X or self._male is not None)
+
     def is_on_x(self, variants: pd.DataFrame) -> np.ndarray:
         """Whether each variant is tested with sex among the covariates."""
         return np.isin(self._kinds(variants), ON_X)

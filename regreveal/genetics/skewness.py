@@ -78,9 +78,11 @@ class SkewnessCorrection:
         df1 = np.asarray(table["df1"], dtype=float)
         counts = np.stack([np.asarray(table[name], float) for name in ("n_ref", "n_het", "n_hom")])
         pairs, centre = _design_skewness(counts, df1 > self._dimensions, coding)
-        weight = np.maximum(2 * pairs * self.pairs + 3 * centre * self.centre, 0) / 24
-        factor = 1 + weight * _relative_term(np.minimum(uncorrected, LARGEST), df1)
-        return np.maximum(uncorrected - np.log10(factor), 0)
+        # Infinite, and their sum undefined, only where nobody or everybody carries the allele.
+        with np.errstate(invalid="ignore"):
+            weight = np.maximum(2 * pairs * self.pairs + 3 * centre * self.centre, 0) / 24
+            factor = 1 + weight * _relative_term(np.minimum(uncorrected, LARGEST), df1)
+            return np.maximum(uncorrected - np.log10(factor), 0)
 
 
 def _mean_cube(whitened: np.ndarray) -> float:

@@ -241,10 +241,10 @@ def _read_gwas(folder: Path) -> ArmGwas:
     return ArmGwas(
         variants=_table(
             folder / "manova.tsv.gz",
-            "chromosome position neg_log10_p",
+            "chromosome position neg_log10_p_corrected",
             only=True,
             dtype={"chromosome": "category"},
-        ),
+        ).rename(columns={"neg_log10_p_corrected": "neg_log10_p"}),
         loci=_table(folder / "loci.tsv", _LOCI),
         description=_json(
             folder / "gwas.json", "settings", "participants", "variants", "lambda_gc"

@@ -9,12 +9,13 @@ import statsmodels.api as sm
 from typer.testing import CliRunner
 
 from regreveal.errors import InputError
-from regreveal.genetics.analyses import TABLE_COLUMNS
+from regreveal.genetics.analyses import CORRECTED, TABLE_COLUMNS
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.loci import read_loci
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.matching import match_participants
+from regreveal.genetics.skewness import SkewnessCorrection
 from regreveal.store.embedding import Embedding
 
 PEOPLE = [f"p{i}" for i in range(400)]
@@ -70,7 +71,7 @@ def test_the_table_has_the_tests_of_every_variant_in_genome_order(study, tmp_pat
         sex_column="sex",
     )
     table = read(tmp_path / "out/manova.tsv.gz")
-    assert list(table.columns) == TABLE_COLUMNS
+    assert list(table.columns) == [*TABLE_COLUMNS, CORRECTED]
     assert list(pd.unique(table["chromosome"])) == ["2", "10", "X"]
     assert all(part["position"].is_monotonic_increasing for _, part in table.groupby("chromosome"))
     assert sorted(table["variant_id"]) == sorted(f"rs{i}" for i in range(60))
@@ -89,6 +90,12 @@ def test_the_table_has_the_tests_of_every_variant_in_genome_order(study, tmp_pat
     pd.testing.assert_frame_equal(
         table[expected.columns], expected, rtol=1e-10, check_dtype=False, obj="table"
     )
+    autosomal = (table["chromosome"] != "X").to_numpy()
+    corrected = SkewnessCorrection(space.whitened).neg_log10_p(expected, "genotype")
+    assert table.loc[autosomal, CORRECTED].to_numpy() == pytest.approx(
+        corrected[autosomal], rel=1e-9, nan_ok=True
+    )
+    assert (table[CORRECTED] <= table["neg_log10_p"])[table["neg_log10_p"].notna()].all()
     assert result.summary["participants"] == {
         "phenotyped": 391,
         "genotyped_without_phenotype": 10,
@@ -135,9 +142,12 @@ def test_the_planted_variant_is_the_locus_and_its_p_value_is_exact(study, tmp_pa
     names = [name for name, there in zip(used, known, strict=True) if there]
     design = covariates.loc[names].assign(sex=lambda c: c["sex"] == "male").astype(float)
     exact = LatentSpace(embedding.select(names), design).test(dosage[None, known])
-    assert loci["neg_log10_p_exact"][0] == pytest.approx(exact["neg_log10_p"][0], rel=1e-8)
+    everyone = covariates.loc[used].assign(sex=lambda c: c["sex"] == "male").astype(float)
+    skewness = LatentSpace(embedding.select(used), everyone).skewness
+    expected = skewness.neg_log10_p(exact, "genotype")[0]
+    assert loci["neg_log10_p_exact"][0] == pytest.approx(expected, rel=1e-8)
     table = read(tmp_path / "manova.tsv.gz").set_index("variant_id")
-    assert loci["neg_log10_p"][0] == pytest.approx(table.loc["rs30", "neg_log10_p"], rel=1e-8)
+    assert loci["neg_log10_p"][0] == pytest.approx(table.loc["rs30", CORRECTED], rel=1e-8)
     assert loci["neg_log10_p"][0] != pytest.approx(loci["neg_log10_p_exact"][0], rel=1e-3)
     assert genotypes.variants["variant_id"][loci["row"][0]] == "rs30"
 

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
-from regreveal.genetics.loco import read_loco_list, subtract, write_regenie_inputs
+from regreveal.genetics.loco import read_loco_list, subtract
 from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.regenie import write_regenie_inputs
 
 # Layout: https://rgcgithub.github.io/regenie/options, "Predictions file format". Blanks end lines.
 PEOPLE = ["10", "11", "12"]

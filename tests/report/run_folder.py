@@ -230,7 +230,9 @@ def _write_gwas(folder: Path, variants: pd.DataFrame, causal, strongest, rng) ->
         table.loc[row, "neg_log10_p"] = peak
     table.loc[5, "neg_log10_p"] = np.nan
     with gzip.open(folder / "manova.tsv.gz", "wt") as stream:
-        table.to_csv(stream, sep="\t", index=False, na_rep="NA")
+        table.assign(neg_log10_p_corrected=table["neg_log10_p"]).to_csv(
+            stream, sep="\t", index=False, na_rep="NA"
+        )
     loci = table.iloc[causal].assign(nearest_gene=GENES, ref="A", alt="G", alt_frequency=0.31)
     loci = loci[loci["neg_log10_p"] > -np.log10(5e-8)]
     _tsv(loci.assign(n_variants=4, locus=np.arange(1, len(loci) + 1)), folder / "loci.tsv")

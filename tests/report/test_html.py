@@ -203,7 +203,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_no_report(tmp_path):
     run = make_run_folder(tmp_path / "run")
     for arm in ("native", "registered"):
         with gzip.open(run / f"comparisons/alignment/{arm}/gwas/manova.tsv.gz", "wt") as stream:
-            stream.write("chromosome\tposition\tneg_log10_p\n1\t5\tNA\n")
+            stream.write("chromosome\tposition\tneg_log10_p_corrected\n1\t5\tNA\n")
     with pytest.raises(InputError, match="no variant has a p-value"):
         build_report(run)
     assert not (run / "report.html").exists()

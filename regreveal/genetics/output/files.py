@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 
 from regreveal.compute import cluster_map
-from regreveal.genetics.genotypes import Genotypes
 from regreveal.genetics.output.bgzf import BGZF_END
 from regreveal.genetics.output.tabix import index_table
 from regreveal.genetics.output.unfinished import UnfinishedFiles
-from regreveal.genetics.scan import Analysis, Scanner, genome_stretches, scan, units
+from regreveal.genetics.scan import Analysis, Scanner, Stretch, scan, units
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path, locked
 
@@ -66,7 +65,7 @@ def scanned(
     folder: str | os.PathLike,
     scanner: Scanner,
     analysis: Analysis,
-    genotypes: Genotypes,
+    stretches: Sequence[Stretch],
     unit_size: int,
     decided_by: str,
     cluster: str | None = None,
@@ -76,7 +75,9 @@ def scanned(
     Parameters
     ----------
     folder : path-like
-    scanner, analysis, genotypes
+    scanner, analysis
+    stretches : sequence of Stretch
+        Of `genome_stretches`.
     unit_size : int
         Variants a unit of work.
     decided_by : str
@@ -95,7 +96,6 @@ def scanned(
         Another process is writing there.
     """
     folder = Path(folder)
-    stretches = genome_stretches(genotypes)
     total = sum(-(-len(stretch.rows) // unit_size) for stretch in stretches)
     with locked(folder / LOCK, wait=False):
         files = ResultFiles(folder, f"{decided_by} {unit_size}", analysis.headers())

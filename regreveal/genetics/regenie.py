@@ -1,0 +1,78 @@
+"""What REGENIE's step 1 takes of the latents that are tested; `loco` reads what it predicts."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from regreveal.errors import InputError
+from regreveal.store.atomic import atomic_path
+
+
+def write_regenie_inputs(
+    folder: str | os.PathLike,
+    latents: pd.DataFrame,
+    covariates: pd.DataFrame | None = None,
+    family_ids: Sequence[str] | None = None,
+) -> None:
+    """Write the phenotype and covariate files that REGENIE step 1 takes.
+
+    `regreveal.genetics.loco` reads what it predicts.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where `phenotypes.txt` and, with covariates, `covariates.txt` are written.
+    latents : DataFrame, shape (n, k)
+        Indexed by sample id; those that are tested, hence transformed already.
+    covariates : DataFrame, shape (n, c - 1), optional
+        Numbers, in the same order.
+    family_ids : sequence of str, length n, optional
+        First column of the .fam file, where it is not the individual id.
+
+    Raises
+    ------
+    InputError
+        Rows that do not match, values that are not finite, or a name or id with white space.
+    """
+    ids = pd.DataFrame({"FID": latents.index if family_ids is None else family_ids})
+    ids["IID"] = latents.index
+    ids = ids.astype(str)
+    _write_phenotypes(Path(folder) / "phenotypes.txt", ids, latents)
+    if covariates is not None:
+        # Nobody looks for covariates by name, and one-hot columns have those of their categories.
+        names = ["_".join(str(name).split()) for name in covariates.columns]
+        _write_phenotypes(Path(folder) / "covariates.txt", ids, covariates.set_axis(names, axis=1))
+
+
+def _write_phenotypes(path: Path, ids: pd.DataFrame, table: pd.DataFrame) -> None:
+    if len(table) != len(ids):
+        raise InputError(f"{path.name}: {len(table)} rows for {len(ids)} participants")
+    for name in (*map(str, table.columns), *ids["FID"], *ids["IID"]):
+        if name.split() != [name]:
+            raise InputError(f"{path.name}: '{name}' is empty or has white space; rename it")
+    values = table.to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        column = table.columns[int(np.argmin(np.isfinite(values).all(axis=0)))]
+        raise InputError(f"{path.name}: '{column}' has values that are not finite")
+    written = pd.concat([ids, pd.DataFrame(values, columns=table.columns)], axis=1)
+    with atomic_path(path) as temporary:
+        written.to_csv(temporary, sep=" ", index=False, float_format="%.10g")
+
+
+def read_family_ids(genotypes: os.PathLike, sample_ids: Sequence[str]) -> list[str] | None:
+    """Family ids of participants from the .fam beside a genotype file; None where there is none.
+
+    Parameters
+    ----------
+    genotypes : path-like
+    sample_ids : sequence of str
+        Individual ids, all of them in the .fam.
+    """
+    path = Path(genotypes).with_suffix(".fam")
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path, sep=r"\s+", header=None, usecols=[0, 1], dtype=str)
+    return table.set_index(1)[0].loc[list(sample_ids)].tolist()
