@@ -102,7 +102,7 @@ def indicator_rows(people, n):
 
 
 def observed_over_nominal(generator, latents, covariates, populations, options):
-    """Rows of one draw: population, carriers, transform, and the ratio at each level."""
+    """Rows of one draw: population, carriers, transform, variants, and the ratio at each level."""
     n = len(latents)
     design = np.ones((n, 1)) if covariates is None else np.column_stack([np.ones(n), covariates])
     basis = np.linalg.qr(design)[0].astype(np.float32)
@@ -131,7 +131,7 @@ def observed_over_nominal(generator, latents, covariates, populations, options):
                     found[line] += [(values > -np.log10(level)).sum() for level in options.levels]
         told = str(carriers) if carriers else f"HW {RARER_HOMOZYGOTES}"
         rows += [
-            (population, told, line, *(found[line] / wanted / options.levels))
+            (population, told, line, wanted, *(found[line] / wanted / options.levels))
             for line in LINES
             if (line in spaces or (line == CORRECTED and "radial" in spaces))
             and (carriers or line in ("radial", CORRECTED))
@@ -149,11 +149,13 @@ def measure(name, draw, options):
     ]
     levels = [f"at {level:.0e}" for level in options.levels]
     keys = ["covariates", "carriers", "transform"]
-    grouped = pd.DataFrame(rows, columns=[*keys, *levels]).groupby(keys, sort=False)[levels]
-    table = grouped.mean()
-    # What one draw of groups scatters by where the ratio is as found, and draws of latents add.
-    counted = np.sqrt(table / options.variants / np.array(options.levels))
-    errors = grouped.sem() if options.draws > 1 else counted
+    rows = pd.DataFrame(rows, columns=[*keys, "variants", *levels])
+    grouped = rows.groupby(keys, sort=False)
+    table = grouped[levels].mean()
+    if options.draws > 1:
+        errors = grouped[levels].sem()
+    else:
+        errors = np.sqrt(table.div(grouped["variants"].sum(), axis=0) / options.levels)
     table = table.join(errors.add_suffix(" ±")).reset_index()
     table.insert(0, "latents", name)
     return table
