@@ -227,7 +227,7 @@ def draw_figure(table, level, path):
                 linewidth=2.6 if line == "radial" else 1.4,
                 label="radial, corrected" if line == CORRECTED else line,
             )
-        axis.set(xscale="log", yscale="log", title=panel)
+        axis.set(xscale="log", yscale="log", ylim=(0.4, 600), title=panel)
         axis.title.set_fontsize(10)
         carriers = sorted(table["carriers"].unique())
         axis.xaxis.set(major_locator=FixedLocator(carriers), minor_locator=NullLocator())
