@@ -282,6 +282,7 @@ def _top(table: pd.DataFrame) -> float:
 
 
 def _draw_variants(axes: Axes, genome: Genome, table: pd.DataFrame, colour: str) -> None:
+    axes.set_ylim(0, _top(table))  # first, as it tells of a table without results
     neg_log10_p = table["neg_log10_p"].to_numpy(np.float64)
     x = genome.x(table)
     kept = thin(x, neg_log10_p)
@@ -292,7 +293,6 @@ def _draw_variants(axes: Axes, genome: Genome, table: pd.DataFrame, colour: str)
         )
     axes.axhline(GENOME_WIDE, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
     axes.set_xlim(-2 * genome.gap, genome.end + 2 * genome.gap)
-    axes.set_ylim(0, _top(table))
     axes.set_ylabel("−log$_{10}$ p")
 
 

@@ -18,19 +18,23 @@ class Genome:
     Parameters
     ----------
     tables : sequence of DataFrame
-        With `chromosome` and `position`, the first a category where there are many rows.
+        With `chromosome` and `position`, the first a category where there are many rows. Without
+        any rows there are no chromosomes.
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]):
-        ends = pd.concat([t.groupby("chromosome", observed=True)["position"].max() for t in tables])
-        lengths = ends.groupby(ends.index.astype(str)).max()
+        ends = [
+            table.groupby("chromosome", observed=True)["position"].max().astype(float).rename(str)
+            for table in tables
+        ]
+        lengths = pd.concat(ends).groupby(level=0).max()
         lengths = lengths.iloc[np.argsort(chromosome_rank(lengths.index.to_series()))]
         self.chromosomes = list(lengths.index)
         lengths = lengths.to_numpy(np.float64)
         self.gap = 0.004 * lengths.sum()
-        self.starts = np.concatenate([[0], np.cumsum(lengths + self.gap)[:-1]])
+        self.starts = np.concatenate([[0], np.cumsum(lengths + self.gap)])[: len(lengths)]
         self.centres = self.starts + lengths / 2
-        self.end = self.starts[-1] + lengths[-1]
+        self.end = (self.starts + lengths).max(initial=0)
 
     def codes(self, table: pd.DataFrame) -> np.ndarray:
         """Place among `chromosomes` of each row's chromosome."""

@@ -66,6 +66,16 @@ def test_a_genome_reaches_as_far_as_the_longest_table():
     assert genome.end - genome.starts[1] == 200
 
 
+def test_without_variants_there_are_no_chromosomes():
+    empty = pd.DataFrame({"chromosome": pd.Categorical([]), "position": np.empty(0)})
+    genome = Genome([empty])
+    assert genome.chromosomes == []
+    assert genome.end == 0
+    assert len(genome.starts) == len(genome.centres) == len(genome.x(empty)) == 0
+    table = pd.DataFrame({"chromosome": ["2"], "position": [10]})
+    assert Genome([empty, table]).chromosomes == ["2"]
+
+
 def test_names_like_numbers_and_categories_are_the_same_chromosomes():
     words = pd.DataFrame({"chromosome": ["1", "2", "2"], "position": [10, 20, 30]})
     numbers = words.astype({"chromosome": int})
