@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regreveal.cli.participants import (
-    common_participants,
-    echo_left_out,
-    read_embeddings,
+    choose_participants,
+    echo_unmatched,
     split_names,
 )
+from regreveal.errors import InputError
 
 if TYPE_CHECKING:
-    from regreveal.genetics.genotypes.filters import VariantFilter
+    from regreveal.genetics.genotypes.filters import Region
     from regreveal.genetics.gwas import GwasResult
 
 NOWHERE = "listed_never_found"
+
+# What tells a file of regions from a region; names of contigs may have dots, too.
+FILE_SUFFIXES = (".bed", ".txt", ".tsv", ".gz")
+
+MANHATTAN, QQ = "manhattan.png", "qq.png"
 
 VARIANTS = "Which variants"
 MODEL = "The model"
@@ -45,13 +50,26 @@ def gwas(
         ),
     ] = False,
     covariates: Annotated[
-        Path | None, typer.Option(help="Table with sample_id: .tsv, .csv or .parquet.")
+        Path | None,
+        typer.Option(
+            "--covariates", "--covar", help="Table with sample_id: .tsv, .csv or .parquet."
+        ),
     ] = None,
     covariate_columns: Annotated[
         str | None, typer.Option(help="Columns to use, with commas between; all by default.")
     ] = None,
     splits: Annotated[
         Path | None, typer.Option(help="Split file, to use its analysis participants only.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="List of participants, the only ones to analyse: a line each, its id or, as in "
+            "PLINK, family id and id."
+        ),
+    ] = None,
+    remove: Annotated[
+        Path | None, typer.Option(help="Such a list of participants to leave out.")
     ] = None,
     sex_column: Annotated[
         str | None,
@@ -91,7 +109,7 @@ def gwas(
     permutations: Annotated[
         int,
         typer.Option(
-            help="Draws of that p-value's null distribution by permutation.",
+            help="Draws of that p-value's null distribution by permutation; turns --min-p on.",
             min=0,
             rich_help_panel=MODEL,
         ),
@@ -112,13 +130,20 @@ def gwas(
     region: Annotated[
         list[str] | None,
         typer.Option(
+            "--region",
+            "--chr",
             help="Such as 17 or chr6:25000000-34000000, or a BED file; may be given often.",
             rich_help_panel=VARIANTS,
         ),
     ] = None,
     include: Annotated[
         Path | None,
-        typer.Option(help="List of variant ids, the only ones to test.", rich_help_panel=VARIANTS),
+        typer.Option(
+            "--include",
+            "--extract",
+            help="List of variant ids, the only ones to test.",
+            rich_help_panel=VARIANTS,
+        ),
     ] = None,
     exclude: Annotated[
         Path | None,
@@ -126,7 +151,12 @@ def gwas(
     ] = None,
     min_maf: Annotated[
         float | None,
-        typer.Option(help="Least frequency of the rarer allele.", rich_help_panel=VARIANTS),
+        typer.Option(
+            "--min-maf",
+            "--maf",
+            help="Least frequency of the rarer allele.",
+            rich_help_panel=VARIANTS,
+        ),
     ] = None,
     max_maf: Annotated[
         float | None,
@@ -134,11 +164,21 @@ def gwas(
     ] = None,
     min_mac: Annotated[
         float | None,
-        typer.Option(help="Fewest copies of the rarer allele.", rich_help_panel=VARIANTS),
+        typer.Option(
+            "--min-mac",
+            "--mac",
+            help="Fewest copies of the rarer allele.",
+            rich_help_panel=VARIANTS,
+        ),
     ] = None,
     min_info: Annotated[
         float | None,
-        typer.Option(help="Least imputation quality (MaCH's r²).", rich_help_panel=VARIANTS),
+        typer.Option(
+            "--min-info",
+            "--info",
+            help="Least imputation quality (MaCH's r²).",
+            rich_help_panel=VARIANTS,
+        ),
     ] = None,
     hwe: Annotated[
         float | None,
@@ -149,15 +189,27 @@ def gwas(
     ] = None,
     max_missing: Annotated[
         float | None,
-        typer.Option(help="Largest share of missing genotypes.", rich_help_panel=VARIANTS),
+        typer.Option(
+            "--max-missing",
+            "--geno",
+            help="Largest share of missing genotypes.",
+            rich_help_panel=VARIANTS,
+        ),
     ] = None,
     autosomes: Annotated[
         int, typer.Option(help="Pairs of autosomes of the species.", rich_help_panel=VARIANTS)
     ] = 22,
     build: Annotated[
         str | None,
-        typer.Option(help="GRCh37 or GRCh38; tells where X is pseudo-autosomal."),
+        typer.Option(
+            help="GRCh37 or GRCh38: where X is pseudo-autosomal, by default where it is in either; "
+            "also named in the tables' metadata."
+        ),
     ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(help="Variants with p below this make loci.", rich_help_panel=OUTPUT),
+    ] = 5e-8,
     genes: Annotated[
         Path | None,
         typer.Option(
@@ -199,7 +251,7 @@ def gwas(
     dtype: Annotated[
         str,
         typer.Option(
-            help="Precision of the sums over participants: float32 or float64.",
+            help="Precision of the sums over participants: float32, or float64 (as from Python).",
             rich_help_panel=MACHINE,
         ),
     ] = "float32",
@@ -220,40 +272,41 @@ def gwas(
 ) -> None:
     """Test every variant against the whole latent vector (MANOVA, Pillai's trace).
 
-    Leaves manova.tsv.gz with its tabix index, loci.tsv, manhattan.png, qq.png and gwas.json in the
-    output folder, and dimensions/ where asked. Participants that the embedding's model was trained
-    or validated on are left out. A run that was killed goes on where it was.
+    Leaves manova.tsv.gz with its tabix index, loci.tsv, gwas.json, and a Manhattan and a QQ plot
+    (manhattan and qq, each .png and .pdf) in the output folder; dimensions/ where asked, and
+    nullspace.tsv where columns were projected out. Participants that the embedding's model was
+    trained or validated on are left out. A run that was killed goes on where it was.
     """
     from regreveal.genetics.genotypes import open_genotypes
+    from regreveal.genetics.genotypes.filters import VariantFilter, read_variant_list
     from regreveal.genetics.gwas import run_gwas
     from regreveal.genetics.known import read_known_loci
     from regreveal.genetics.loci import read_genes
-    from regreveal.store.cohort import read_splits
 
-    embeddings = read_embeddings([f"latents={embedding}"])
-    chosen, left_out = common_participants(
-        embeddings, None if splits is None else read_splits(splits), {}
+    if not 0 < threshold <= 1:
+        raise InputError(f"--threshold {threshold}: expected a p-value, above 0 and at most 1")
+    variant_filter = VariantFilter(
+        regions=_regions(region) if region else None,
+        include=None if include is None else read_variant_list(include),
+        exclude=None if exclude is None else read_variant_list(exclude),
+        minimum_maf=min_maf,
+        maximum_maf=max_maf,
+        minimum_mac=min_mac,
+        minimum_info=min_info,
+        hwe_p=hwe,
+        maximum_missing=max_missing,
+        autosomes=autosomes,
     )
+    latents, chosen = choose_participants(embedding, splits, keep, remove)
     result = run_gwas(
-        embeddings["latents"],
+        latents,
         open_genotypes(genotypes, ref_first),
         covariates,
         out,
         covariate_columns=split_names(covariate_columns) or None,
         participants=chosen,
         sex_column=sex_column,
-        variant_filter=_filter(
-            region,
-            include,
-            exclude,
-            min_maf,
-            max_maf,
-            min_mac,
-            min_info,
-            hwe,
-            max_missing,
-            autosomes,
-        ),
+        variant_filter=variant_filter,
         project_out_columns=split_names(project_out),
         loco=loco,
         coding=coding,
@@ -265,6 +318,7 @@ def gwas(
         regenie_tables=regenie,
         top=top,
         minimum_count=minimum_count,
+        threshold=threshold,
         genes=None if genes is None else read_genes(genes),
         known=None if known is None else read_known_loci(known),
         build=build,
@@ -273,45 +327,27 @@ def gwas(
         backend=backend,
         cluster=dask,
     )
-    _draw(result, out)
-    echo_left_out(left_out)
     _echo(result, out)
+    variants = result.summary["variants"]
+    if not variants["tested"]:
+        for picture in (out / MANHATTAN, out / QQ):  # of an earlier run with other options
+            picture.unlink(missing_ok=True)
+            picture.with_suffix(".pdf").unlink(missing_ok=True)
+        raise InputError(
+            f"none of {variants['read']} variants could be tested, so there is nothing to draw; "
+            f"{out / 'gwas.json'} counts them by reason: loosen what most were left out for"
+        )
+    _draw(result, out)
 
 
-def _filter(
-    region: list[str] | None,
-    include: Path | None,
-    exclude: Path | None,
-    min_maf: float | None,
-    max_maf: float | None,
-    min_mac: float | None,
-    min_info: float | None,
-    hwe: float | None,
-    max_missing: float | None,
-    autosomes: int,
-) -> "VariantFilter":
-    from regreveal.genetics.genotypes.filters import (
-        VariantFilter,
-        parse_region,
-        read_regions,
-        read_variant_list,
-    )
+def _regions(texts: list[str]) -> "tuple[Region, ...]":
+    from regreveal.genetics.genotypes.filters import parse_region, read_regions
 
     regions = []
-    for text in region or []:
-        regions += read_regions(text) if Path(text).is_file() else [parse_region(text)]
-    return VariantFilter(
-        regions=tuple(regions) or None,
-        include=None if include is None else read_variant_list(include),
-        exclude=None if exclude is None else read_variant_list(exclude),
-        minimum_maf=min_maf,
-        maximum_maf=max_maf,
-        minimum_mac=min_mac,
-        minimum_info=min_info,
-        hwe_p=hwe,
-        maximum_missing=max_missing,
-        autosomes=autosomes,
-    )
+    for text in texts:
+        is_file = "/" in text or text.lower().endswith(FILE_SUFFIXES)
+        regions += read_regions(text) if is_file else [parse_region(text)]
+    return tuple(regions)
 
 
 def _draw(result: "GwasResult", folder: Path) -> None:
@@ -321,13 +357,14 @@ def _draw(result: "GwasResult", folder: Path) -> None:
     named = loci.assign(
         gene=loci["nearest_gene"].where(loci["nearest_gene"] != "", loci["variant_id"])
     )
-    manhattan(points, folder / "manhattan.png", named if len(named) else None)
-    qq_plot(points, folder / "qq.png")
+    manhattan(points, folder / MANHATTAN, named if len(named) else None)
+    qq_plot(points, folder / QQ)
 
 
 def _echo(result: "GwasResult", folder: Path) -> None:
     summary = result.summary
     variants = summary["variants"]
+    echo_unmatched(summary["participants"])
     kinds = ("read", "tested", "missing_genotypes", "unplaced", "male_heterozygotes", NOWHERE)
     for reason, count in variants.items():
         if count and reason not in kinds:
@@ -341,10 +378,12 @@ def _echo(result: "GwasResult", folder: Path) -> None:
         if related.get(degree)
     ]
     if pairs:
+        inflation = summary["lambda_gc"]
+        told = "" if inflation is None else f", and lambda GC is {inflation:.2f}"
         typer.echo(
-            f"warning: {related['participants']} of the participants have {' and '.join(pairs)}, "
-            f"and lambda GC is {summary['lambda_gc']:.2f}; relatives inflate the test: give LOCO "
-            "predictions (--loco), or leave one of each pair out",
+            f"warning: among {related['participants']} sampled participants are "
+            f"{' and '.join(pairs)}{told}; relatives inflate the test: give LOCO predictions "
+            "(--loco), or leave one of each pair out (--remove)",
             err=True,
         )
     new = f", {summary['new_loci']} of them new" if "new_loci" in summary else ""

@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from regreveal.cli.participants import (
-    common_participants,
-    echo_left_out,
-    read_embeddings,
+    choose_participants,
+    echo_unmatched,
     split_names,
 )
 
@@ -16,16 +15,26 @@ from regreveal.cli.participants import (
 def regenie_inputs(
     embedding: Annotated[Path, typer.Option(help="Latents.", show_default=False)],
     genotypes: Annotated[
-        Path, typer.Option(help="The genotypes step 1 will read.", show_default=False)
+        list[Path],
+        typer.Option(
+            help="As to regreveal gwas, once for each file; only who is in them counts.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files.", show_default=False)],
-    covariates: Annotated[Path | None, typer.Option(help="Table with sample_id.")] = None,
+    covariates: Annotated[
+        Path | None, typer.Option("--covariates", "--covar", help="Table with sample_id.")
+    ] = None,
     covariate_columns: Annotated[
         str | None, typer.Option(help="Columns to use, with commas between; all by default.")
     ] = None,
     splits: Annotated[
         Path | None, typer.Option(help="Split file, to use its analysis participants only.")
     ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="List of participants, the only ones to use.")
+    ] = None,
+    remove: Annotated[Path | None, typer.Option(help="List of participants to leave out.")] = None,
     transform: Annotated[str, typer.Option(help="radial, rint or none.")] = "radial",
     project_out: Annotated[
         str | None, typer.Option(help="Columns of the covariates to project out of the latents.")
@@ -33,20 +42,17 @@ def regenie_inputs(
 ) -> None:
     """Write the latents that `regreveal gwas` tests as phenotypes for REGENIE's step 1.
 
-    Give the same options as to `regreveal gwas`: predictions are of what is tested. Leaves
-    phenotypes.txt and covariates.txt in the output folder.
+    Predictions are of what is tested, so give each of these options as to `regreveal gwas`; its
+    others change nothing here. Leaves phenotypes.txt and, with covariates, covariates.txt in the
+    output folder, with the family ids of the .fam beside the first genotype file, if it has one.
     """
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.prepare import prepare_latents
     from regreveal.genetics.regenie import read_family_ids, write_regenie_inputs
-    from regreveal.store.cohort import read_splits
 
-    embeddings = read_embeddings([f"latents={embedding}"])
-    chosen, left_out = common_participants(
-        embeddings, None if splits is None else read_splits(splits), {}
-    )
+    latents, chosen = choose_participants(embedding, splits, keep, remove)
     prepared = prepare_latents(
-        embeddings["latents"],
+        latents,
         open_genotypes(genotypes),
         covariates,
         covariate_columns=split_names(covariate_columns) or None,
@@ -59,7 +65,7 @@ def regenie_inputs(
         out,
         prepared.transformed.set_axis(sample_ids),
         prepared.matched.covariates,
-        read_family_ids(genotypes, sample_ids),
+        read_family_ids(genotypes[0], sample_ids),
     )
-    echo_left_out(left_out)
+    echo_unmatched(prepared.matched.counts)
     typer.echo(f"{len(sample_ids)} participants, {prepared.transformed.shape[1]} phenotypes: {out}")

@@ -9,6 +9,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from regreveal.cli.main import app
+from regreveal.cli.participants import read_participant_list
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.store.cohort import make_splits, write_table
@@ -37,9 +38,17 @@ def data(tmp_path):
 
 
 def gwas(data, embedding, *more):
-    options = {"embedding": data / embedding, "genotypes": data / "genome.bed", "out": data / "out"}
+    return invoke("gwas", data, embedding, data / "out", *more)
+
+
+def regenie_inputs(data, embedding, *more):
+    return invoke("regenie-inputs", data, embedding, data / "step1", *more)
+
+
+def invoke(command, data, embedding, out, *more):
+    options = {"embedding": data / embedding, "genotypes": data / "genome.bed", "out": out}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return CliRunner().invoke(app, ["gwas", *arguments, *map(str, more)])
+    return CliRunner().invoke(app, [command, *arguments, *map(str, more)])
 
 
 @pytest.mark.parametrize(
@@ -74,22 +83,19 @@ def test_nobody_left_is_an_error_that_counts(data):
 
 def test_the_command_and_the_library_test_the_same_groups_by_default():
     from regreveal.cli.gwas import gwas
-    from regreveal.genetics.gwas import MINIMUM_COUNT
+    from regreveal.genetics.gwas import GENOME_WIDE, MINIMUM_COUNT
 
-    assert inspect.signature(gwas).parameters["minimum_count"].default == MINIMUM_COUNT
+    defaults = {name: each.default for name, each in inspect.signature(gwas).parameters.items()}
+    assert defaults["minimum_count"] == MINIMUM_COUNT
+    assert defaults["threshold"] == GENOME_WIDE
 
 
 def test_regenie_gets_the_latents_that_are_tested(data):
     """Predictions of other numbers than those tested would be worth nothing."""
-    out = data / "step1"
-    result = CliRunner().invoke(
-        app,
-        ["regenie-inputs", "--embedding", str(data / "known.parquet"), "--genotypes",
-         str(data / "genome.bed"), "--out", str(out), "--transform", "rint"],
-    )  # fmt: skip
+    result = regenie_inputs(data, "known.parquet", "--transform", "rint")
     assert result.exit_code == 0, result.output
     assert "340 participants, 3 phenotypes" in result.output
-    written = pd.read_csv(out / "phenotypes.txt", sep=" ")
+    written = pd.read_csv(data / "step1/phenotypes.txt", sep=" ")
     assert list(written.columns) == ["FID", "IID", "latent_0", "latent_1", "latent_2"]
     embedding = Embedding.read(data / "known.parquet")
     ranks = pd.DataFrame(embedding.select(written["IID"])).rank().to_numpy()
@@ -149,4 +155,163 @@ def test_relatives_are_warned_of(tmp_path):
     Embedding(ids, generator.normal(size=(200, 3))).write(tmp_path / "latents.parquet")
     result = gwas(tmp_path, "latents.parquet")
     assert result.exit_code == 0, result.output
-    assert "have 100 pairs of first-degree relatives" in result.output
+    assert "among 200 sampled participants are 100 pairs of first-degree" in result.output
+    assert "lambda GC is" in result.output
+    (tmp_path / "ids.txt").write_text("nowhere")
+    result = gwas(tmp_path, "latents.parquet", "--include", tmp_path / "ids.txt")
+    assert "among 200 sampled participants are 100 pairs of first-degree" in result.output
+    assert "lambda GC" not in result.output
+    assert "none of 1000 variants could be tested" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "person-{i}",
+        "family-{i}\tperson-{i}",
+        "family-{i} person-{i} and more",
+    ],
+)
+def test_lists_say_who_is_analysed(data, lines):
+    def write(name, numbers):
+        text = "\n".join(["# a list", *(lines.format(i=i) for i in numbers), ""])
+        (data / name).write_text(text)
+        return data / name
+
+    keep = write("keep.txt", range(100, 502))
+    remove = write("remove.txt", [*range(100, 150), 1000])
+    result = gwas(data, "unknown.parquet", "--keep", keep, "--remove", remove)
+    assert result.exit_code == 0, result.output
+    assert "250 participants, 30 of 30 variants tested" in result.output
+    assert "left out      50  in the --remove list\n" in result.output
+    assert "left out     100  not in the --keep list\n" in result.output
+    assert "102 of the 402 participants in the --keep list are not in the emb" in result.output
+    assert "1 of the 51 participants in the --remove list are not in the emb" in result.output
+    step1 = regenie_inputs(data, "unknown.parquet", "--keep", keep, "--remove", remove)
+    assert step1.exit_code == 0, step1.output
+    assert "250 participants" in step1.output
+    written = pd.read_csv(data / "step1/phenotypes.txt", sep=" ")
+    assert set(written["IID"]) == {f"person-{i}" for i in range(150, 400)}
+
+
+def test_a_header_says_that_the_first_column_has_the_ids(tmp_path):
+    (tmp_path / "list.txt").write_text("#IID SEX\nperson-1 2\n\nperson-2 1\n")
+    assert read_participant_list(tmp_path / "list.txt") == {"person-1", "person-2"}
+    (tmp_path / "list.txt").write_text("#FID IID SEX\nf person-1 2\nf person-2 1\n")
+    assert read_participant_list(tmp_path / "list.txt") == {"person-1", "person-2"}
+
+
+def test_lists_that_cannot_be_used_are_told_of(data):
+    (data / "all.txt").write_text("\n".join(f"person-{i}" for i in range(400)))
+    (data / "others.txt").write_text("somebody\n")
+    (data / "empty.txt").write_text("# nobody\n")
+    for option, name, told in (
+        ("--remove", "all.txt", "no participant is left of 400 (in the --remove list: 400)"),
+        ("--keep", "others.txt", "no participant is left of 400 (not in the --keep list: 400)"),
+        ("--keep", "empty.txt", "empty.txt: no participants in it"),
+        ("--remove", "missing.txt", "missing.txt: no such file"),
+        ("--remove", "known.parquet", "known.parquet: not a text file"),
+    ):
+        result = gwas(data, "unknown.parquet", option, data / name)
+        assert isinstance(result.exception, InputError), result.output
+        assert told in str(result.exception)
+
+
+def test_options_go_by_the_names_that_other_programs_have(data):
+    people = [f"person-{i}" for i in range(400)]
+    age = pd.DataFrame({"sample_id": people, "age": range(400)})
+    age.to_csv(data / "age.tsv", sep="\t", index=False)
+    variants = open_genotypes(data / "genome.bed").variants["variant_id"]
+    (data / "ids.txt").write_text("\n".join(variants[3:9]))
+    told = []
+    for names in (
+        "--covariates --include --min-maf --min-mac --max-missing --min-info --region",
+        "--covar --extract --maf --mac --geno --info --chr",
+    ):
+        values = data / "age.tsv", data / "ids.txt", 0.1, 30, 0.2, 0.3, "1:1-8000"
+        options = [text for pair in zip(names.split(), values, strict=True) for text in pair]
+        result = gwas(data, "unknown.parquet", *options, "--max-maf", 0.4, "--threshold", 0.5)
+        assert result.exit_code == 0, result.output
+        told.append(json.loads((data / "out/gwas.json").read_text())["settings"])
+    assert told[0] == told[1]
+    assert told[0]["covariates"] == ["age"]
+    assert told[0]["threshold"] == 0.5
+    assert told[0]["filter"] == {
+        "minimum_maf": 0.1,
+        "maximum_maf": 0.4,
+        "minimum_mac": 30,
+        "minimum_info": 0.3,
+        "maximum_missing": 0.2,
+        "regions": 1,
+        "include": 6,
+        "autosomes": 22,
+    }
+    assert (data / "out/manhattan.pdf").exists()
+
+
+def test_a_threshold_makes_loci_of_what_is_below_it(data):
+    assert "0 loci" in gwas(data, "unknown.parquet").output
+    result = gwas(data, "unknown.parquet", "--threshold", 0.9)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(data / "out/manova.tsv.gz", sep="\t")
+    loci = pd.read_csv(data / "out/loci.tsv", sep="\t")
+    assert loci["neg_log10_p"].max() == pytest.approx(table["neg_log10_p"].max(), rel=1e-4)
+    for wrong in ("0", "1.5", "nan"):
+        result = gwas(data, "unknown.parquet", "--threshold", wrong)
+        assert "--threshold" in str(result.exception)
+
+
+def test_a_file_of_regions_must_be_there_and_a_chromosome_is_no_file(data, monkeypatch):
+    monkeypatch.chdir(data)
+    for name in ("typo.bed", "regions/typo", "typo.bed.gz"):
+        result = gwas(data, "unknown.parquet", "--region", name)
+        assert isinstance(result.exception, InputError)
+        assert f"{name}: no such file" in str(result.exception)
+    (data / "1").write_text("a file that has the name of a chromosome")
+    assert "30 of 30 variants tested" in gwas(data, "unknown.parquet", "--region", "1").output
+    (data / "some.bed").write_text("1 999 3000\n")
+    result = gwas(data, "unknown.parquet", "--region", "some.bed")
+    assert "3 of 30 variants tested" in result.output
+
+
+@pytest.mark.parametrize(
+    "options", [["--region", "2"], ["--maf", "0.45"], ["--min-p", "--minimum-count", "500"]]
+)
+def test_nothing_tested_is_told_with_counts_and_without_plots(data, options):
+    assert gwas(data, "unknown.parquet").exit_code == 0
+    result = gwas(data, "unknown.parquet", *options)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, InputError)
+    assert "none of 30 variants could be tested" in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert "left out      30  variants: " in result.output
+    assert "400 participants, 0 of 30 variants tested" in result.output
+    summary = json.loads((data / "out/gwas.json").read_text())
+    assert summary["variants"]["tested"] == 0
+    assert summary["lambda_gc"] is None
+    assert (data / "out/loci.tsv").exists()
+    assert not list((data / "out").glob("*.p[nd][gf]"))
+
+
+def test_participants_who_lack_something_are_told(data):
+    age = pd.DataFrame({"sample_id": [f"person-{i}" for i in range(370)], "age": range(370)})
+    age.loc[:9, "age"] = np.nan
+    age.to_csv(data / "age.tsv", sep="\t", index=False)
+    embedding = Embedding.read(data / "unknown.parquet")
+    ids = [*embedding.sample_ids[:-1], "not genotyped"]
+    Embedding(ids, embedding.select(embedding.sample_ids)).write(data / "other.parquet")
+    for command in (gwas, regenie_inputs):
+        result = command(data, "other.parquet", "--covar", data / "age.tsv")
+        assert result.exit_code == 0, result.output
+        assert "left out       1  without genotypes\n" in result.output
+        assert "left out      29  without covariates\n" in result.output
+        assert "left out      10  missing covariate values\n" in result.output
+        assert "360 participants" in result.output
+
+
+def test_regenie_inputs_takes_the_files_that_gwas_takes(data):
+    for suffix in ("bed", "bim", "fam"):
+        (data / f"more.{suffix}").write_bytes((data / f"genome.{suffix}").read_bytes())
+    result = regenie_inputs(data, "known.parquet", "--genotypes", data / "more.bed")
+    assert result.exit_code == 0, result.output
+    assert "340 participants, 3 phenotypes" in result.output
