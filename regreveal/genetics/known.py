@@ -7,12 +7,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.loci import (
-    comparable_chromosome,
-    need_columns,
-    read_site_table,
-    whole_numbers,
-)
+from regreveal.genetics.genotypes.chromosomes import HUMAN_AUTOSOMES, chromosome_of_positions
+from regreveal.genetics.loci import by_chromosome, need_columns, read_site_table, whole_numbers
 
 # A locus is known if a known place is this near to its region.
 KNOWN_WINDOW = 500_000
@@ -107,7 +103,12 @@ def _first_of(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series:
     return table[there[0]] if there else pd.Series("", index=table.index)
 
 
-def mark_novel(loci: pd.DataFrame, known: pd.DataFrame, window: int = KNOWN_WINDOW) -> pd.DataFrame:
+def mark_novel(
+    loci: pd.DataFrame,
+    known: pd.DataFrame,
+    window: int = KNOWN_WINDOW,
+    autosomes: int = HUMAN_AUTOSOMES,
+) -> pd.DataFrame:
     """Say of each locus whether something is known there.
 
     A locus is known if a known place overlaps its region or is at most `window` base pairs away.
@@ -120,6 +121,8 @@ def mark_novel(loci: pd.DataFrame, known: pd.DataFrame, window: int = KNOWN_WIND
         From `read_known_loci`, in the same genome assembly.
     window : int
         Base pairs, inclusive.
+    autosomes : int
+        Pairs of autosomes of the species, see `canonical_chromosome`.
 
     Returns
     -------
@@ -129,10 +132,10 @@ def mark_novel(loci: pd.DataFrame, known: pd.DataFrame, window: int = KNOWN_WIND
         known_distance, of the nearest one on the chromosome from the region, 0 inside it and
         missing where there is none.
     """
-    by_chromosome = dict(list(known.groupby(known["chromosome"].map(comparable_chromosome))))
+    known_on = by_chromosome(known, autosomes)
     is_known, names, distances = [], [], []
     for locus in loci[["chromosome", "start", "end", "position"]].itertuples(index=False):
-        here = by_chromosome.get(comparable_chromosome(locus.chromosome))
+        here = known_on.get(chromosome_of_positions(locus.chromosome, autosomes))
         if here is None:
             distance, name = pd.NA, ""
         else:

@@ -12,7 +12,11 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.clumping import clump
-from regreveal.genetics.genotypes import chromosome_rank, plain_chromosome
+from regreveal.genetics.genotypes.chromosomes import (
+    HUMAN_AUTOSOMES,
+    chromosome_of_positions,
+    chromosome_rank,
+)
 
 GENOME_WIDE = 5e-8
 MERGE_DISTANCE = 250_000
@@ -22,9 +26,6 @@ TRUTH_WINDOW = 500_000
 
 # Without a header in the file.
 NCBI_COLUMNS = ["entrez_id", "chromosome", "start", "end", "strand", "gene"]
-
-# PLINK's numbers of chromosomes that other files give letters.
-_LETTERS = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
 
 LOCUS_COLUMNS = [
     "locus",
@@ -63,6 +64,7 @@ def find_loci(
     genes: pd.DataFrame | None = None,
     threshold: float = GENOME_WIDE,
     covariates: np.ndarray | pd.DataFrame | None = None,
+    autosomes: int = HUMAN_AUTOSOMES,
 ) -> pd.DataFrame:
     """Group significant variants into loci by linkage disequilibrium and distance.
 
@@ -87,6 +89,8 @@ def find_loci(
     covariates : ndarray or DataFrame, shape (n, c - 1), optional
         Those of the test: r² is between dosages with them regressed out, or variants that differ
         between ancestries alike would pass for linked.
+    autosomes : int
+        Pairs of autosomes of the species, see `canonical_chromosome`.
 
     Returns
     -------
@@ -110,9 +114,10 @@ def find_loci(
     ]
     leads = [locus["row"] for locus in loci]
     table = pd.DataFrame(loci, index=leads, columns=LOCUS_COLUMNS)
-    table = table.iloc[np.lexsort((table["start"], chromosome_rank(table["chromosome"])))]
+    rank = chromosome_rank(table["chromosome"], autosomes)
+    table = table.iloc[np.lexsort((table["start"], rank))]
     table["locus"] = np.arange(1, len(table) + 1)
-    return add_nearest_genes(table, genes)
+    return add_nearest_genes(table, genes, autosomes)
 
 
 def _chromosome_loci(
@@ -269,24 +274,24 @@ def whole_numbers(path: Path, values: pd.Series) -> pd.Series:
     return numbers.astype(np.int64)
 
 
-def comparable_chromosome(name: str) -> str:
-    """Name by which chromosomes of different files are the same: chr1 and 01, 23 and X."""
-    plain = plain_chromosome(name)
-    plain = str(int(plain)) if plain.isdecimal() else plain
-    return _LETTERS.get(plain, plain)
+def by_chromosome(table: pd.DataFrame, autosomes: int) -> dict[str, pd.DataFrame]:
+    """Rows of each chromosome, by its `chromosome_of_positions`."""
+    written = table["chromosome"]
+    names = {name: chromosome_of_positions(name, autosomes) for name in pd.unique(written)}
+    return dict(list(table.groupby(written.map(names))))
 
 
-def add_nearest_genes(loci: pd.DataFrame, genes: pd.DataFrame | None) -> pd.DataFrame:
+def add_nearest_genes(
+    loci: pd.DataFrame, genes: pd.DataFrame | None, autosomes: int = HUMAN_AUTOSOMES
+) -> pd.DataFrame:
     """Fill `nearest_gene` and `distance` by the lead variant's position; empty without genes.
 
     Of several genes around the position, or as near, it is the first in the table.
     """
     names, distances = [], []
-    by_chromosome = {}
-    if genes is not None:
-        by_chromosome = dict(list(genes.groupby(genes["chromosome"].map(comparable_chromosome))))
+    genes_of = {} if genes is None else by_chromosome(genes, autosomes)
     for chromosome, position in zip(loci["chromosome"], loci["position"], strict=True):
-        here = by_chromosome.get(comparable_chromosome(chromosome))
+        here = genes_of.get(chromosome_of_positions(chromosome, autosomes))
         if here is None:
             names.append("")
             distances.append(pd.NA)
@@ -343,13 +348,13 @@ def compare_with_truth(
     leads = loci.assign(
         place=np.arange(len(loci)),
         lead_position=loci["lead_positions"].astype(str).str.split(";"),
-        chromosome=loci["chromosome"].map(plain_chromosome),
+        chromosome=loci["chromosome"].map(chromosome_of_positions),
     ).explode("lead_position")
     positions, places = leads["lead_position"].to_numpy(float), leads["place"].to_numpy()
     finder, is_true = [], np.zeros(len(loci), bool)
     for chromosome, position in zip(causal["chromosome"], causal["position"], strict=True):
         away = np.abs(positions - position)
-        away[leads["chromosome"] != plain_chromosome(chromosome)] = np.inf
+        away[leads["chromosome"] != chromosome_of_positions(chromosome)] = np.inf
         is_true[places[away <= window]] = True
         nearest = np.argmin(away) if len(away) else None
         is_found = nearest is not None and away[nearest] <= window

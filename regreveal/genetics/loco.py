@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
+from regreveal.genetics.genotypes.chromosomes import (
+    HUMAN_AUTOSOMES,
+    canonical_chromosome,
+    chromosome_of_positions,
+)
 from regreveal.genetics.kernel.whitening import covariate_basis, residuals
 
 HEADER = "FID_IID"
-# REGENIE has one prediction for all of X, chromosome 23 of people.
-PARTS_OF_X = {"XY", "PAR1", "PAR2"}
 
 
 @dataclass(frozen=True)
@@ -290,8 +292,9 @@ def _index(path: Path, autosomes: int) -> _LocoFile:
 
 
 def _chromosome_key(name: str, autosomes: int) -> str:
+    # REGENIE has one prediction for all of X, chromosome 23 of people.
     canonical = canonical_chromosome(name, autosomes)
-    return "X" if canonical in PARTS_OF_X else canonical
+    return chromosome_of_positions(canonical, autosomes)
 
 
 def _numbers(file: _LocoFile, key: str, header: bytes) -> np.ndarray:

@@ -74,6 +74,10 @@ def test_chromosomes_are_the_same_however_they_are_written(loci):
     assert list(marked["known"]) == [False, False, True]
     assert list(marked["known_distance"].isna()) == [True, True, False]
     assert marked["known_distance"][2] == 10
+    marked = mark_novel(loci, _known(("NC_000023.11", 50, 90, "A"), ("27", 1, 1, "B")))
+    assert list(marked["known"]) == [False, False, True]
+    marked = mark_novel(loci, _known(("chr23", 50, 90, "A"), ("30", 50, 90, "B")), autosomes=29)
+    assert list(marked["known_name"]) == ["", "", "B"]
 
 
 def test_marks_are_read_back_with_the_loci(loci, tmp_path):

@@ -213,6 +213,21 @@ def test_a_gene_table_of_ncbi_is_read_as_it_is(tmp_path, shared_data):
         read_genes(compressed)
 
 
+def test_genes_are_found_by_any_name_of_their_chromosome():
+    genes = pd.DataFrame(
+        {
+            "chromosome": ["NC_000001.11", "chrX", "27", "UN_7"],
+            "start": [1, 1, 1, 1],
+            "end": [9, 9, 9, 9],
+            "gene": ["A", "B", "C", "D"],
+        }
+    )
+    loci = pd.DataFrame({"chromosome": ["1", "NC_000023.11", "PAR1", "25"], "position": 5})
+    assert list(add_nearest_genes(loci, genes)["nearest_gene"]) == ["A", "B", "B", "B"]
+    cattle = pd.DataFrame({"chromosome": ["30", "27", "23"], "position": 5})
+    assert list(add_nearest_genes(cattle, genes, autosomes=29)["nearest_gene"]) == ["B", "C", ""]
+
+
 def test_of_genes_as_near_the_first_is_named_and_chromosomes_may_be_numbers(tmp_path):
     path = tmp_path / "genes.tsv"
     path.write_text("gene\tchromosome\tstart\tend\nNA\tX\t100\t300\nB\tX\t200\t400\nC\t1\t1\t2\n")

@@ -8,16 +8,16 @@ from pathlib import Path
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes
 from regreveal.genetics.genotypes.bed import BedGenotypes
-from regreveal.genetics.genotypes.chromosomes import chromosome_rank, plain_chromosome
+from regreveal.genetics.genotypes.chromosomes import canonical_chromosome, chromosome_rank
 from regreveal.genetics.genotypes.several import SeveralGenotypes
 
 __all__ = [
     "VARIANT_COLUMNS",
     "BedGenotypes",
     "Genotypes",
+    "canonical_chromosome",
     "chromosome_rank",
     "open_genotypes",
-    "plain_chromosome",
 ]
 
 # Named, not imported: each format's library loads only when a file of it is opened.

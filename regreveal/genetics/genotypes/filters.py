@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, canonical_chromosome
+from regreveal.genetics.genotypes.chromosomes import HUMAN_AUTOSOMES, canonical_chromosome
 from regreveal.genetics.genotypes.variant_quality import hwe_exact
 
 REASONS = (
@@ -256,12 +256,6 @@ class VariantFilter:
             name: (own["start"].to_numpy(), np.maximum.accumulate(own["end"].to_numpy()))
             for name, own in table.sort_values("start").groupby("chromosome")
         }
-
-
-def count_reasons(reasons: pd.Categorical) -> dict[str, int]:
-    """How many variants were left out for each reason, in the order of `REASONS`."""
-    counts = np.bincount(reasons.codes, minlength=len(REASONS) + 1)
-    return dict(zip(REASONS, counts[1:].tolist(), strict=True))
 
 
 def parse_region(text: str) -> Region:

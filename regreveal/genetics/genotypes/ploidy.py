@@ -9,31 +9,19 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.genotypes import plain_chromosome
+from regreveal.genetics.genotypes.chromosomes import (
+    HUMAN_AUTOSOMES,
+    PSEUDO_AUTOSOMAL,
+    canonical_chromosome,
+)
 
 KINDS = ("autosome", "x", "par", "y", "mt", "other")
-
-HUMAN_AUTOSOMES = 22
-
-# PLINK numbers these after the autosomes: 23 to 26 in people.
-AFTER_AUTOSOMES = ("X", "Y", "XY", "MT")
 
 # Last base pair of PAR1 and first of PAR2 on X (Genome Reference Consortium, "pseudoautosomal
 # regions"; also where 'plink2 --split-par b37' and 'b38' cut).
 PAR_LIMITS = {"GRCh37": (2_699_520, 154_931_044), "GRCh38": (2_781_479, 155_701_383)}
 
-KIND_OF_NAME = {
-    "X": "x",
-    "XY": "par",
-    "PAR1": "par",
-    "PAR2": "par",
-    "Y": "y",
-    "MT": "mt",
-}
-
-# GenBank's names of the human chromosomes; 23 is X and 24 is Y.
-HUMAN_ACCESSION = re.compile(r"NC_0000([01]\d|2[0-4])(\.\d+)?")
-HUMAN_MITOCHONDRION = re.compile(r"NC_012920(\.\d+)?")
+KIND_OF_NAME = {"X": "x", "Y": "y", "MT": "mt"} | dict.fromkeys(PSEUDO_AUTOSOMAL, "par")
 
 # Contigs that are known to belong to a chromosome: chrY_KI270740v1_random.
 PLACED_CONTIG = re.compile(r"(X|Y|MT?)_.+")
@@ -43,47 +31,6 @@ SEX_OF_TEXT = {
     **dict.fromkeys(("f", "female", "2"), 2),
     **dict.fromkeys(("", "u", "unknown", "na", "nan", "0", "-9"), 0),
 }
-
-
-def canonical_chromosome(name: str, autosomes: int = HUMAN_AUTOSOMES) -> str:
-    """One name for a chromosome that files call differently: "chrX", "x", "0X" and "23" are "X".
-
-    Parameters
-    ----------
-    name : str
-    autosomes : int
-        Pairs of autosomes of the species. The four numbers after them are X, Y, XY and MT, as in
-        PLINK.
-
-    Returns
-    -------
-    str
-        "1" and so on, "X", "Y", "XY", "PAR1", "PAR2", "MT", or the plain name in capitals.
-
-    Raises
-    ------
-    InputError
-        A number that the species does not have.
-    """
-    plain = plain_chromosome(name)
-    if HUMAN_MITOCHONDRION.fullmatch(plain):
-        return "MT"
-    accession = HUMAN_ACCESSION.fullmatch(plain)
-    if accession:
-        number = int(accession[1])
-        return AFTER_AUTOSOMES[number - 23] if number > HUMAN_AUTOSOMES else str(number)
-    plain = plain.lstrip("0") or "0"
-    if plain == "M":
-        return "MT"
-    if not plain.isdecimal():
-        return plain
-    number = int(plain)
-    if number > autosomes + len(AFTER_AUTOSOMES):
-        raise InputError(
-            f"chromosome '{name}': with {autosomes} autosomes, numbers go up to "
-            f"{autosomes + len(AFTER_AUTOSOMES)} (MT); give the species' number of autosomes"
-        )
-    return AFTER_AUTOSOMES[number - autosomes - 1] if number > autosomes else str(number)
 
 
 def chromosome_kind(

@@ -4,7 +4,6 @@ Rows come as bytes, one text a trait, without header and uncompressed; the effec
 alternate one throughout.
 """
 
-import datetime
 import hashlib
 import importlib.metadata
 import os
@@ -15,7 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from regreveal.genetics.genotypes import plain_chromosome
+from regreveal.genetics.genotypes.chromosomes import (
+    HUMAN_AUTOSOMES,
+    canonical_chromosome,
+    chromosome_number,
+)
 from regreveal.genetics.output.table_text import (
     format_column,
     header_line,
@@ -47,10 +50,9 @@ REGENIE_COLUMNS = (
     *("BETA", "SE", "CHISQ", "LOG10P", "EXTRA"),
 )
 
-# PLINK's numbers, by which genotype files may name chromosomes; the standard has its own. A
-# pseudo-autosomal "chromosome" XY would have to be 23 too, but stands elsewhere in the file.
-_SSF_NUMBERS = {"X": "23", "23": "23", "Y": "24", "24": "24", "MT": "25", "M": "25", "26": "25"}
-_REGENIE_NUMBERS = {"X": "23", "Y": "24", "XY": "25", "MT": "26", "M": "26"}
+# The standard's numbers of chromosomes that are no autosomes. A pseudo-autosomal "chromosome" XY
+# would have to be 23 too, but stands elsewhere in the file.
+_SSF_NUMBERS = {"X": "23", "Y": "24", "MT": "25"}
 
 _SSF_MISSING = "#NA"
 _SSF_DIGITS = 8  # more than single precision has
@@ -103,6 +105,7 @@ def ssf_rows(
     effects: Effects,
     info: np.ndarray | None = None,
     top: float | None = None,
+    autosomes: int = HUMAN_AUTOSOMES,
 ) -> SsfRows:
     """Rows of a GWAS-SSF table for each trait.
 
@@ -123,10 +126,17 @@ def ssf_rows(
         Imputation quality.
     top : float, optional
         Write only results with p below this.
+    autosomes : int
+        Pairs of autosomes of the species, see `canonical_chromosome`.
 
     Returns
     -------
     SsfRows
+
+    Raises
+    ------
+    InputError
+        A chromosome number that the species does not have.
 
     References
     ----------
@@ -135,7 +145,7 @@ def ssf_rows(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    fitting = _SsfVariants(variants)
+    fitting = _SsfVariants(variants, autosomes)
     written = (
         np.isfinite(effects.beta)
         & np.isfinite(effects.standard_error)
@@ -171,11 +181,13 @@ def ssf_rows(
 class _SsfVariants:
     """A block of variants in the standard's terms, and which of them fit."""
 
-    def __init__(self, variants: pd.DataFrame):
+    def __init__(self, variants: pd.DataFrame, autosomes: int):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        names = {name: _ssf_chromosome(name) for name in pd.unique(variants["chromosome"])}
+        names = {
+            name: _ssf_chromosome(name, autosomes) for name in pd.unique(variants["chromosome"])
+        }
         codes = variants["chromosome"].map(names)
         self.chromosome = pa.array(codes, pa.string(), from_pandas=True)
         self.ref, self.alt = (
@@ -199,12 +211,12 @@ class _SsfVariants:
             self.fits &= ~excluded
 
 
-def _ssf_chromosome(name: str) -> str | None:
+def _ssf_chromosome(name: str, autosomes: int) -> str | None:
     """Give the number of a chromosome in the standard; None if it has none."""
-    plain = plain_chromosome(name)
-    if plain.isdecimal() and 1 <= int(plain) <= 22:
-        return str(int(plain))
-    return _SSF_NUMBERS.get(plain)
+    canonical = canonical_chromosome(name, autosomes)
+    if canonical.isdecimal():
+        return canonical if 1 <= int(canonical) <= HUMAN_AUTOSOMES else None
+    return _SSF_NUMBERS.get(canonical)
 
 
 def ssf_metadata_path(table: str | os.PathLike) -> Path:
@@ -219,12 +231,13 @@ def ssf_metadata(
     sample_size: int,
     covariates: Sequence[str] = (),
     genome_assembly: str | None = None,
-    ancestry: Sequence[str] = (),
-    genotyping_technology: Sequence[str] = (),
-    last_modified: datetime.date | None = None,
     notes: str | None = None,
 ) -> str:
     """Metadata that belong beside a GWAS-SSF table, as YAML.
+
+    Ancestry and genotyping technology, which nothing here knows, are "NR" (not reported), as the
+    standard has it. The date of the last change, which it wants too, is left to whoever submits
+    them, so that the same run gives the same bytes.
 
     Parameters
     ----------
@@ -238,12 +251,6 @@ def ssf_metadata(
         What the analysis adjusted for.
     genome_assembly : str, optional
         Such as GRCh38. Without it "unknown", the word of the standard's own tools.
-    ancestry, genotyping_technology : sequence of str
-        Categories of the participants' ancestry, and how they were genotyped; "NR" (not
-        reported), without which the standard's mandatory fields would be empty.
-    last_modified : date, optional
-        The standard's validator asks for a date. There is none by default, so that the same run
-        gives the same bytes.
     notes : str, optional
         Free text, such as how many variants were left out and why.
 
@@ -262,14 +269,13 @@ def ssf_metadata(
         checksum = hashlib.file_digest(file, "md5").hexdigest()
     fields = {
         "author_notes": notes,
-        "date_metadata_last_modified": last_modified,
         "trait_description": [trait],
         "genome_assembly": genome_assembly or "unknown",
         "coordinate_system": "1-based",
-        "genotyping_technology": list(genotyping_technology) or ["NR"],
+        "genotyping_technology": ["NR"],
         "samples": [
             {
-                "sample_ancestry_category": list(ancestry) or ["NR"],
+                "sample_ancestry_category": ["NR"],
                 "sample_size": int(sample_size),
                 "case_control_study": False,
             }
@@ -298,15 +304,17 @@ def regenie_rows(
     effects: Effects,
     info: np.ndarray | None = None,
     top: float | None = None,
+    autosomes: int = HUMAN_AUTOSOMES,
 ) -> list[bytes]:
     """Rows of a table in REGENIE's layout (step 2, quantitative traits) for each trait.
 
     ALLELE1 is the effect allele, the alternate one. CHISQ is (BETA/SE)², while LOG10P is of the
-    t-test. X is chromosome 23, Y 24, XY 25 and MT 26. Variants that were not tested have NA.
+    t-test. In people X is chromosome 23, Y 24, XY, PAR1 and PAR2 25, and MT 26. Variants that were
+    not tested have NA.
 
     Parameters
     ----------
-    variants, alt_frequency, n, effects, info, top
+    variants, alt_frequency, n, effects, info, top, autosomes
         As of `ssf_rows`.
 
     Returns
@@ -328,7 +336,7 @@ def regenie_rows(
     written = is_below(effects.neg_log10_p, top)
     rows = np.flatnonzero(written.any(axis=1))
     shown = variants.iloc[rows]
-    names = {name: _regenie_chromosome(name) for name in pd.unique(shown["chromosome"])}
+    names = {name: _regenie_chromosome(name, autosomes) for name in pd.unique(shown["chromosome"])}
     shared = {
         "CHROM": shown["chromosome"].map(names),
         "GENPOS": shown["position"],
@@ -359,9 +367,9 @@ def regenie_rows(
     ]
 
 
-def _regenie_chromosome(name: str) -> str:
-    plain = plain_chromosome(name)
-    return str(int(plain)) if plain.isdecimal() else _REGENIE_NUMBERS.get(plain, plain)
+def _regenie_chromosome(name: str, autosomes: int) -> str:
+    number = chromosome_number(name, autosomes)
+    return canonical_chromosome(name, autosomes) if number is None else str(number)
 
 
 def _with_info(columns: Sequence[str], info: str, before: str, wanted: bool) -> list[str]:

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from regreveal.errors import InputError
+from regreveal.genetics.genotypes.chromosomes import (
+    canonical_chromosome,
+    chromosome_number,
+    chromosome_of_positions,
+)
 from regreveal.genetics.genotypes.ploidy import (
     KINDS,
-    canonical_chromosome,
     chromosome_kind,
     code_males,
     read_sex,
@@ -62,6 +66,19 @@ def test_numbers_after_the_autosomes_are_those_of_plink_for_any_species():
 def test_unknown_builds_are_refused():
     with pytest.raises(InputError, match="genome build 'hg18': expected GRCh37 or GRCh38"):
         kinds(["X"], build="hg18")
+
+
+def test_names_stand_for_the_numbers_that_plink_has_for_them():
+    names = ["chr7", "NC_000007.14", "X", "24", "PAR2", "chrM", "HLA-A"]
+    assert [chromosome_number(name) for name in names] == [7, 7, 23, 24, 25, 26, None]
+    assert [chromosome_number(name, 19) for name in ("X", "23", "19")] == [20, 23, 19]
+
+
+def test_positions_of_the_pseudo_autosomal_parts_are_those_of_x():
+    for name in ("XY", "25", "chrPAR1", "NC_000023.11", "23"):
+        assert chromosome_of_positions(name) == "X"
+    assert chromosome_of_positions("25", 29) == "25"
+    assert [chromosome_of_positions(name) for name in ("27", "chrun_1")] == ["27", "UN_1"]
 
 
 @settings(max_examples=60, deadline=None)

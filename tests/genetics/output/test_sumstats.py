@@ -1,6 +1,5 @@
 """GWAS-SSF and REGENIE's layout: what the standard asks for, and what stands where."""
 
-import datetime
 import hashlib
 import io
 
@@ -132,12 +131,12 @@ def test_imputation_quality_is_written_where_known(block):
 def test_metadata_hold_what_the_standard_requires(tmp_path):
     table = tmp_path / "latent_0.tsv.gz"
     table.write_bytes(b"some table")
-    text = ssf_metadata(table, "latent: 0", 1234, ["age"], last_modified=datetime.date(2024, 1, 16))
+    text = ssf_metadata(table, "latent: 0", 1234, ["age"], notes="2 left out")
     read = yaml.safe_load(text)
     assert read["data_file_md5sum"] == hashlib.md5(b"some table").hexdigest()
     assert read["data_file_name"] == "latent_0.tsv.gz"
     assert read["trait_description"] == ["latent: 0"]
-    assert read["date_metadata_last_modified"] == datetime.date(2024, 1, 16)
+    assert read["author_notes"] == "2 left out"
     assert read["samples"][0]["sample_size"] == 1234
     assert read["samples"][0]["sample_ancestry_category"] == ["NR"]
     assert read["genotyping_technology"] == ["NR"]
@@ -145,7 +144,29 @@ def test_metadata_hold_what_the_standard_requires(tmp_path):
     assert (read["is_harmonised"], read["is_sorted"]) == (False, True)
     assert read["adjusted_covariates"] == ["age"]
     assert ssf_metadata_path(table).name == "latent_0.tsv.gz-meta.yaml"
-    assert "date" not in ssf_metadata(table, "latent", 1234)
+    assert "author_notes" not in ssf_metadata(table, "latent", 1234)
+    assert ssf_metadata(table, "latent", 1234) == ssf_metadata(table, "latent", 1234)
+
+
+def test_chromosomes_have_the_numbers_of_each_layout_whatever_they_are_called(block):
+    names = ["NC_000001.11", "chr2", "03", "23", "NC_000024.10", "25", "26", "PAR1", "chrM"]
+    variants, *rest = (
+        block[0].iloc[[0] * len(names)].assign(chromosome=names),
+        *(values[[0] * len(names)] for values in block[1:3]),
+        Effects(*(values[[0] * len(names)] for values in block[3])),
+    )
+    ssf = _ssf(ssf_rows(variants, *rest).texts[0])["chromosome"]
+    assert list(ssf) == ["1", "2", "3", "23", "24", "25", "25"]
+    regenie = _regenie(regenie_rows(variants, *rest)[0])["CHROM"]
+    assert list(regenie) == ["1", "2", "3", "23", "24", "25", "26", "25", "26"]
+    # In mice 20 is X; of cattle's 29 autosomes the standard has a place for 22.
+    variants["chromosome"] = ["19", "20", "21", "23", "X", "Y", "MT", "1", "2"]
+    mice = ssf_rows(variants, *rest, autosomes=19).texts[0]
+    assert list(_ssf(mice)["chromosome"]) == ["19", "23", "24", "25", "23", "24", "25", "1", "2"]
+    mice = regenie_rows(variants, *rest, autosomes=19)[0]
+    assert list(_regenie(mice)["CHROM"]) == ["19", "20", "21", "23", "20", "21", "23", "1", "2"]
+    cattle = ssf_rows(variants, *rest, autosomes=29)
+    assert cattle.left_out["chromosome"] == 1
 
 
 def _regenie(text: bytes, info: bool = False) -> pd.DataFrame:
