@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.genetics.genotypes.bed import read_fam
+from regreveal.genetics.genotypes.pgen import read_psam
 from regreveal.store.atomic import atomic_path
 
 
@@ -63,16 +65,36 @@ def _write_phenotypes(path: Path, ids: pd.DataFrame, table: pd.DataFrame) -> Non
 
 
 def read_family_ids(genotypes: os.PathLike, sample_ids: Sequence[str]) -> list[str] | None:
-    """Family ids of participants from the .fam beside a genotype file; None where there is none.
+    """Family ids of participants, from the .psam of a .pgen or the .fam beside another file.
 
     Parameters
     ----------
     genotypes : path-like
     sample_ids : sequence of str
-        Individual ids, all of them in the .fam.
+        Individual ids.
+
+    Returns
+    -------
+    list of str or None
+        None where there is no such file, or it has no family ids.
+
+    Raises
+    ------
+    InputError
+        The file is malformed, or a participant is not in it.
     """
-    path = Path(genotypes).with_suffix(".fam")
+    path = Path(genotypes)
+    is_pgen = path.suffix == ".pgen"
+    path = path.with_suffix(".psam" if is_pgen else ".fam")
     if not path.is_file():
         return None
-    table = pd.read_csv(path, sep=r"\s+", header=None, usecols=[0, 1], dtype=str)
-    return table.set_index(1)[0].loc[list(sample_ids)].tolist()
+    people = read_psam(path) if is_pgen else read_fam(path)
+    if "family_id" not in people:
+        return None
+    places = pd.Index(people["sample_id"]).get_indexer(list(sample_ids))
+    if (places < 0).any():
+        raise InputError(
+            f"{path.name}: participant '{sample_ids[int(np.argmin(places))]}' is not in it; "
+            "the file belongs to other genotypes"
+        )
+    return people["family_id"].iloc[places].tolist()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from regreveal.errors import InputError
 from regreveal.genetics.loco import read_loco_list, subtract
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.regenie import write_regenie_inputs
+from regreveal.genetics.regenie import read_family_ids, write_regenie_inputs
 
 # Layout: https://rgcgithub.github.io/regenie/options, "Predictions file format". Blanks end lines.
 PEOPLE = ["10", "11", "12"]
@@ -280,6 +280,25 @@ def test_inputs_for_regenie_hold_ids_and_values(tmp_path):
     assert header == "FID IID age centre=Bristol_South"
     write_regenie_inputs(tmp_path, latents)
     assert pd.read_csv(tmp_path / "phenotypes.txt", sep=" ")["FID"].tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("companion", "text", "expected"),
+    [
+        ("genome.fam", "NA a 0 0 1 -9\n007 NA 0 0 2 -9\nf nan 0 0 0 -9\n", ["f", "007", "NA"]),
+        ("genome.psam", "#FID\tIID\tSEX\nNA\ta\t1\n7\tNA\t1\nf\tnan\t2\n", ["f", "7", "NA"]),
+        ("genome.psam", "NA a 0 0 1 -9\n007 NA 0 0 2 -9\nf nan 0 0 0 -9\n", ["f", "007", "NA"]),
+        ("genome.psam", "#IID\tSEX\na\t1\nNA\t1\nnan\t2\n", None),
+    ],
+)
+def test_family_ids_are_those_beside_the_genotypes(tmp_path, companion, text, expected):
+    genotypes = tmp_path / ("genome.pgen" if companion.endswith(".psam") else "genome.bed")
+    assert read_family_ids(genotypes, ["a"]) is None
+    (tmp_path / companion).write_text(text)
+    assert read_family_ids(genotypes, ["nan", "NA", "a"]) == expected
+    if expected:
+        with pytest.raises(InputError, match=f"{companion}: participant 'eve' is not in it"):
+            read_family_ids(genotypes, ["a", "eve", "adam"])
 
 
 @pytest.mark.parametrize(

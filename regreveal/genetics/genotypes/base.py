@@ -1,5 +1,6 @@
 """What every genotype reader gives: participants, variants, and blocks of dosages."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -15,6 +16,23 @@ VARIANT_COLUMNS = ["chromosome", "position", "variant_id", "ref", "alt"]
 # Rows nearer to each other than this are read together and the ones between them dropped; one by
 # one, filtered variants would each cost a seek and a parser.
 NEARBY_ROWS = 256
+
+
+class Scratch:
+    """Memory that is kept from one call to the next and only grows.
+
+    The first touch of fresh memory costs several times as much as reading a .bed into it.
+    """
+
+    def __init__(self):
+        self._bytes = np.empty(0, np.uint8)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+        """Give a C-contiguous array of whatever was there before; it is valid until the next."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > len(self._bytes):
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes[:size].view(dtype).reshape(shape)
 
 
 class Genotypes:
@@ -44,6 +62,8 @@ class Genotypes:
         A haploid call counts 0 or 2.
     variant_count : int
         Number of rows.
+    left_out : dict of str to int
+        How many records and alleles of the file have no row, by reason, where a format has such.
 
     Raises
     ------
@@ -59,6 +79,7 @@ class Genotypes:
     ):
         self.path = Path(path)
         self.samples = list(samples)
+        self.left_out: dict[str, int] = {}
         self._last_asked: tuple[Sequence[str] | None, np.ndarray] = None, np.empty(0, np.int64)
         self.sex = None if sex is None else np.asarray(sex, dtype=np.int8)
         if not self.samples:
@@ -74,6 +95,16 @@ class Genotypes:
     def paths(self) -> list[Path]:
         """The files that are read: with any of them changed, so are results."""
         return [self.path]
+
+    @property
+    def identity(self) -> list:
+        """Options of the format that decide results, beside the files: empty where it has none."""
+        return []
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of dosages, int8 or float32."""
+        return np.dtype(np.int8 if self.hard_calls else np.float32)
 
     def __reduce__(self):
         """Travel to other processes as the path, and be opened again there."""
@@ -102,10 +133,10 @@ class Genotypes:
         """
         raise NotImplementedError
 
-    def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Dosages (rows, places), a new array, of the samples at `places` of the file.
+    def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+        """Fill `out` (rows, places) with dosages of the samples at `places` of the file.
 
-        Both are int64, in any order, and valid.
+        Both are int64, in any order, and valid; `out` is C-contiguous, of type `dtype`.
         """
         raise NotImplementedError
 
@@ -155,11 +186,18 @@ class Genotypes:
             for start in range(0, count, size):
                 stop = min(start + size, count)
                 rows = np.arange(start, stop) if variants is None else variants[start:stop]
-                yield self._described(rows), self._read(rows, places)
+                dosages = np.empty((len(rows), len(places)), self.dtype)
+                self._read(rows, places, dosages)
+                yield self._described(rows), dosages
 
         return read()
 
-    def dosages(self, rows: np.ndarray, samples: Sequence[str] | None = None) -> np.ndarray:
+    def dosages(
+        self,
+        rows: np.ndarray,
+        samples: Sequence[str] | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Dosages of some variants at once.
 
         Parameters
@@ -168,6 +206,9 @@ class Genotypes:
             Row numbers of the variants.
         samples : sequence of str, optional
             Whose genotypes, in this order; everyone in file order without it.
+        out : ndarray of type `dtype`, shape (at least as many rows, samples), optional
+            C-contiguous; its first rows are filled and returned. Memory that was used before is
+            read into many times as fast as the new array made without it.
 
         Returns
         -------
@@ -179,12 +220,28 @@ class Genotypes:
             A sample id is not in the file, or the file is damaged.
         IndexError
             A row number is outside the file.
+        ValueError
+            `out` is of another type or shape.
         """
         places = self._places(samples)
         rows = self._checked(rows)
-        if not len(rows):
-            return np.empty((0, len(places)), dtype=np.int8 if self.hard_calls else np.float32)
-        return self._read(rows, places)
+        shape = len(rows), len(places)
+        if out is None:
+            out = np.empty(shape, self.dtype)
+        else:
+            self._check_out(out, shape)
+        dosages = out[: len(rows)]
+        if len(rows):
+            self._read(rows, places, dosages)
+        return dosages
+
+    def _check_out(self, out: np.ndarray, shape: tuple[int, int]) -> None:
+        fits = out.ndim == 2 and out.shape[0] >= shape[0] and out.shape[1] == shape[1]
+        if not fits or out.dtype != self.dtype or not out.flags.c_contiguous:
+            raise ValueError(
+                f"out: {out.dtype} of shape {out.shape}; expected C-contiguous {self.dtype} of "
+                f"shape {shape}, or with more rows"
+            )
 
     @cached_property
     def _sample_index(self) -> pd.Index:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.genotypes.base import Genotypes, sex_of_codes
+from regreveal.genetics.genotypes.base import Genotypes, Scratch, sex_of_codes
 from regreveal.genetics.genotypes.lines import LineTable
 
 BED_MAGIC = b"\x6c\x1b\x01"
@@ -49,6 +49,7 @@ class BedGenotypes(Genotypes):
         self._bim = LineTable(self.path.with_suffix(".bim"))
         self.variant_count = self._bim.count
         self._bytes_per_variant = (len(self.samples) + 3) // 4
+        self._scratch = Scratch()
         # The first line tells whether this is a .bim at all; others are parsed as they are needed.
         self.variant_rows(0, 1)
         self._check_bed()
@@ -62,20 +63,18 @@ class BedGenotypes(Genotypes):
         """Parse lines `start` to `stop` of the .bim, as the base class says."""
         return self._bim.columns(start, stop, BIM_COLUMNS, numbers=("position",))
 
-    def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
         packed = self._packed(rows)
-        dosages = np.empty((len(rows), len(places)), dtype=np.int8)
         unpack_everyone, unpack = _compiled_unpack()
         if len(places) == len(self.samples) and (places == np.arange(len(places))).all():
-            unpack_everyone(packed, ALT_DOSAGES_OF_BYTE, dosages)
+            unpack_everyone(packed, ALT_DOSAGES_OF_BYTE, out)
         else:
-            unpack(packed, ALT_DOSAGES_OF_BYTE, places.astype(np.uint32), dosages)
-        return dosages
+            unpack(packed, ALT_DOSAGES_OF_BYTE, places.astype(np.uint32), out)
 
     def _packed(self, rows: np.ndarray) -> np.ndarray:
         """Bytes of the rows; read, not mapped, so that memory does not grow with the file."""
         width = self._bytes_per_variant
-        packed = np.empty((len(rows), width), dtype=np.uint8)
+        packed = self._scratch.array((len(rows), width), np.uint8)
         breaks = np.flatnonzero(np.diff(rows) != 1) + 1
         runs = zip([0, *breaks], [*breaks, len(rows)], strict=True)
         with self.path.open("rb", buffering=0) as bed:
@@ -110,7 +109,7 @@ class BedGenotypes(Genotypes):
 
 
 def read_fam(path: Path) -> pd.DataFrame:
-    """Read individual ids and sex from a .fam, or a .psam without header.
+    """Read ids and sex from a .fam, or a .psam without header.
 
     Parameters
     ----------
@@ -120,7 +119,7 @@ def read_fam(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns sample_id (str) and sex (1 male, 2 female, 0 unknown), in file order.
+        Columns sample_id and family_id (str) and sex (1 male, 2 female, 0 unknown), in file order.
 
     Raises
     ------
@@ -128,8 +127,8 @@ def read_fam(path: Path) -> pd.DataFrame:
         The file is missing or malformed.
     """
     people = LineTable(path)
-    table = people.columns(0, people.count, {"sample_id": 1, "sex": 4})
-    return pd.DataFrame({"sample_id": table["sample_id"], "sex": sex_of_codes(table["sex"])})
+    table = people.columns(0, people.count, {"sample_id": 1, "family_id": 0, "sex": 4})
+    return table.assign(sex=sex_of_codes(table["sex"]))
 
 
 @cache

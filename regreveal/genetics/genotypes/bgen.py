@@ -78,8 +78,10 @@ class BgenGenotypes(Genotypes):
             self._header = _read_header(file, path.name, self._size)
             ids = _read_ids(file, path.name, self._header)
         sex = None
-        if path.with_suffix(".sample").is_file():
-            ids, sex = read_sample(path.with_suffix(".sample"), self._header.samples)
+        sample = path.with_suffix(".sample")
+        self._sample = sample if sample.is_file() else None
+        if self._sample:
+            ids, sex = read_sample(self._sample, self._header.samples)
         elif ids is None:
             raise InputError(
                 f"{path.name}: holds no sample ids, and there is no {path.stem}.sample beside it; "
@@ -92,6 +94,16 @@ class BgenGenotypes(Genotypes):
         # Row after the last of each variant, needed only where there are not as many rows.
         self._row_ends = None if (alleles == 2).all() else np.cumsum(alleles - 1, dtype=np.int64)
         self.variant_count = len(alleles) if self._row_ends is None else int(self._row_ends[-1])
+
+    @property
+    def identity(self) -> list:
+        """Which allele is the reference."""
+        return ["ref_first" if self._ref_first else "ref_last"]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The .bgen, and the .sample and .bgi where there are any."""
+        return [path for path in (self.path, self._sample, self._index) if path is not None]
 
     def __reduce__(self):
         """Travel to other processes as the path, and how to read it."""
@@ -118,8 +130,7 @@ class BgenGenotypes(Genotypes):
         table.index = pd.RangeIndex(start, stop)
         return table
 
-    def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        dosages = np.empty((len(rows), len(places)), dtype=np.float32)
+    def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
         variants, alleles = self._variants_of(rows)
         # Rows of the same variant stand together and are unpacked once.
         breaks = np.flatnonzero(np.diff(variants)) + 1
@@ -133,14 +144,13 @@ class BgenGenotypes(Genotypes):
                         block = self._block(file, variant)
                         for row in range(first, last):
                             allele = int(alleles[row]) + self._ref_first
-                            alternate_dosages(block, allele, places, dosages[row])
+                            alternate_dosages(block, allele, places, out[row])
                     except DamagedError as error:
                         raise InputError(self._message(variant, error)) from None
 
             chunks = [runs[i : i + CHUNK] for i in range(0, len(runs), CHUNK)]
             with ThreadPoolExecutor(min(len(chunks), MAX_THREADS, available_cores())) as pool:
                 list(pool.map(decode, chunks))
-        return dosages
 
     def _from_file(self) -> tuple[np.ndarray, np.ndarray]:
         """Offsets of all variants and their end, and numbers of alleles, by walking the file."""

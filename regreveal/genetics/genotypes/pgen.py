@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes, sex_of_codes
+from regreveal.genetics.genotypes.base import VARIANT_COLUMNS, Genotypes, Scratch, sex_of_codes
 from regreveal.genetics.genotypes.bed import read_fam
 from regreveal.genetics.genotypes.lines import LineTable
 from regreveal.genetics.genotypes.pgen_header import DOSAGE, MULTIALLELIC, read_pgen_header
@@ -76,6 +76,7 @@ class PgenGenotypes(Genotypes):
         everyone = np.arange(len(self.samples))
         # Places asked for last; which ones pgenlib reads for them, in file order; their order then.
         self._subset = everyone, everyone, everyone
+        self._in_file_order, self._of_allele = Scratch(), Scratch()
 
     @property
     def paths(self) -> list[Path]:
@@ -99,13 +100,21 @@ class PgenGenotypes(Genotypes):
     def _lines(self, start: int, stop: int) -> pd.DataFrame:
         return self._pvar.columns(start, stop, self._places_of_columns, numbers=("position",))
 
-    def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        dtype = np.int8 if self.hard_calls else np.float32
+    def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
         if not len(places):
             # pgenlib refuses to read nobody.
-            return np.empty((len(rows), 0), dtype)
+            return
         chosen, order = self._choose(places)
-        dosages = np.empty((len(rows), len(chosen)), dtype)
+        in_order = len(order) == len(chosen) and (order == np.arange(len(order))).all()
+        shape = len(rows), len(chosen)
+        dosages = out if in_order else self._in_file_order.array(shape, self.dtype)
+        self._fill(rows, dosages)
+        if not in_order:
+            # All are in range; checking them would go through memory of its own.
+            np.take(dosages, order, axis=1, out=out, mode="clip")
+
+    def _fill(self, rows: np.ndarray, dosages: np.ndarray) -> None:
+        """Read the people that pgenlib is to read, in file order."""
         variants, alleles = self._variants_of(rows)
         read = self._reader.read_list if self.hard_calls else self._reader.read_dosages_list
         try:
@@ -114,7 +123,7 @@ class PgenGenotypes(Genotypes):
             else:
                 for allele in np.unique(alleles):
                     here = np.flatnonzero(alleles == allele)
-                    part = np.empty((len(here), len(chosen)), dtype)
+                    part = self._of_allele.array((len(here), dosages.shape[1]), self.dtype)
                     read(variants[here].astype(np.uint32), part, allele_idx=int(allele))
                     dosages[here] = part
         except RuntimeError as error:
@@ -125,9 +134,8 @@ class PgenGenotypes(Genotypes):
         if self.hard_calls:
             np.maximum(dosages, -1, out=dosages)
         else:
-            dosages[dosages < 0] = np.nan
-        in_order = len(order) == len(chosen) and (order == np.arange(len(order))).all()
-        return dosages if in_order else np.take(dosages, order, axis=1)
+            for row in dosages:
+                row[row < 0] = np.nan
 
     def _choose(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Let pgenlib read the people at these places, and tell which they are and their order."""
@@ -198,7 +206,7 @@ class PgenGenotypes(Genotypes):
 
 
 def read_psam(path: Path) -> pd.DataFrame:
-    """Read individual ids and sex from a .psam.
+    """Read ids and sex from a .psam.
 
     Parameters
     ----------
@@ -208,7 +216,8 @@ def read_psam(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns sample_id (str) and sex (1 male, 2 female, 0 unknown), in file order.
+        Columns sample_id (str), family_id (str) where the file has it, and sex (1 male, 2 female,
+        0 unknown), in file order.
 
     Raises
     ------
@@ -223,11 +232,11 @@ def read_psam(path: Path) -> pd.DataFrame:
     if "IID" not in columns:
         raise InputError(f"{path.name}: no column IID in its header line '{header[-1]}'")
     places = {"sample_id": columns.index("IID")}
-    if "SEX" in columns:
-        places["sex"] = columns.index("SEX")
+    optional = {"family_id": "FID", "sex": "SEX"}
+    places |= {name: columns.index(own) for name, own in optional.items() if own in columns}
     table = people.columns(0, people.count, places)
     sex = sex_of_codes(table["sex"]) if "sex" in table else np.zeros(len(table), dtype=np.int8)
-    return pd.DataFrame({"sample_id": table["sample_id"], "sex": sex})
+    return table.assign(sex=sex)
 
 
 def _pvar_columns(pvar: LineTable) -> dict[str, int]:

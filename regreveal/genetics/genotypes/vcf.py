@@ -48,7 +48,7 @@ class VcfGenotypes(Genotypes):
     doubled.
 
     Every alternate allele has a row, except `*`, `<*>` and `<NON_REF>`, which stand for none;
-    records without an alternate have no row. `skipped` counts both.
+    records without an alternate have no row. `left_out` counts both.
 
     Opening goes through the file once for its sites, which stay in memory packed (under 100 bytes
     a row). Blocks are then read in order; to go back, or on by far, needs a .tbi or .csi index, and
@@ -58,11 +58,6 @@ class VcfGenotypes(Genotypes):
     ----------
     path : path-like
         The .vcf, .vcf.gz, .vcf.bgz or .bcf file, an index beside it if there is one.
-
-    Attributes
-    ----------
-    skipped : dict of str to int
-        How many records and alternate alleles have no row, by reason.
 
     Raises
     ------
@@ -86,10 +81,16 @@ class VcfGenotypes(Genotypes):
                 f"{path.name}: its header declares neither GT nor DS; genotypes are read from these"
             )
         self.hard_calls = not has_dosages
-        self._indexed = any(path.with_name(path.name + end).is_file() for end in (".tbi", ".csi"))
-        self._sites, self.skipped = _read_sites(path)
+        indexes = [path.with_name(path.name + end) for end in (".tbi", ".csi")]
+        self._indexes = [index for index in indexes if index.is_file()]
+        self._sites, self.left_out = _read_sites(path)
         self.variant_count = len(self._sites.position)
         self._start_over()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The file, and its indexes."""
+        return [self.path, *self._indexes]
 
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:  # noqa: D102
         sites = self._sites
@@ -103,22 +104,18 @@ class VcfGenotypes(Genotypes):
             index=pd.RangeIndex(start, stop),
         )
 
-    def _read(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
         order = np.argsort(rows, kind="stable")
-        dosages = np.empty(
-            (len(rows), len(places)), dtype=np.int8 if self.hard_calls else np.float32
-        )
         previous, values = -1, None
         for row in order:
             if previous >= 0 and rows[row] == rows[previous]:
-                dosages[row] = dosages[previous]
+                out[row] = out[previous]
                 continue
             record = int(self._sites.record[rows[row]])
             if previous < 0 or record != self._sites.record[rows[previous]]:
                 values = self._values(self._record(record), int(rows[row]))
-            dosages[row] = self._row_dosages(values, int(rows[row]), places)
+            out[row] = self._row_dosages(values, int(rows[row]), places)
             previous = row
-        return dosages
 
     def _start_over(self) -> None:
         """Stand before the first record."""
@@ -133,7 +130,7 @@ class VcfGenotypes(Genotypes):
         chromosome = int(self._sites.chromosome[row])
         elsewhere = self._within is not None and self._within != chromosome
         far = number - self._next > NEAR
-        if self._indexed and (number < self._next or far or elsewhere):
+        if self._indexes and (number < self._next or far or elsewhere):
             self._jump(row)
         elif number < self._next:
             self._start_over()
@@ -327,7 +324,7 @@ def _alternates(record) -> tuple[list[int], int]:
 
 def _read_sites(path: Path) -> tuple[_Sites, dict[str, int]]:
     """Go through all records without their genotypes."""
-    skipped = {"record without alternate allele": 0, "placeholder alternate allele": 0}
+    left_out = {"no_alternate": 0, "placeholder_alternate": 0}
     chromosomes, parts, rows, count = {}, [], [], 0
     records = iter(lambda: _next(vcf, path, count), None)
     vcf = _open(path, samples=[])
@@ -347,9 +344,9 @@ def _read_sites(path: Path) -> tuple[_Sites, dict[str, int]]:
                 f"{path.name}: the record after {count} sites with variants is not UTF-8 text; "
                 "the file is damaged"
             ) from None
-        skipped["placeholder alternate allele"] += placeholders
+        left_out["placeholder_alternate"] += placeholders
         if not kept:
-            skipped["record without alternate allele"] += not placeholders
+            left_out["no_alternate"] += not placeholders
             continue
         place = chromosomes.setdefault(chromosome, len(chromosomes))
         rows.extend(
@@ -368,7 +365,7 @@ def _read_sites(path: Path) -> tuple[_Sites, dict[str, int]]:
     *numbers, texts = zip(*parts, strict=True)
     chromosome, position, record, allele = (np.concatenate(part) for part in numbers)
     names = np.array(list(chromosomes), dtype=object)
-    return _Sites(names, chromosome, position, pa.concat_tables(texts), record, allele), skipped
+    return _Sites(names, chromosome, position, pa.concat_tables(texts), record, allele), left_out
 
 
 def _packed(rows: list[tuple]) -> tuple:

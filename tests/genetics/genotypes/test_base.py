@@ -15,7 +15,7 @@ from regreveal.genetics.genotypes.base import sex_of_codes
 class ListedGenotypes(Genotypes):
     """Dosages that encode who and which variant they are of."""
 
-    def __init__(self, variants, samples, hard_calls=True):
+    def __init__(self, variants, samples, hard_calls=False):
         super().__init__("listed.test", [f"s{i}" for i in range(samples)])
         self.hard_calls = hard_calls
         self.variant_count = variants
@@ -30,8 +30,8 @@ class ListedGenotypes(Genotypes):
             index=rows,
         )
 
-    def _read(self, rows, places):
-        return np.add.outer(rows, places)
+    def _read(self, rows, places, out):
+        np.add.outer(rows, places, out=out, casting="unsafe")
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,6 +78,31 @@ def test_no_rows_give_no_dosages_of_the_right_type(hard_calls, dtype):
     dosages = ListedGenotypes(5, 3, hard_calls).dosages([], ["s1", "s0"])
     assert dosages.shape == (0, 2)
     assert dosages.dtype == dtype
+
+
+def test_dosages_go_into_the_first_rows_of_memory_that_is_given():
+    memory = np.full((4, 2), 99, np.float32)
+    genotypes = ListedGenotypes(50, 3, hard_calls=False)
+    found = genotypes.dosages([7, 40], ["s1", "s0"], out=memory)
+    assert np.shares_memory(found, memory)
+    np.testing.assert_array_equal(memory, [[8, 7], [41, 40], [99, 99], [99, 99]])
+    assert genotypes.dosages([], ["s1", "s0"], out=memory).shape == (0, 2)
+    np.testing.assert_array_equal(found, genotypes.dosages([7, 40], ["s1", "s0"]))
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        np.empty((1, 3), np.float32),
+        np.empty((2, 4), np.float32),
+        np.empty((2, 3), np.int8),
+        np.empty(6, np.float32),
+        np.empty((3, 2), np.float32).T,
+    ],
+)
+def test_memory_of_another_shape_or_type_is_refused(memory):
+    with pytest.raises(ValueError, match=r"expected C-contiguous float32 of shape \(2, 3\)"):
+        ListedGenotypes(5, 3, hard_calls=False).dosages([0, 1], out=memory)
 
 
 def test_unknown_samples_are_named_before_anything_is_read():
@@ -128,4 +153,12 @@ def test_chromosomes_sort_as_people_expect():
     names = pd.Series(["chrX", "10", "2", "MT", "1", "KI270728", "Y"])
     assert list(names.iloc[np.argsort(chromosome_rank(names))]) == [
         *("1", "2", "10", "chrX", "Y", "MT", "KI270728")
+    ]
+    names = pd.Series(["NC_000023.11", "26", "24", "PAR1", "chr9", "NC_000010.11", "02", "2"])
+    assert list(names.iloc[np.argsort(chromosome_rank(names))]) == [
+        *("02", "2", "chr9", "NC_000010.11", "NC_000023.11", "24", "PAR1", "26")
+    ]
+    names = pd.Series(["X", "29", "23", "31"])
+    assert list(names.iloc[np.argsort(chromosome_rank(names, autosomes=29))]) == [
+        *("23", "29", "X", "31")
     ]

@@ -136,6 +136,7 @@ def test_the_first_allele_is_the_reference_where_it_is_said_to_be(tmp_path, file
     content, count = file
     path = write_bgen(tmp_path / "any.bgen", content, ids(count), "zlib")
     genotypes = pickle.loads(pickle.dumps(open_genotypes(path, ref_first=True)))
+    assert genotypes.identity != open_genotypes(path).identity
     found, described = genotypes.dosages(np.arange(genotypes.variant_count)), genotypes.variants
     for row, (variant, allele, _) in enumerate(rows_of(content)):
         alleles = variant["alleles"]
@@ -276,6 +277,7 @@ def test_the_sample_file_names_participants_and_their_sex(tmp_path):
     genotypes = open_genotypes(path)
     assert genotypes.samples == ["x", "y", "z"]
     assert genotypes.sex is None
+    assert [file.name for file in genotypes.paths] == ["named.bgen", "named.sample"]
 
 
 @pytest.mark.parametrize(

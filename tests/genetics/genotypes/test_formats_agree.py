@@ -96,6 +96,12 @@ def test_any_rows_of_any_people_read_alike(tmp_path, dosages, data):
         found = by_value(genotypes.dosages(rows, people))
         wanted = by_value(dosages[rows][:, chosen])
         np.testing.assert_array_equal(found, wanted, err_msg=name)
+        memory = np.full((len(rows) + 2, len(people)), 77, genotypes.dtype)
+        for _ in range(2):
+            again = genotypes.dosages(rows, people, out=memory)
+            assert np.shares_memory(again, memory)
+            np.testing.assert_array_equal(by_value(again), wanted, err_msg=name)
+        assert (memory[len(rows) :] == 77).all()
         blocks = list(genotypes.blocks(people, size=2))
         np.testing.assert_array_equal(
             by_value(np.concatenate([part for _, part in blocks])), by_value(dosages[:, chosen])
@@ -117,10 +123,14 @@ def test_the_regenie_example_reads_alike(shared_data, suffix):
     np.testing.assert_array_equal(
         by_value(genotypes.dosages(rows)), by_value(reference.dosages(rows))
     )
-    np.testing.assert_array_equal(
-        by_value(genotypes.dosages(rows[::-7], people[400:3:-9])),
-        by_value(reference.dosages(rows[::-7], reference.samples[400:3:-9])),
-    )
+    memory = np.empty((len(rows), 45), genotypes.dtype)
+    for step in (-7, 3, 1):
+        found = genotypes.dosages(rows[::step], people[400:3:-9], out=memory)
+        assert np.shares_memory(found, memory)
+        wanted = by_value(reference.dosages(rows[::step], reference.samples[400:3:-9]))
+        np.testing.assert_array_equal(by_value(found), wanted)
+        fresh = genotypes.dosages(rows[::step], people[400:3:-9])
+        np.testing.assert_array_equal(by_value(fresh), wanted)
 
 
 def test_the_regenie_example_reads_alike_with_and_without_its_index(shared_data, tmp_path):

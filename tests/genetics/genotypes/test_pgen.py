@@ -86,6 +86,10 @@ def test_any_hard_calls_of_any_people_and_rows_are_exact(tmp_path, dosages, size
         samples = [genotypes.samples[i] for i in people]
         read = [block for _, block in genotypes.blocks(samples, size, rows)]
         np.testing.assert_array_equal(np.concatenate(read), dosages[np.ix_(rows, people)])
+        memory = np.full((len(rows) + 1, len(people)), 55, np.int8)
+        genotypes.dosages(rows, samples, out=memory)
+        np.testing.assert_array_equal(memory[:-1], dosages[np.ix_(rows, people)])
+        assert (memory[-1] == 55).all()
         read = genotypes.dosages(np.arange(len(dosages)))
         np.testing.assert_array_equal(read, dosages)
         assert read.dtype == np.int8
@@ -107,6 +111,11 @@ def test_any_dosages_are_exact(tmp_path, steps, data):
     read = genotypes.dosages(np.arange(len(dosages)), samples)
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, dosages[:, people])
+    memory = np.full_like(dosages, 55)
+    for start in range(len(dosages)):
+        read = genotypes.dosages(np.arange(start, len(dosages)), samples, out=memory)
+        assert np.shares_memory(read, memory)
+        np.testing.assert_array_equal(read, dosages[start:, people])
 
 
 @few_examples
@@ -126,6 +135,10 @@ def test_every_alternate_allele_is_a_row_of_its_own(tmp_path, data):
     assert genotypes.variant_count == len(expected)
     rows = data.draw(st.permutations(range(len(expected))))
     np.testing.assert_array_equal(genotypes.dosages(rows), np.array(expected)[rows])
+    memory = np.full((len(expected), samples), 55, np.int8)
+    for _ in range(2):
+        genotypes.dosages(rows, genotypes.samples[::-1], out=memory)
+        np.testing.assert_array_equal(memory, np.array(expected)[rows][:, ::-1])
     names = [f"rs{i}" for i, count in enumerate(counts) for _ in range(count - 1)]
     alternates = [(*"ACGT", "AA", "CC")[i] for count in counts for i in range(count - 1)]
     assert list(genotypes.variants["variant_id"]) == names

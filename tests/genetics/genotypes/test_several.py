@@ -41,10 +41,39 @@ def test_rows_go_through_all_files_in_the_order_given(files):
     np.testing.assert_array_equal(genotypes.dosages([6, 0, 3, 2]), DOSAGES[[6, 0, 3, 2]])
     some = ["p4", "p0", "p8"]
     np.testing.assert_array_equal(genotypes.dosages([5, 1], some), DOSAGES[[5, 1]][:, [4, 0, 8]])
-    assert [path.name for path in genotypes.paths if path.suffix == ".bed"] == [
-        "first.bed",
-        "second.bed",
+    ends = (".bed", ".bim", ".fam")
+    assert [path.name for path in genotypes.paths] == [
+        *(f"first{end}" for end in ends),
+        *(f"second{end}" for end in ends),
     ]
+
+
+def test_memory_that_is_given_is_filled_from_all_files(files):
+    genotypes = open_genotypes(files)
+    memory = np.full((9, 9), 55, np.int8)
+    for rows in ([0, 1, 2, 3, 4], [6, 0, 3, 2], [5, 5, 1]):
+        np.testing.assert_array_equal(genotypes.dosages(rows, out=memory), DOSAGES[rows])
+        np.testing.assert_array_equal(memory[: len(rows)], DOSAGES[rows])
+
+
+def test_sex_is_known_of_whoever_has_one_in_any_file(files):
+    assert (open_genotypes(files).sex == 0).all()
+    for path, people in zip(files, [{"p1": 1, "p3": 2}, {"p3": 2, "p8": 1}], strict=True):
+        _set_sex(path.with_suffix(".fam"), people)
+    genotypes = open_genotypes(files)
+    assert {p: s for p, s in zip(PEOPLE, genotypes.sex, strict=True) if s} == {
+        **{"p1": 1, "p3": 2, "p8": 1}
+    }
+    _set_sex(files[1].with_suffix(".fam"), {"p1": 2})
+    with pytest.raises(InputError, match=r"second\.bed: the sex of 'p1' is another than in"):
+        open_genotypes(files)
+
+
+def _set_sex(path, sex):
+    fam = [line.split() for line in path.read_text().splitlines()]
+    for line in fam:
+        line[4] = str(sex.get(line[1], 0))
+    path.write_text("\n".join(map(" ".join, fam)) + "\n")
 
 
 def test_they_travel_to_other_processes(files):
@@ -73,6 +102,11 @@ def test_whole_and_fractional_dosages_go_together(files, tmp_path):
     assert found.dtype == np.float32
     wanted = np.where(DOSAGES[0] < 0, np.nan, DOSAGES[0])
     np.testing.assert_array_equal(found, [wanted, wanted])
+    memory = np.zeros((3, 9), np.float32)
+    np.testing.assert_array_equal(genotypes.dosages([7, 0, 7], out=memory), [wanted] * 3)
+    assert genotypes.identity == [[], [], ["ref_last"]]
+    # The file's own options decide its rows, and so what may be gone on with.
+    assert open_genotypes([files[0], tmp_path / "third.bgen"], True).identity[1] == ["ref_first"]
 
 
 def test_files_of_other_people_are_refused(files, tmp_path):

@@ -64,10 +64,7 @@ def test_sites_are_split_by_alternate_allele(tmp_path, suffix):
     wanted = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 2], [1, 0, 2], [0, 1, 0]])
     np.testing.assert_array_equal(everything(genotypes), wanted)
     np.testing.assert_array_equal(genotypes.dosages(np.array([2, 0, 2])), wanted[[2, 0, 2]])
-    assert genotypes.skipped == {
-        "record without alternate allele": 1,
-        "placeholder alternate allele": 3,
-    }
+    assert genotypes.left_out == {"no_alternate": 1, "placeholder_alternate": 3}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -129,6 +126,10 @@ def test_rows_are_read_in_any_order(tmp_path, suffix, index):
     rng = np.random.default_rng(5)
     text, wanted = long_file(rng)
     genotypes = open_genotypes(write_vcf(tmp_path / f"long{suffix}", text, index))
+    assert [file.name for file in genotypes.paths] == [
+        f"long{suffix}",
+        *([f"long{suffix}.csi"] if index else []),
+    ]
     assert genotypes.variant_count == len(wanted)
     np.testing.assert_array_equal(everything(genotypes), wanted)
     for _ in range(30 if index else 5):
