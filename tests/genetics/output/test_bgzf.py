@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regreveal.errors import InputError
 from regreveal.genetics.output.bgzf import BGZF_END, bgzf
 from regreveal.genetics.output.tabix import index_table
 from regreveal.genetics.output.table_text import header_line, tsv_lines
@@ -49,7 +50,7 @@ def test_a_table_joined_from_parts_can_be_looked_into(tmp_path):
         for part in (table[:7], table[7:33_333], table[33_333:])
     ]
     path.write_bytes(bgzf(header_line(table.columns)) + b"".join(parts) + BGZF_END)
-    index_table(path, index)
+    assert index_table(path, index) == index
     with pysam.TabixFile(str(path), index=str(index)) as tabix:
         assert tabix.contigs == ["1", "2", "X"]
         found = [line.split("\t") for line in tabix.fetch("2", 49_999_999, 51_000_000)]
@@ -63,5 +64,18 @@ def test_a_table_joined_from_parts_can_be_looked_into(tmp_path):
 def test_unsorted_tables_get_no_index(tmp_path):
     path = tmp_path / "table.tsv.gz"
     path.write_bytes(bgzf(b"chromosome\tposition\n1\t5\n2\t1\n1\t7\n") + BGZF_END)
-    with pytest.raises(OSError, match="index"):
+    with pytest.raises(InputError, match=r"table\.tsv\.gz: cannot be indexed .*by position"):
         index_table(path, tmp_path / "table.tbi")
+    assert [left.name for left in tmp_path.iterdir()] == ["table.tsv.gz"]
+
+
+@pytest.mark.parametrize(("position", "kind"), [(2**29, ".tbi"), (2**29 + 1, ".csi")])
+def test_chromosomes_too_long_for_tabix_get_the_other_index(tmp_path, position, kind):
+    path = tmp_path / "table.tsv.gz"
+    text = f"chromosome\tposition\n1\t5\n1\t{position}\n2\t6\n"
+    path.write_bytes(bgzf(text.encode()) + BGZF_END)
+    index = index_table(path, tmp_path / "table.tsv.gz.tbi")
+    assert index == tmp_path / f"table.tsv.gz{kind}"
+    assert sorted(left.name for left in tmp_path.iterdir()) == [path.name, index.name]
+    with pysam.TabixFile(str(path), index=str(index)) as tabix:
+        assert list(tabix.fetch("1", position - 1, position)) == [f"1\t{position}"]
