@@ -150,7 +150,7 @@ def test_points_draw_the_same_picture_as_the_whole_table(tmp_path, monkeypatch):
     table = _table(100_000)
     table.loc[np.arange(0, 100_000, 5000), "neg_log10_p"] = np.linspace(6, 20, 20)
     points = _points(table)
-    assert points.limit > 0
+    assert not points.table()["neg_log10_p"].dropna().isin(table["neg_log10_p"]).all()
     manhattan(table, tmp_path / "table.png")
     manhattan(points, tmp_path / "points.png")
     qq_plot(table["neg_log10_p"].to_numpy(), tmp_path / "qq_table.png")

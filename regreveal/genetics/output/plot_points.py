@@ -7,7 +7,6 @@ which they come or on their order, so that a run that was killed and resumed dra
 
 import os
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +74,6 @@ class PlotPoints:
         self._sort_in()
         return self._count
 
-    @property
-    def limit(self) -> float:
-        """−log10 p down to which results are exact."""
-        self._sort_in()
-        return self._limit
-
     def table(self) -> pd.DataFrame:
         """Points to draw, as a table of variants would give them.
 
@@ -124,7 +117,7 @@ class PlotPoints:
         Returns
         -------
         ndarray
-            Exact for those down to `limit`; for the others within 3e-5, relative.
+            Exact for as many as are kept as they are; within 3e-5, relative, for the others.
         """
         self._sort_in()
         ranks = np.asarray(ranks)
@@ -150,45 +143,6 @@ class PlotPoints:
         if not count:
             return np.nan
         return float(self.strongest(np.array([(count + 1) // 2, count // 2 + 1])).mean())
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Give the whole state as arrays, for a .npz file."""
-        self._sort_in()
-        bins = np.flatnonzero(self._histogram)
-        names = list(self._ends)
-        return {
-            "chromosomes": np.array(names, dtype=np.str_),
-            "ends": np.array(list(self._ends.values()), np.int64),
-            "limit_and_shift": np.array([self._limit, self._shift]),
-            "hit_counts": np.array([len(self._hits[name]) for name in names], np.int64),
-            "hits": np.concatenate([np.empty((0, 2)), *(self._hits[name] for name in names)]),
-            "cell_counts": np.array([len(self._cells[name]) for name in names], np.int64),
-            "cells": np.concatenate(
-                [np.empty(0, np.int64), *(self._cells[name] for name in names)]
-            ),
-            "bins": bins,
-            "bin_counts": self._histogram[bins],
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "PlotPoints":
-        """Restore what `to_arrays` gave."""
-        points = cls()
-        names = [str(name) for name in arrays["chromosomes"]]
-        points._ends = dict(zip(names, arrays["ends"].tolist(), strict=True))
-        points._limit, points._shift = (
-            float(arrays["limit_and_shift"][0]),
-            int(arrays["limit_and_shift"][1]),
-        )
-        for kept, values, counts in (
-            (points._hits, arrays["hits"], arrays["hit_counts"]),
-            (points._cells, arrays["cells"], arrays["cell_counts"]),
-        ):
-            parts = np.split(values, np.cumsum(counts)[:-1]) if len(counts) else []
-            kept.update(zip(names, parts, strict=True))
-        points._histogram[arrays["bins"]] = arrays["bin_counts"]
-        points._count = int(arrays["bin_counts"].sum())
-        return points
 
     def _sort_in(self) -> None:
         if not self._waiting:
