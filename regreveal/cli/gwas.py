@@ -351,9 +351,11 @@ def _regions(texts: list[str]) -> "tuple[Region, ...]":
 
 
 def _draw(result: "GwasResult", folder: Path) -> None:
+    from regreveal.genetics.analyses import CORRECTED
     from regreveal.report.figures import manhattan, qq_plot
 
-    loci, points = result.loci, result.points["manova"]
+    points = result.points["manova"]
+    loci = result.loci.rename(columns={CORRECTED: "neg_log10_p"})
     named = loci.assign(
         gene=loci["nearest_gene"].where(loci["nearest_gene"] != "", loci["variant_id"])
     )

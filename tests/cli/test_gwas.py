@@ -255,7 +255,8 @@ def test_a_threshold_makes_loci_of_what_is_below_it(data):
     assert result.exit_code == 0, result.output
     table = pd.read_csv(data / "out/manova.tsv.gz", sep="\t")
     loci = pd.read_csv(data / "out/loci.tsv", sep="\t")
-    assert loci["neg_log10_p"].max() == pytest.approx(table["neg_log10_p"].max(), rel=1e-4)
+    strongest = table.loc[table["neg_log10_p_corrected"].idxmax(), "variant_id"]
+    assert strongest in set(loci["variant_id"])
     for wrong in ("0", "1.5", "nan"):
         result = gwas(data, "unknown.parquet", "--threshold", wrong)
         assert "--threshold" in str(result.exception)
