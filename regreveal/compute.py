@@ -133,10 +133,10 @@ def cluster_map(
     Raises
     ------
     InputError
-        No scheduler answers at the address, or it has no workers.
+        No scheduler answers at the address, it has no workers, or it is lost on the way.
     """
     import dask
-    from distributed import Client
+    from distributed import CancelledError, Client
 
     try:
         client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
@@ -151,12 +151,21 @@ def cluster_map(
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
             shared = client.submit(_itself, function, pure=False)
         pending = deque()
+
+        def first_result():
+            try:
+                return pending.popleft().result()
+            except CancelledError:
+                raise InputError(
+                    f"{address}: the Dask scheduler was lost; run the same again to go on"
+                ) from None
+
         for item in items:
             pending.append(client.submit(_apply, shared, item, pure=False))
             if len(pending) == 4 * threads:
-                yield pending.popleft().result()
+                yield first_result()
         while pending:
-            yield pending.popleft().result()
+            yield first_result()
 
 
 def _itself(value: Item) -> Item:

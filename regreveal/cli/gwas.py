@@ -369,7 +369,7 @@ def _echo(result: "GwasResult", folder: Path) -> None:
     echo_unmatched(summary["participants"])
     kinds = ("read", "tested", "missing_genotypes", "unplaced", "male_heterozygotes", NOWHERE)
     for reason, count in variants.items():
-        if count and reason not in kinds:
+        if count and reason not in kinds and not reason.startswith("no_gwas_ssf_row"):
             typer.echo(f"left out {count:>7}  variants: {reason.replace('_', ' ')}")
     if variants.get(NOWHERE):
         typer.echo(f"warning: {variants[NOWHERE]} listed ids are not in the genotypes", err=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns
 from regreveal.genetics.kernel.projection import CODINGS, GenotypeCounts, Projections
+from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.minp import MinimumP, corrected
 from regreveal.genetics.output.bgzf import bgzf
 from regreveal.genetics.output.plot_points import point_bytes
@@ -68,6 +69,10 @@ class LatentAnalysis:
     top : float or None
         Write only results with p below this.
     dtype : str
+    corrects : bool
+        Correct p-values for the latents' skewness, which is right where norms are (`radial`).
+    with_info : bool
+        Tables of dimensions have imputation quality, since dosages are fractional.
     """
 
     def __init__(
@@ -83,9 +88,11 @@ class LatentAnalysis:
         layouts: Sequence[str] = (),
         top: float | None = None,
         dtype: str = "float64",
+        corrects: bool = True,
+        with_info: bool = False,
     ):
-        check_options(coding, criteria, top)
         self._spaces = spaces
+        self._corrects, self._with_info = corrects, with_info
         self._coding, self._minimum_count = coding, minimum_count
         self._threshold, self._top = threshold, top
         self._criteria, self._minimum_p = tuple(criteria), minimum_p
@@ -104,7 +111,7 @@ class LatentAnalysis:
         headers = {TABLE: bgzf(header_line(self._columns)), POINTS: b"", HITS: _HIT_HEADER}
         if self._minimum_p:
             headers[MINIMUM_P_HITS] = _HIT_HEADER
-        return headers | dimension_headers(self.dimension_tables)
+        return headers | dimension_headers(self.dimension_tables, self._with_info)
 
     def project(self, block: Block) -> Projections:
         """Make the matrix product, in the space of the block's chromosome."""
@@ -116,14 +123,16 @@ class LatentAnalysis:
         space = self._spaces.of(block.chromosome, block.with_sex)
         counts = projections.counts
         tested = space.joint_test(projections, self._minimum_count, self._criteria)
-        neg_log10_p = space.skewness.neg_log10_p(tested, self._coding)
+        neg_log10_p = self.corrected(space, tested, projections)
         table = _with_places(block.variants, tested) | {CORRECTED: neg_log10_p}
-        parts = {}
+        parts, left_out = {}, Counter()
         if self._minimum_p or self.dimension_tables:
             effects = _with_enough_carriers(space.effects(projections), counts, self._minimum_count)
-            parts |= dimension_parts(
-                self.dimension_tables, block.variants, counts, effects, self._top
+            info = projections.info if self._with_info else None
+            dimensions, left_out = dimension_parts(
+                self.dimension_tables, block.variants, counts, effects, info, self._top
             )
+            parts |= dimensions
             if self._minimum_p:
                 smallest = self._minimum_p.table(effects)
                 table |= {name: smallest[name].to_numpy() for name in smallest}
@@ -138,7 +147,16 @@ class LatentAnalysis:
         parts[TABLE] = bgzf(tsv_lines(written, self._digits))
         parts[HITS] = _hits(table, neg_log10_p, self._threshold)
         parts[POINTS] = point_bytes(block.chromosome, table["position"], neg_log10_p)
-        return BlockResult(parts, block.counts + variant_counts(counts, block, neg_log10_p))
+        told = variant_counts(counts, block, neg_log10_p)
+        return BlockResult(parts, block.counts + told + left_out)
+
+    def corrected(
+        self, space: LatentSpace, tested: pd.DataFrame, projections: Projections | None = None
+    ) -> np.ndarray:
+        """Give −log10 p by which significance is decided, of a table of joint tests."""
+        if not self._corrects:
+            return tested["neg_log10_p"].to_numpy()
+        return space.skewness.neg_log10_p(tested, self._coding)
 
 
 class TraitAnalysis:
@@ -153,6 +171,12 @@ class TraitAnalysis:
     """
 
     def __init__(self, space: TraitSpace, minimum_count: int, threshold: float):
+        for name in space.names:
+            if not name or "/" in name or space.names.count(name) > 1:
+                raise InputError(
+                    f"traits: '{name}' cannot name a file of its own; names must differ and hold "
+                    "no slash"
+                )
         self._space = space
         self._minimum_count, self._threshold = minimum_count, threshold
         self.tables = {name: f"gwas_{name}.tsv.gz" for name in space.names}
@@ -181,9 +205,8 @@ class TraitAnalysis:
             parts[file] = bgzf(rows.texts[column])
             parts[hits_of(name)] = _hits(table, neg_log10_p, self._threshold)
             parts[points_of(name)] = point_bytes(block.chromosome, table["position"], neg_log10_p)
-        return BlockResult(
-            parts, block.counts + variant_counts(counts, block, effects.neg_log10_p[:, 0])
-        )
+        told = variant_counts(counts, block, effects.neg_log10_p[:, 0])
+        return BlockResult(parts, block.counts + told + _without_row(rows.left_out))
 
 
 def check_options(coding: str, criteria: Sequence[str], top: float | None) -> None:
@@ -216,10 +239,12 @@ def dimension_tables(names: Sequence[str], layouts: Sequence[str]) -> dict[str, 
     return {layout: files[layout] for layout in layouts}
 
 
-def dimension_headers(tables: dict[str, list[str]]) -> dict[str, bytes]:
+def dimension_headers(tables: dict[str, list[str]], with_info: bool) -> dict[str, bytes]:
     """First bytes of each dimension's files."""
     header = {"ssf": ssf_header, "regenie": regenie_header}
-    return {file: bgzf(header[layout]()) for layout, files in tables.items() for file in files}
+    return {
+        file: bgzf(header[layout](with_info)) for layout, files in tables.items() for file in files
+    }
 
 
 def dimension_parts(
@@ -227,17 +252,25 @@ def dimension_parts(
     variants: pd.DataFrame,
     counts: GenotypeCounts,
     effects: Effects,
+    info: np.ndarray | None,
     top: float | None,
-) -> dict[str, bytes]:
-    """Lines of a block for each dimension's files."""
-    parts = {}
+) -> tuple[dict[str, bytes], Counter]:
+    """Lines of a block for each dimension's files, and counts of those that GWAS-SSF has none for."""
+    parts, left_out = {}, Counter()
+    described = variants, counts.alt_frequency, counts.n, effects, info, top
     for layout, files in tables.items():
         if layout == "ssf":
-            texts = ssf_rows(variants, counts.alt_frequency, counts.n, effects, top=top).texts
+            texts, reasons = ssf_rows(*described)
+            left_out += _without_row(reasons)
         else:
-            texts = regenie_rows(variants, counts.alt_frequency, counts.n, effects, top=top)
+            texts = regenie_rows(*described)
         parts |= {file: bgzf(text) for file, text in zip(files, texts, strict=True)}
-    return parts
+    return parts, left_out
+
+
+def _without_row(reasons: dict[str, int]) -> Counter:
+    """Count variants that GWAS-SSF has no row for, by what it does not allow."""
+    return Counter({f"no_gwas_ssf_row_{reason}": count for reason, count in reasons.items()})
 
 
 def variant_counts(counts: GenotypeCounts, block: Block, neg_log10_p: np.ndarray) -> Counter:

@@ -11,12 +11,14 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from regreveal.genetics.analyses import (
+    CORRECTED,
     HITS,
     MINIMUM_P_HITS,
     POINTS,
     TABLE,
     LatentAnalysis,
     TraitAnalysis,
+    check_options,
     hits_of,
     points_of,
 )
@@ -26,14 +28,14 @@ from regreveal.genetics.known import mark_novel
 from regreveal.genetics.loci import GENOME_WIDE, LOCUS_COLUMNS, find_loci
 from regreveal.genetics.loco import LocoPredictions, read_loco_list
 from regreveal.genetics.matching import Matched, match_participants
-from regreveal.genetics.minp import MinimumP, overlap
+from regreveal.genetics.minp import MinimumP, draw_tested_variants, overlap
 from regreveal.genetics.output.files import ResultFiles, fingerprint, read_hits, scanned
 from regreveal.genetics.output.plot_points import PlotPoints, read_points
 from regreveal.genetics.output.summary import describe_run
 from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
 from regreveal.genetics.prepare import prepare_latents
 from regreveal.genetics.relatedness import related_pairs
-from regreveal.genetics.scan import Scanner, genome_stretches, unit_size
+from regreveal.genetics.scan import LISTED, Scanner, genome_stretches, unit_size
 from regreveal.genetics.spaces import LatentSpaces
 from regreveal.genetics.transforms import transform_latents
 from regreveal.genetics.univariate import TraitSpace
@@ -46,8 +48,8 @@ MINIMUM_COUNT = 20
 # Of single traits, whose ranks make even small groups behave. REGENIE's default for carriers.
 TRAIT_MINIMUM_COUNT = 5
 
-# Variants whose genotypes, shuffled, give the null distribution of the smallest p-value.
-NULL_VARIANTS = 200
+# Lead variants whose genotypes are held at a time.
+LEADS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def run_gwas(
     as are variants. Variants that pass the filter but could not be tested keep their row, with NA
     statistics.
     """
+    check_options(coding, criteria, top)
     started, folder = time.monotonic(), Path(folder)
     embedding = embedding if isinstance(embedding, Embedding) else Embedding.read(embedding)
     genotypes = genotypes if isinstance(genotypes, Genotypes) else open_genotypes(genotypes)
@@ -223,6 +226,8 @@ def run_gwas(
         )
         matched, names = prepared.matched, list(prepared.latents.columns)
         settings["dimensions"] = len(names)
+        # On a cluster each worker thread has a block of its own.
+        threads = 1 if cluster else threads
         spaces = LatentSpaces(
             prepared.transformed,
             matched.covariates,
@@ -233,7 +238,14 @@ def run_gwas(
             backend=backend,
             threads=threads,
         )
-        smallest = _minimum_p(spaces, genotypes, matched, permutations) if minimum_p else None
+        smallest = None
+        if minimum_p:
+            dosages = None
+            if permutations:
+                dosages = draw_tested_variants(
+                    genotypes, matched.sample_ids, variant_filter, minimum_count
+                )
+            smallest = MinimumP(spaces.of_autosomes(), permutations, dosages_for_null=dosages)
         analysis = LatentAnalysis(
             spaces,
             names,
@@ -245,25 +257,36 @@ def run_gwas(
             layouts=["ssf"] * per_dimension + ["regenie"] * regenie_tables,
             top=top,
             dtype=dtype,
+            corrects=transform == "radial",
+            with_info=not genotypes.hard_calls,
         )
         scanner = Scanner(
             genotypes, matched.sample_ids, analysis, variant_filter, prepared.men, build
         )
         stretches = genome_stretches(genotypes)
+        tested_on = [each.chromosome for each in stretches if scanner.tests_on(each.chromosome)]
         if loco is not None:
-            loco.check([s.chromosome for s in stretches if scanner.tests_on(s.chromosome)], names)
-        inputs = [prepared.latents, matched.covariates, prepared.men, matched.sample_ids]
+            loco.check(tested_on, names)
         decided_by = fingerprint(
             settings,
-            [*inputs, variant_filter.lists()],
+            [
+                embedding.select(matched.sample_ids),
+                matched.covariates,
+                matched.confounders,
+                prepared.men,
+                matched.sample_ids,
+                variant_filter.lists(),
+                genotypes.identity,
+                scanner.headers(),
+            ],
             [*genotypes.paths, *(loco.paths if loco else [])],
         )
         size = block_size or unit_size(len(matched.sample_ids))
-        with scanned(folder, scanner, analysis, stretches, size, decided_by, cluster) as files:
+        with scanned(folder, scanner, stretches, size, decided_by, cluster) as files:
             points = read_points(files.path(POINTS))
             hits = read_hits(files.path(HITS))
             loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
-            loci = _exact_leads(loci, spaces, scanner, coding, minimum_count)
+            loci = _exact_leads(loci, spaces, scanner, analysis, coding, minimum_count)
             loci = loci if known is None else mark_novel(loci, known)
             more = {"seconds": round(time.monotonic() - started, 2)}
             if smallest is not None:
@@ -273,12 +296,13 @@ def run_gwas(
                 more["relatedness"] = related_pairs(
                     genotypes, matched.sample_ids, autosomes=variant_filter.autosomes
                 )._asdict()
-            listed = None if variant_filter.include is None else len(variant_filter.include)
-            summary = describe_run(
-                settings, matched, files.counts, {"latent": points}, loci, more, listed
-            )
-            trained_on = set(map(str, embedding.metadata.get("trained_on", [])))
-            summary["participants"]["seen_in_training"] = len(trained_on & set(matched.sample_ids))
+            if variant_filter.include is not None:
+                met = set(files.path(LISTED).read_text().splitlines())
+                files.counts["listed_never_found"] = len(variant_filter.include - met)
+            more["left_out_by_reader"] = genotypes.left_out
+            summary = describe_run(settings, matched, files.counts, {"latent": points}, loci, more)
+            seen = set(matched.sample_ids).difference(embedding.unseen_ids())
+            summary["participants"]["seen_in_training"] = len(seen)
             files.close_table(TABLE)
             for layout, tables in analysis.dimension_tables.items():
                 for name, table in zip(names, tables, strict=True):
@@ -371,7 +395,7 @@ def run_univariate_gwas(
         )
         size = block_size or unit_size(len(matched.sample_ids))
         stretches = genome_stretches(genotypes)
-        with scanned(folder, scanner, analysis, stretches, size, decided_by) as files:
+        with scanned(folder, scanner, stretches, size, decided_by) as files:
             points, found = {}, []
             for name, table in analysis.tables.items():
                 points[name] = read_points(files.path(points_of(name)))
@@ -389,16 +413,6 @@ def run_univariate_gwas(
     return GwasResult(folder, tables, loci, summary, points)
 
 
-def _minimum_p(
-    spaces: LatentSpaces, genotypes: Genotypes, matched: Matched, permutations: int
-) -> MinimumP:
-    """Make the test by the smallest p-value, with some variants' genotypes to permute."""
-    count = min(genotypes.variant_count, NULL_VARIANTS)
-    rows = np.random.default_rng(0).choice(genotypes.variant_count, count, replace=False)
-    dosages = genotypes.dosages(np.sort(rows), matched.sample_ids) if permutations else None
-    return MinimumP(spaces.of_autosomes(), permutations, dosages_for_null=dosages)
-
-
 def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataFrame) -> dict:
     return {
         "effective_dimensions": smallest.effective_dimensions,
@@ -410,7 +424,12 @@ def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataF
 
 
 def _exact_leads(
-    loci: pd.DataFrame, spaces: LatentSpaces, scanner: Scanner, coding: str, minimum_count: int
+    loci: pd.DataFrame,
+    spaces: LatentSpaces,
+    scanner: Scanner,
+    analysis: LatentAnalysis,
+    coding: str,
+    minimum_count: int,
 ) -> pd.DataFrame:
     """Add the leads' p-values among participants whose genotype is known, beside the scan's.
 
@@ -419,14 +438,14 @@ def _exact_leads(
     """
     exact = np.full(len(loci), np.nan)
     on_x = scanner.is_on_x(loci)
-    for (chromosome, with_sex), leads in loci.groupby(
-        ["chromosome", on_x], sort=False
-    ).indices.items():
+    rows = loci["row"].to_numpy()
+    for (chromosome, with_sex), leads in loci.groupby(["chromosome", on_x]).indices.items():
         space = spaces.of(chromosome, with_sex)
-        dosages = scanner.dosages(loci["row"].to_numpy()[leads])
-        tested = space.test_exact(dosages, coding, minimum_count)
-        exact[leads] = space.skewness.neg_log10_p(tested, coding)
-    loci.insert(loci.columns.get_loc("neg_log10_p") + 1, "neg_log10_p_exact", exact)
+        for some in np.array_split(leads, -(-len(leads) // LEADS_AT_ONCE)):
+            tested = space.test_exact(scanner.dosages(rows[some]), coding, minimum_count)
+            exact[some] = analysis.corrected(space, tested)
+    loci = loci.rename(columns={"neg_log10_p": CORRECTED})
+    loci.insert(loci.columns.get_loc(CORRECTED) + 1, "neg_log10_p_exact", exact)
     return loci
 
 

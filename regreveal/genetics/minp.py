@@ -4,10 +4,15 @@ Dimensions are tested one by one and the best is corrected for having been chose
 number of independent dimensions and, where asked, by permuting participants.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.genetics.genotypes import Genotypes
+from regreveal.genetics.genotypes.filters import VariantFilter
+from regreveal.genetics.genotypes.ploidy import chromosome_kind
 from regreveal.genetics.loci import MERGE_DISTANCE
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.univariate import Effects
@@ -255,6 +260,64 @@ def overlap(joint_hits: pd.DataFrame, minp_hits: pd.DataFrame) -> pd.DataFrame:
             }.items()
         }
     ).T
+
+
+def draw_tested_variants(
+    genotypes: Genotypes,
+    sample_ids: Sequence[str],
+    variant_filter: VariantFilter,
+    minimum_count: int,
+    count: int = 200,
+    seed: int = 0,
+) -> np.ndarray:
+    """Dosages of some of the autosomal variants that a scan tests, to permute.
+
+    Rarer ones than are tested would thin out the null distribution: the effects of few people
+    cannot be far out.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    sample_ids : sequence of str, length n
+    variant_filter : VariantFilter
+    minimum_count : int
+        Fewest carriers, and fewest others.
+    count : int
+        How many, at most.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (variants, n)
+
+    Raises
+    ------
+    InputError
+        Twenty times as many variants were looked at, and none is tested.
+    """
+    generator = np.random.default_rng(seed)
+    looked_at = min(genotypes.variant_count, 20 * count)
+    drawn = generator.choice(genotypes.variant_count, looked_at, replace=False)
+    found, missing = [], count
+    for variants, dosages in genotypes.blocks(sample_ids, count, drawn):
+        kinds = chromosome_kind(
+            variants["chromosome"], variants["position"], autosomes=variant_filter.autosomes
+        )
+        kept = np.isin(kinds, ("autosome", "other")) & (variant_filter.by_place(variants) == "")
+        nearest = np.rint(dosages)
+        ref, het, hom = ((nearest == copies).sum(axis=1) for copies in range(3))
+        others = np.maximum(ref, hom)
+        kept &= np.minimum(ref + het + hom - others, others) >= max(minimum_count, 1)
+        with np.errstate(invalid="ignore"):
+            frequency = (het + 2 * hom) / (2 * (ref + het + hom))
+        kept &= variant_filter.by_genotypes(ref, het, hom, frequency, dosages.shape[1]) == ""
+        found.append(dosages[kept][:missing])
+        missing -= len(found[-1])
+        if not missing:
+            break
+    if missing == count:
+        raise InputError(f"minimum p: none of {looked_at} variants drawn is one that is tested")
+    return np.concatenate(found)
 
 
 def _null_draws(

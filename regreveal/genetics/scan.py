@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +19,12 @@ import pandas as pd
 
 from regreveal.genetics.genotypes import Genotypes, chromosome_rank
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.genotypes.ploidy import chromosome_kind, code_males
+from regreveal.genetics.genotypes.ploidy import (
+    canonical_chromosome,
+    chromosome_kind,
+    code_males,
+)
+from regreveal.genetics.genotypes.variant_quality import dosage_info
 from regreveal.genetics.kernel.projection import Projections
 from regreveal.progress import track
 
@@ -27,10 +33,13 @@ from regreveal.progress import track
 BLOCK_GENOTYPES = 2**25
 FEWEST_VARIANTS, MOST_VARIANTS = 512, 8192
 
-# Kinds of chromosomes of which men have one copy, or that are tested like it; and those of which
-# everybody has one at most.
+# Kinds of chromosomes: with sex among the covariates, where it is known; and not tested at all,
+# since everybody has one copy at most.
 ON_X = ("x", "par")
 HAPLOID = ("y", "mt")
+
+# Ids of the include list that were met, while the run is unfinished.
+LISTED = "listed.txt"
 
 # Variants whose places are looked through at a time, to find the genome order.
 PLACES_AT_ONCE = 2**16
@@ -55,16 +64,25 @@ class Block:
         On chromosome X, whose latent space has sex among its covariates.
     variants : DataFrame
         Rows of the genotype file's variants.
+    haploid : ndarray of bool, shape (variants,)
+        On X where men have one copy.
     dosages : ndarray, shape (variants, participants)
     counts : Counter
         Variants read, and those left out by reason.
+    listed : frozenset of str
+        Ids of the include list that were met.
+    memory : ndarray or None
+        What the dosages were read into; the next block's are once this one is written.
     """
 
     chromosome: str
     with_sex: bool
     variants: pd.DataFrame
+    haploid: np.ndarray
     dosages: np.ndarray
     counts: Counter
+    listed: frozenset[str] = frozenset()
+    memory: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +186,7 @@ class Scanner:
         self._genotypes, self._sample_ids = genotypes, tuple(sample_ids)
         self._analysis, self._filter = analysis, variant_filter
         self._male, self._build = male, build
-        self._reading = threading.Lock()
+        self._reading, self._memory = threading.Lock(), SimpleQueue()
 
     def __call__(self, unit: Stretch) -> BlockResult:
         """Do all of a unit's work."""
@@ -176,12 +194,14 @@ class Scanner:
         return self.write(block, self.project(block))
 
     def __getstate__(self) -> dict:
-        """Without the lock: each process has its own."""
-        return {name: value for name, value in vars(self).items() if name != "_reading"}
+        """Without lock and memory: each process has its own."""
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_reading", "_memory")
+        }
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        self._reading = threading.Lock()
+        self._reading, self._memory = threading.Lock(), SimpleQueue()
 
     def read(self, unit: Stretch) -> Block:
         """Read a unit's genotypes, without the variants that their places leave out."""
@@ -190,28 +210,56 @@ class Scanner:
             kinds = self._kinds(variants)
             reasons = np.asarray(self._filter.by_place(variants), dtype=object)
             if self._male is None:
-                reasons[(reasons == "") & np.isin(kinds, ON_X)] = "x_without_sex"
+                reasons[(reasons == "") & (kinds == "x")] = "x_without_sex"
             reasons[(reasons == "") & np.isin(kinds, HAPLOID)] = "haploid_chromosome"
             kept = reasons == ""
-            dosages = self._genotypes.dosages(variants.index[kept].to_numpy(), self._sample_ids)
+            rows = variants.index[kept].to_numpy()
+            memory = self._memory_for(len(rows))
+            dosages = self._genotypes.dosages(rows, self._sample_ids, memory)
         counts = Counter(read=len(variants))
         counts.update(reasons[~kept].tolist())
-        if self._filter.include is not None:
-            counts["listed_found"] = len(self._filter.include_met(variants))
-        variants, kinds = variants[kept], kinds[kept]
-        dosages, counts["male_heterozygotes"] = self._code_males(dosages, kinds)
-        on_x = bool(np.isin(kinds, ON_X).any())
-        return Block(unit.chromosome, on_x, variants, dosages, counts)
+        with_sex = self._male is not None and bool(np.isin(kinds, ON_X).any())
+        dosages, counts["male_heterozygotes"] = self._code_males(dosages, kinds[kept])
+        listed = self._filter.include_met(variants)
+        haploid = kinds[kept] == "x"
+        return Block(
+            unit.chromosome, with_sex, variants[kept], haploid, dosages, counts, listed, memory
+        )
 
-    def project(self, block: Block) -> Projections:
-        """Make the matrix product."""
-        return self._analysis.project(block)
+    def project(self, block: Block) -> Projections | None:
+        """Make the matrix product, if there is something to test."""
+        return self._analysis.project(block) if len(block.variants) else None
 
-    def write(self, block: Block, projections: Projections) -> BlockResult:
+    def _memory_for(self, variants: int) -> np.ndarray:
+        """Give memory that a finished block has left, if that is large enough, or else new.
+
+        The first touch of memory costs more than reading a .bed into it.
+        """
+        shape = variants, len(self._sample_ids)
+        try:
+            memory = self._memory.get_nowait()
+        except Empty:
+            return np.empty(shape, self._genotypes.dtype)
+        return memory if len(memory) >= variants else np.empty(shape, memory.dtype)
+
+    def write(self, block: Block, projections: Projections | None) -> BlockResult:
         """Make statistics and lines of text of the variants that their genotypes leave in."""
-        if self._filter.looks_at_genotypes:
+        memory = block.memory
+        if projections is not None and self._filter.looks_at_genotypes:
             block, projections = self._filtered(block, projections)
-        return self._analysis.write(block, projections)
+        if len(block.variants):
+            result = self._analysis.write(block, projections)
+        else:
+            result = BlockResult({}, block.counts)
+        if block.listed:
+            text = "".join(f"{name}\n" for name in sorted(block.listed))
+            result = replace(result, parts=result.parts | {LISTED: text.encode()})
+        self._memory.put(memory)
+        return result
+
+    def headers(self) -> dict[str, bytes]:
+        """First bytes of each file that a run writes."""
+        return self._analysis.headers() | {LISTED: b""}
 
     def dosages(self, rows: np.ndarray) -> np.ndarray:
         """Dosages of some rows of the genotype file, as they are tested."""
@@ -223,13 +271,18 @@ class Scanner:
             return self._genotypes.dosages(rows, self._sample_ids)
 
     def tests_on(self, chromosome: str) -> bool:
-        """Whether variants of a chromosome are tested, wherever on it they are."""
+        """Whether variants of a chromosome can be tested, as far as its name tells."""
         (kind,) = self._kinds(pd.DataFrame({"chromosome": [chromosome], "position": [0]}))
-        return kind not in HAPLOID and (kind not in ON_X or self._male is not None)
+        if kind in HAPLOID or (kind == "x" and self._male is None):
+            return False
+        autosomes = self._filter.autosomes
+        name = canonical_chromosome(chromosome, autosomes)
+        regions = self._filter.regions
+        return regions is None or name in {canonical_chromosome(r[0], autosomes) for r in regions}
 
     def is_on_x(self, variants: pd.DataFrame) -> np.ndarray:
         """Whether each variant is tested with sex among the covariates."""
-        return np.isin(self._kinds(variants), ON_X)
+        return np.isin(self._kinds(variants), ON_X) & (self._male is not None)
 
     def _kinds(self, variants: pd.DataFrame) -> np.ndarray:
         kinds = chromosome_kind(
@@ -247,25 +300,32 @@ class Scanner:
         return dosages, int((set_missing > 0).sum())
 
     def _filtered(self, block: Block, projections: Projections) -> tuple[Block, Projections]:
-        counts = projections.counts
-        women = None
-        if block.with_sex and self._filter.hwe_p is not None:
-            of_women = block.dosages[:, ~self._male]
-            women = tuple((of_women == copies).sum(axis=1) for copies in (0, 1, 2))
+        counts, info = projections.counts, projections.info
+        genotypes = [counts.n_ref, counts.n_het, counts.n_hom]
+        if block.haploid.any():
+            # In Hardy-Weinberg equilibrium, and imputed or not, are women only.
+            women = block.dosages[block.haploid][:, ~self._male]
+            nearest = np.rint(women)
+            info = info.copy()
+            info[block.haploid] = dosage_info(women)
+            genotypes = [known.copy() for known in genotypes]
+            for copies, known in enumerate(genotypes):
+                known[block.haploid] = (nearest == copies).sum(axis=1)
         reasons = self._filter.by_genotypes(
             counts.n_ref,
             counts.n_het,
             counts.n_hom,
             counts.alt_frequency,
             block.dosages.shape[1],
-            projections.info,
-            women,
+            info,
+            genotypes,
         )
         kept = np.asarray(reasons) == ""
         left_out = Counter(np.asarray(reasons)[~kept].tolist())
         block = replace(
             block,
             variants=block.variants[kept],
+            haploid=block.haploid[kept],
             dosages=block.dosages[kept],
             counts=block.counts + left_out,
         )

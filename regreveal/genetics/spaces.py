@@ -49,6 +49,7 @@ class LatentSpaces:
     ):
         self._latents, self._covariates, self._sample_ids = latents, covariates, sample_ids
         self._male, self._loco = male, loco
+        self._sex_counts = _adds_something(male, covariates)
         self._options = {"dtype": dtype, "backend": backend, "threads": threads}
         self._held: dict[tuple[str | None, bool], LatentSpace] = {}
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class LatentSpaces:
 
     def of(self, chromosome: str | None, with_sex: bool) -> LatentSpace:
         """Space of a chromosome's variants; the last two made are kept."""
-        key = (None if self._loco is None else chromosome, with_sex and self._sex_adds_something())
+        key = (None if self._loco is None else chromosome, with_sex and self._sex_counts)
         with self._lock:
             if key not in self._held:
                 # Two: statistics of one chromosome are made while products of the next begin.
@@ -81,8 +82,8 @@ class LatentSpaces:
     def _make(self, chromosome: str | None, with_sex: bool) -> LatentSpace:
         latents, covariates = self._latents, self._covariates
         if with_sex:
-            sex = pd.Series(self._male.astype(float), name="male")
-            covariates = sex.to_frame() if covariates is None else covariates.assign(male=sex)
+            sex = pd.DataFrame({"male": self._male.astype(float)})
+            covariates = sex if covariates is None else pd.concat([covariates, sex], axis=1)
         if self._loco is not None:
             predictions = self._loco.predictions(
                 chromosome, self._sample_ids, list(latents.columns)
@@ -91,10 +92,11 @@ class LatentSpaces:
             latents = pd.DataFrame(rest, columns=latents.columns)
         return LatentSpace(latents, covariates, **self._options)
 
-    def _sex_adds_something(self) -> bool:
-        """Whether the covariates leave something of sex."""
-        if self._male is None or self._male.all() or not self._male.any():
-            return False
-        columns = [] if self._covariates is None else [self._covariates.to_numpy(float)]
-        _, kept = orthonormal_columns(np.column_stack([*columns, self._male.astype(float)]))
-        return bool(kept[-1])
+
+def _adds_something(male: np.ndarray | None, covariates: pd.DataFrame | None) -> bool:
+    """Whether sex is known, differs, and the covariates leave something of it."""
+    if male is None or male.all() or not male.any():
+        return False
+    columns = [] if covariates is None else [covariates.to_numpy(float)]
+    _, kept = orthonormal_columns(np.column_stack([*columns, male.astype(float)]))
+    return bool(kept[-1])

@@ -22,7 +22,11 @@ _PHEWAS = (
     "phecode name category n_cases n_controls odds_ratio low high neg_log10_p bonferroni q_value "
     "reason"
 )
-_LOCI = "chromosome variant_id position ref alt alt_frequency neg_log10_p n_variants nearest_gene"
+_DECIDING = {"neg_log10_p_corrected": "neg_log10_p"}
+_LOCI = (
+    "chromosome variant_id position ref alt alt_frequency neg_log10_p_corrected n_variants "
+    "nearest_gene"
+)
 
 
 @dataclass(frozen=True)
@@ -244,8 +248,8 @@ def _read_gwas(folder: Path) -> ArmGwas:
             "chromosome position neg_log10_p_corrected",
             only=True,
             dtype={"chromosome": "category"},
-        ).rename(columns={"neg_log10_p_corrected": "neg_log10_p"}),
-        loci=_table(folder / "loci.tsv", _LOCI),
+        ).rename(columns=_DECIDING),
+        loci=_table(folder / "loci.tsv", _LOCI).rename(columns=_DECIDING),
         description=_json(
             folder / "gwas.json", "settings", "participants", "variants", "lambda_gc"
         ),

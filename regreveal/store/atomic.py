@@ -81,10 +81,14 @@ def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
     Raises
     ------
     InputError
-        Another process holds the lock, and `wait` is False.
+        The folder cannot be written to; or another process holds the lock, and `wait` is False.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be written to ({error.strerror})") from None
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

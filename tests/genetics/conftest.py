@@ -1,5 +1,7 @@
 """Genotype files that the tests of this folder write for themselves."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +31,9 @@ def write_bed(path, dosages, samples=None, variants=None):
                 "ref": "G",
             }
         )
-    variants.to_csv(path.with_suffix(".bim"), sep="\t", header=False, index=False)
+    variants.to_csv(
+        path.with_suffix(".bim"), sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE
+    )
     fam = pd.DataFrame({"fid": 0, "iid": samples, "pat": 0, "mat": 0, "sex": 0, "phenotype": -9})
     fam.to_csv(path.with_suffix(".fam"), sep=" ", header=False, index=False)
     return path

@@ -15,7 +15,7 @@ from regreveal.errors import InputError
 from regreveal.genetics.analyses import CORRECTED
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.gwas import run_gwas
+from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.output.files import ResultFiles
 from regreveal.genetics.scan import genome_stretches, units
@@ -408,6 +408,130 @@ def test_relatives_are_told(study):
     told = gwas(study).summary["relatedness"]
     assert told["participants"] == 300
     assert told["first_degree"] is None  # 200 variants are too few to tell
+
+
+def write_study(folder, dosages, variants, latents):
+    bed = write_bed(folder / "odd.bed", dosages, PEOPLE, variants)
+    Embedding(PEOPLE, latents).write(folder / "odd.parquet")
+    return folder / "odd.parquet", bed
+
+
+def test_ids_of_any_text_stay_what_they_are(tmp_path):
+    rng = np.random.default_rng(7)
+    dosages = np.tile(rng.binomial(2, 0.4, 300), (5, 1)).astype(np.int8)
+    latents = rng.standard_normal((300, 3)) + 2 * dosages[0][:, None]
+    names = ['"a', "NA", '"', "b", "nan"]
+    variants = bim("1", 1_000_000 * (1 + 3 * np.arange(5))).assign(variant_id=names)
+    embedding, bed = write_study(tmp_path, dosages, variants, latents)
+    result = run_gwas(embedding, bed, None, tmp_path / "out")
+    assert list(result.loci["variant_id"]) == names
+
+
+def test_an_unfinished_run_of_other_columns_is_not_gone_on_with(study, monkeypatch):
+    from regreveal.genetics import analyses
+
+    add_unit = ResultFiles.add_unit
+
+    def stop(files, parts, counts):
+        if files.units_done == 3:
+            raise KeyboardInterrupt
+        add_unit(files, parts, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultFiles, "add_unit", stop)
+        patched.setattr(analyses, "TABLE_COLUMNS", analyses.TABLE_COLUMNS[:-1])
+        with pytest.raises(KeyboardInterrupt):
+            gwas(study, "stopped")
+    with pytest.warns(UserWarning, match="started anew"):
+        gwas(study, "stopped")
+    gwas(study, "whole")
+    assert published(study[0] / "stopped") == published(study[0] / "whole")
+
+
+def test_nothing_of_an_earlier_run_stays_beside_the_new_one(study):
+    gwas(study, per_dimension=True, project_out_columns=["sex"])
+    gwas(study)
+    gwas(study, "fresh")
+    assert published(study[0] / "out") == published(study[0] / "fresh")
+
+
+def test_listed_ids_count_once_however_often_they_stand_there(tmp_path):
+    rng = np.random.default_rng(8)
+    variants = bim(np.repeat(["1", "2"], 5), 1_000_000 * np.arange(1, 11)).assign(variant_id=".")
+    dosages = rng.binomial(2, 0.4, (10, 300)).astype(np.int8)
+    embedding, bed = write_study(tmp_path, dosages, variants, rng.standard_normal((300, 3)))
+    chosen = VariantFilter(include={".", "absent"})
+    result = run_gwas(embedding, bed, None, tmp_path / "out", variant_filter=chosen)
+    assert result.summary["variants"]["listed_never_found"] == 1
+    assert result.summary["variants"]["tested"] == 10
+
+
+def test_haploid_and_filtered_chromosomes_ask_for_no_loco_predictions(tmp_path):
+    rng = np.random.default_rng(9)
+    variants = bim(["1", "2", "GL000191.1", "Y", "MT"], 1_000_000 * np.arange(1, 6))
+    dosages = rng.binomial(2, 0.4, (5, 300)).astype(np.int8)
+    embedding, bed = write_study(tmp_path, dosages, variants, rng.standard_normal((300, 1)))
+    header = "FID_IID " + " ".join(f"{name}_{name}" for name in PEOPLE)
+    rows = [f"{c} " + " ".join(map(str, rng.normal(0, 0.1, 300))) for c in (1, 2)]
+    (tmp_path / "one.loco").write_text("\n".join([header, *rows]) + "\n")
+    (tmp_path / "pred.list").write_text(f"latent_0 {tmp_path / 'one.loco'}\n")
+    chosen = VariantFilter(regions=[("1", 1, 10**9), ("2", 1, 10**9), ("Y", 1, 10**9)])
+    options = {"loco": tmp_path / "pred.list"}
+    with pytest.raises(InputError, match="no predictions for chromosome GL000191.1"):
+        run_gwas(embedding, bed, None, tmp_path / "all", **options)
+    result = run_gwas(embedding, bed, None, tmp_path / "out", variant_filter=chosen, **options)
+    told = result.summary["variants"]
+    assert (told["tested"], told["haploid_chromosome"], told["outside_regions"]) == (2, 1, 2)
+
+
+def test_equilibrium_on_x_is_that_of_women(tmp_path):
+    rng = np.random.default_rng(10)
+    dosages = rng.binomial(2, 0.4, (3, 300)).astype(np.int8)
+    dosages[:, MEN] = 2 * (dosages[:, MEN] > 0)
+    dosages[1, ~MEN] = 1  # every woman heterozygous
+    variants = bim("X", 5_000_000 + 1_000_000 * np.arange(3))
+    embedding, bed = write_study(tmp_path, dosages, variants, rng.standard_normal((300, 3)))
+    sex = pd.DataFrame({"sex": np.where(MEN, "M", "F")}, index=PEOPLE)
+    result = run_gwas(
+        *(embedding, bed, sex, tmp_path / "out"),
+        sex_column="sex",
+        variant_filter=VariantFilter(hwe_p=1e-6),
+    )
+    assert list(read(result.tables["manova"])["variant_id"]) == ["rs0", "rs2"]
+    assert result.summary["variants"]["hwe"] == 1
+
+
+def test_pseudo_autosomal_variants_need_no_sex(tmp_path):
+    rng = np.random.default_rng(11)
+    dosages = rng.binomial(2, 0.4, (2, 300)).astype(np.int8)
+    variants = bim("X", np.array([1_000_000, 5_000_000]))
+    embedding, bed = write_study(tmp_path, dosages, variants, rng.standard_normal((300, 3)))
+    result = run_gwas(embedding, bed, None, tmp_path / "out")
+    assert list(read(result.tables["manova"])["variant_id"]) == ["rs0"]
+    assert result.summary["variants"]["x_without_sex"] == 1
+
+
+def test_variants_without_a_row_in_the_standard_are_counted(tmp_path):
+    rng = np.random.default_rng(12)
+    dosages = rng.binomial(2, 0.4, (3, 300)).astype(np.int8)
+    variants = bim("1", 1_000_000 * np.arange(1, 4)).assign(alt=["A", "<DEL>", "T"])
+    embedding, bed = write_study(tmp_path, dosages, variants, rng.standard_normal((300, 2)))
+    result = run_gwas(embedding, bed, None, tmp_path / "out", per_dimension=True)
+    assert result.summary["variants"]["no_gwas_ssf_row_alleles"] == 1
+    assert len(read(tmp_path / "out/dimensions/latent_0.tsv.gz")) == 2
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["../a", "b"], ["", "b"]])
+def test_traits_that_cannot_name_files_are_refused(study, names):
+    traits = pd.DataFrame(np.random.default_rng(13).standard_normal((300, 2)), PEOPLE, names)
+    with pytest.raises(InputError, match="cannot name a file of its own"):
+        run_univariate_gwas(traits, study[1], None, study[0] / "traits")
+
+
+def test_a_folder_that_is_a_file_is_one_line(study):
+    (study[0] / "taken").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"):
+        gwas(study, "taken")
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,7 @@ def _write_gwas(folder: Path, variants: pd.DataFrame, causal, strongest, rng) ->
         )
     loci = table.iloc[causal].assign(nearest_gene=GENES, ref="A", alt="G", alt_frequency=0.31)
     loci = loci[loci["neg_log10_p"] > -np.log10(5e-8)]
+    loci = loci.rename(columns={"neg_log10_p": "neg_log10_p_corrected"})
     _tsv(loci.assign(n_variants=4, locus=np.arange(1, len(loci) + 1)), folder / "loci.tsv")
     settings = {"coding": "additive", "transform": "radial", "minimum_count": 5}
     _json(

@@ -1,6 +1,8 @@
 """The files of a GWAS, from the first block to the finished folder."""
 
+import csv
 import hashlib
+import importlib.metadata
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +17,7 @@ from regreveal.compute import cluster_map
 from regreveal.genetics.output.bgzf import BGZF_END
 from regreveal.genetics.output.tabix import index_table
 from regreveal.genetics.output.unfinished import UnfinishedFiles
-from regreveal.genetics.scan import Analysis, Scanner, Stretch, scan, units
+from regreveal.genetics.scan import Scanner, Stretch, scan, units
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path, locked
 
@@ -54,17 +56,21 @@ class ResultFiles(UnfinishedFiles):
     def publish(self, loci: pd.DataFrame, summary: dict) -> None:
         """Move everything to where it belongs; gwas.json comes last and says that all is there."""
         self.add_table(LOCI, loci)
-        (self.folder / SUMMARY).unlink(missing_ok=True)
-        super().move(self._whole)
-        with atomic_path(self.folder / SUMMARY) as temporary:
-            temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        target = self.folder / SUMMARY
+        before = json.loads(target.read_text()).get("files", []) if target.is_file() else []
+        target.unlink(missing_ok=True)
+        for name in set(before) - set(self._whole):
+            (self.folder / name).unlink(missing_ok=True)
+        self.move(self._whole)
+        text = json.dumps(summary | {"files": self._whole}, indent=2, ensure_ascii=False)
+        with atomic_path(target) as temporary:
+            temporary.write_text(text + "\n")
 
 
 @contextmanager
 def scanned(
     folder: str | os.PathLike,
     scanner: Scanner,
-    analysis: Analysis,
     stretches: Sequence[Stretch],
     unit_size: int,
     decided_by: str,
@@ -75,7 +81,7 @@ def scanned(
     Parameters
     ----------
     folder : path-like
-    scanner, analysis
+    scanner : Scanner
     stretches : sequence of Stretch
         Of `genome_stretches`.
     unit_size : int
@@ -98,7 +104,7 @@ def scanned(
     folder = Path(folder)
     total = sum(-(-len(stretch.rows) // unit_size) for stretch in stretches)
     with locked(folder / LOCK, wait=False):
-        files = ResultFiles(folder, f"{decided_by} {unit_size}", analysis.headers())
+        files = ResultFiles(folder, f"{decided_by} {unit_size}", scanner.headers())
         to_do = islice(units(stretches, unit_size), files.units_done, None)
         results = scan(scanner, to_do) if cluster is None else cluster_map(scanner, to_do, cluster)
         description = "Testing variants, in blocks"
@@ -121,7 +127,8 @@ def fingerprint(settings: dict, inputs: Iterable[object], paths: Sequence[os.Pat
     paths : sequence of path-like
         Files that are read, known by their sizes and times.
     """
-    known = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    version = importlib.metadata.version("regreveal")
+    known = hashlib.sha256(json.dumps([version, settings], sort_keys=True).encode())
     for value in inputs:
         if isinstance(value, pd.DataFrame):
             known.update(",".join(map(str, value.columns)).encode())
@@ -140,4 +147,11 @@ def fingerprint(settings: dict, inputs: Iterable[object], paths: Sequence[os.Pat
 def read_hits(path: str | os.PathLike) -> pd.DataFrame:
     """Read the significant variants of a scan, indexed by their rows of the genotype file."""
     text = {"chromosome": str, "variant_id": str, "ref": str, "alt": str}
-    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, index_col="row")
+    return pd.read_csv(
+        path,
+        sep="\t",
+        dtype=text,
+        keep_default_na=False,
+        index_col="row",
+        quoting=csv.QUOTE_NONE,
+    )

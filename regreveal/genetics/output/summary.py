@@ -22,9 +22,6 @@ VERSIONS_OF = ("regreveal", "numpy", "scipy", "pandas", "numba", "pysam")
 # What every run tells of its variants, even where there are none of a kind.
 ALWAYS_TOLD = ("read", "tested", "no_variation", "too_few", "missing_genotypes", "unplaced")
 
-# Counts of these are not of variants left out, and stand elsewhere in the summary.
-LISTED_FOUND = "listed_found"
-
 
 def lambda_gc(points: PlotPoints) -> float | None:
     """Genomic inflation factor; None where nothing was tested."""
@@ -40,7 +37,6 @@ def describe_run(
     points: dict[str, PlotPoints],
     loci: pd.DataFrame,
     more: dict,
-    listed: int | None = None,
 ) -> dict:
     """Put together what gwas.json holds.
 
@@ -56,8 +52,6 @@ def describe_run(
     loci : DataFrame
     more : dict
         Whatever else there is to tell.
-    listed : int, optional
-        How many variants were asked for by their ids.
 
     Returns
     -------
@@ -66,8 +60,6 @@ def describe_run(
     covariates = [] if matched.covariates is None else list(matched.covariates.columns)
     inflation = {name: lambda_gc(of) for name, of in points.items()}
     variants = dict.fromkeys(ALWAYS_TOLD, 0) | {what: n for what, n in counts.items() if n}
-    if listed is not None:
-        variants["listed_never_found"] = listed - variants.pop(LISTED_FOUND, 0)
     summary = {
         "settings": settings | {"covariates": covariates},
         "participants": matched.counts,

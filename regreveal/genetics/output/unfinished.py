@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +41,13 @@ class UnfinishedFiles:
         self._fingerprint = fingerprint
         state = self._read_state()
         if state is None:
-            shutil.rmtree(self._work, ignore_errors=True)
+            if self._work.exists():
+                warnings.warn(
+                    f"{self.folder}: an unfinished run of other inputs or options is there; it is "
+                    "started anew",
+                    stacklevel=2,
+                )
+                shutil.rmtree(self._work)
             self.units_done, self.counts = 0, Counter()
             self._sizes = dict.fromkeys(headers, 0)
             self._append(headers)
