@@ -4,8 +4,8 @@ Multivariate analysis of variance with Pillai's trace, for thousands of variants
 formulas are in docs/statistics.md, "Per variant".
 """
 
+import threading
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,14 @@ from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns, squared_correlations
 from regreveal.genetics.kernel.dosages import whole_dosages
 from regreveal.genetics.kernel.fdistribution import neg_log10_f
-from regreveal.genetics.kernel.projection import BlockProjector, GenotypeCounts, Projections
+from regreveal.genetics.kernel.projection import (
+    BlockProjector,
+    GenotypeCounts,
+    Projections,
+    least_share,
+)
 from regreveal.genetics.kernel.whitening import (
+    SINGULAR,
     covariate_basis,
     orthonormal_columns,
     residuals,
@@ -23,6 +29,7 @@ from regreveal.genetics.kernel.whitening import (
 )
 from regreveal.genetics.skewness import SkewnessCorrection
 from regreveal.genetics.univariate import Effects, dosage_effects
+from regreveal.progress import track
 
 RESULT_COLUMNS = [
     "n",
@@ -37,10 +44,6 @@ RESULT_COLUMNS = [
     "neg_log10_p",
 ]
 
-# What covariates leave of a design column, as a share of its sum of squares, below which it counts
-# as explained by them; rounding leaves about the square root of this.
-SINGULAR = {"float64": 1e-9, "float32": 1e-4}
-
 
 class LatentSpace:
     """Latent vectors made ready for testing: covariates regressed out, then whitened, once.
@@ -53,7 +56,7 @@ class LatentSpace:
         An intercept is always added.
     dtype : "float64" or "float32"
         Precision of the matrix products with the genotypes; everything before and after them is
-        in double precision.
+        in double precision, and they, too, for variants that covariates nearly explain.
     backend, threads
         Where and on how many cores products are made, see `BlockProjector`.
 
@@ -87,7 +90,16 @@ class LatentSpace:
         self._whitened, self._triangle = whiten(rest, self.names)
         del rest  # as large as the latents, and the projector makes a copy of its own
         self._projector = BlockProjector(self._whitened, self._basis, dtype, backend, threads)
-        self._singular = SINGULAR[dtype]
+        self._skewness: SkewnessCorrection | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict:
+        """Without the lock: each process has its own."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
 
     @property
     def participants(self) -> int:
@@ -104,10 +116,13 @@ class LatentSpace:
         """Latents with covariates regressed out and identity Gram matrix, shape (n, k)."""
         return self._whitened
 
-    @cached_property
+    @property
     def skewness(self) -> SkewnessCorrection:
-        """Skewness of the latents, and the p-values corrected for it."""
-        return SkewnessCorrection(self._whitened)
+        """Skewness of the latents, and the p-values corrected for it; made on first use."""
+        with self._lock:
+            if self._skewness is None:
+                self._skewness = SkewnessCorrection(self._whitened)
+            return self._skewness
 
     @property
     def correlation(self) -> np.ndarray:
@@ -180,12 +195,11 @@ class LatentSpace:
         few = np.minimum(counts.n - others, others) < minimum_count
         rank = np.full(len(gram), 1)
         if projections.coding == "additive":
-            # Squares about the nearer homozygote, as large for one allele as for the other.
-            minor = 2 * np.minimum(counts.alt_frequency, 1 - counts.alt_frequency)
-            total = projections.centred[:, 0, 0] + counts.n * minor**2
-            trace = self._single_trace(projections.phenotypes[:, 0], gram[:, 0, 0], total)
+            trace = _single_trace(
+                projections.phenotypes[:, 0], gram[:, 0, 0], projections.squares()[:, 0]
+            )
         else:
-            rank, trace = self._genotype_trace(projections, gram, minimum_count)
+            rank, trace = _genotype_trace(projections, gram, minimum_count)
         trace[few] = np.nan
         table = self._table(counts, trace, rank)
         if criteria:
@@ -215,6 +229,7 @@ class LatentSpace:
         return dosage_effects(
             additive.phenotypes[:, 0] @ self._triangle,
             additive.gram()[:, 0, 0],
+            additive.squares()[:, 0],
             (self._triangle**2).sum(axis=0),
             self.participants - self._basis.shape[1] - 2,
         )
@@ -249,7 +264,10 @@ class LatentSpace:
         """
         imputed = self.test(dosages, coding, minimum_count, criteria)
         rows = []
-        for row, (variant, known) in enumerate(_known_genotypes(dosages, coding)):
+        known_genotypes = _known_genotypes(dosages, coding)
+        for row, (variant, known) in enumerate(
+            track(known_genotypes, "Testing without missing genotypes", len(imputed))
+        ):
             tested = imputed.iloc[[row]]
             if not known.all():
                 space = self._among(known)
@@ -281,7 +299,10 @@ class LatentSpace:
             Dosages of another shape or range.
         """
         exact = Effects(*map(np.copy, self.effects(self.project(dosages, "additive"))))
-        for row, (variant, known) in enumerate(_known_genotypes(dosages, "additive")):
+        known_genotypes = _known_genotypes(dosages, "additive")
+        for row, (variant, known) in enumerate(
+            track(known_genotypes, "Estimating without missing genotypes", len(exact.beta))
+        ):
             if not known.all():
                 space = self._among(known)
                 of_known = [np.nan] * len(exact)
@@ -295,40 +316,14 @@ class LatentSpace:
         """Restrict to some participants; None where they are too few or all alike in some way."""
         basis, _ = orthonormal_columns(self._basis[known])
         try:
-            space = LatentSpace(self._whitened[known], basis, "float64")
+            space = LatentSpace(
+                self._whitened[known], basis, "float64", threads=self._projector.threads
+            )
         except InputError:
             return None
         space._triangle = space._triangle @ self._triangle
         space.names = self.names
         return space
-
-    def _genotype_trace(
-        self, projections: Projections, gram: np.ndarray, minimum_count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rank and trace of the two indicators, or of the one combination that can be tested."""
-        counts = projections.counts
-        squares = _indicator_squares(counts)
-        weights = np.full(squares.shape, np.nan)
-        weights[squares.min(axis=1) < max(minimum_count, 1)] = 1
-        unpooled = np.isnan(weights[:, 0])
-        weights[unpooled] = _where_singular(gram[unpooled], squares[unpooled], self._singular)
-        single = ~np.isnan(weights[:, 0])
-        trace = np.full(len(gram), np.nan)
-        trace[~single] = pillai_trace(projections.phenotypes[~single], gram[~single])
-        weights = weights[single]
-        trace[single] = self._single_trace(
-            np.einsum("vq,vqk->vk", weights, projections.phenotypes[single]),
-            np.einsum("vp,vpq,vq->v", weights, gram[single], weights),
-            np.einsum("vq,vq->v", weights**2, squares[single]),
-        )
-        return np.where(single, 1, 2), trace
-
-    def _single_trace(
-        self, phenotypes: np.ndarray, gram: np.ndarray, total: np.ndarray
-    ) -> np.ndarray:
-        """Pillai's trace of single regressors; NaN where covariates leave nothing of them."""
-        left = np.where(gram > self._singular * total, gram, np.nan)
-        return pillai_trace(phenotypes[:, None], left[:, None, None])
 
     def _table(self, counts: GenotypeCounts, trace: np.ndarray, rank: np.ndarray) -> pd.DataFrame:
         covariates = self._basis.shape[1] + 1
@@ -434,12 +429,34 @@ def _known_genotypes(dosages: np.ndarray, coding: str) -> Iterator[tuple[np.ndar
         yield variant, variant >= 0
 
 
-def _indicator_squares(counts: GenotypeCounts) -> np.ndarray:
-    """Participants of the two tested groups, (variants, 2): squares of their indicators."""
-    return np.column_stack([counts.n_het, np.minimum(counts.n_ref, counts.n_hom)]).astype(float)
+def _genotype_trace(
+    projections: Projections, gram: np.ndarray, minimum_count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank and trace of the two indicators, or of the one combination that can be tested."""
+    squares = projections.squares()
+    weights = np.full(squares.shape, np.nan)
+    weights[squares.min(axis=1) < max(minimum_count, 1)] = 1
+    unpooled = np.isnan(weights[:, 0])
+    weights[unpooled] = _where_singular(gram[unpooled], squares[unpooled])
+    single = ~np.isnan(weights[:, 0])
+    trace = np.full(len(gram), np.nan)
+    trace[~single] = pillai_trace(projections.phenotypes[~single], gram[~single])
+    weights = weights[single]
+    trace[single] = _single_trace(
+        np.einsum("vq,vqk->vk", weights, projections.phenotypes[single]),
+        np.einsum("vp,vpq,vq->v", weights, gram[single], weights),
+        np.einsum("vq,vq->v", weights**2, squares[single]),
+    )
+    return np.where(single, 1, 2), trace
 
 
-def _where_singular(gram: np.ndarray, squares: np.ndarray, tolerance: float) -> np.ndarray:
+def _single_trace(phenotypes: np.ndarray, gram: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Pillai's trace of single regressors; NaN where covariates leave nothing of them."""
+    left = np.where(gram > SINGULAR * whole, gram, np.nan)
+    return pillai_trace(phenotypes[:, None], left[:, None, None])
+
+
+def _where_singular(gram: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Weights of the one combination of two indicators that covariates leave, where they do so.
 
     Returns
@@ -448,11 +465,9 @@ def _where_singular(gram: np.ndarray, squares: np.ndarray, tolerance: float) -> 
         NaN where both indicators remain.
     """
     weights = np.full(squares.shape, np.nan)
-    scale = np.sqrt(squares)
-    scaled = gram / (scale[:, :, None] * scale[:, None, :])
-    determinant = scaled[:, 0, 0] * scaled[:, 1, 1] - scaled[:, 0, 1] ** 2
-    singular = determinant <= tolerance
+    singular = least_share(gram, squares) <= SINGULAR
     if singular.any():
-        _, vectors = np.linalg.eigh(scaled[singular])
-        weights[singular] = vectors[:, :, -1] / scale[singular]
+        scale = np.sqrt(squares[singular])
+        _, vectors = np.linalg.eigh(gram[singular] / (scale[:, :, None] * scale[:, None, :]))
+        weights[singular] = vectors[:, :, -1] / scale
     return weights

@@ -8,13 +8,13 @@ import pandas as pd
 from regreveal.errors import InputError
 from regreveal.genetics.kernel.fdistribution import neg_log10_f
 from regreveal.genetics.kernel.projection import BlockProjector, Projections
-from regreveal.genetics.kernel.whitening import covariate_basis, residuals
+from regreveal.genetics.kernel.whitening import SINGULAR, covariate_basis, residuals
 
 
 class Effects(NamedTuple):
     """Additive effects of variants on traits, each array of shape (variants, traits).
 
-    NaN where a variant is the same in everyone.
+    NaN where a variant is the same in everyone, or covariates explain it.
     """
 
     beta: np.ndarray
@@ -72,13 +72,18 @@ class TraitSpace:
         return dosage_effects(
             additive.phenotypes[:, 0] * self._scale,
             additive.gram()[:, 0, 0],
+            additive.squares()[:, 0],
             self._scale**2,
             self._degrees,
         )
 
 
 def dosage_effects(
-    products: np.ndarray, gram: np.ndarray, squares: np.ndarray, degrees: int
+    products: np.ndarray,
+    gram: np.ndarray,
+    whole: np.ndarray,
+    squares: np.ndarray,
+    degrees: int,
 ) -> Effects:
     """Least-squares slopes from sums of squares and products.
 
@@ -88,6 +93,8 @@ def dosage_effects(
         Dosage times trait, covariates projected out.
     gram : ndarray, shape (variants,)
         Squared dosage, covariates projected out.
+    whole : ndarray, shape (variants,)
+        Squared dosage, of which that is what is left, see `Projections.squares`.
     squares : ndarray, shape (traits,)
         Squared trait, covariates projected out.
     degrees : int
@@ -97,8 +104,8 @@ def dosage_effects(
     -------
     Effects
     """
-    # A dosage of which less than this is left is the same in everyone, or a covariate.
-    gram = np.where(gram > 1e-6, gram, np.nan)[:, None]
+    # A dosage of which nothing but rounding is left is the same in everyone, or a covariate.
+    gram = np.where(gram > SINGULAR * whole, gram, np.nan)[:, None]
     beta = products / gram
     residual = np.maximum(squares - beta * products, 0) / degrees
     with np.errstate(divide="ignore"):

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.multivariate.manova import MANOVA
 
+from regreveal import progress
 from regreveal.errors import InputError
+from regreveal.genetics.kernel import products
 from regreveal.genetics.manova import RESULT_COLUMNS, LatentSpace
 from regreveal.genetics.univariate import TraitSpace
 
@@ -155,6 +157,17 @@ def test_exact_effects_are_those_of_regression_without_who_has_no_genotype(fract
             assert effects.neg_log10_p[row, trait] == pytest.approx(p, rel=1e-8)
 
 
+def test_the_exact_test_keeps_to_its_threads_and_shows_how_far_it_is(monkeypatch, capsys):
+    latents, covariates, dosages = simulate(missing=0.05)
+    space = LatentSpace(latents, covariates, threads=1)
+    monkeypatch.setattr(products, "available_cores", lambda: pytest.fail("took all cores"))
+    monkeypatch.setattr(progress, "LOG_EVERY_SECONDS", 0)
+    space.test_exact(dosages)
+    assert "Testing without missing genotypes: 6/6" in capsys.readouterr().err
+    space.effects_exact(dosages)
+    assert "Estimating without missing genotypes: 6/6" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("coding", CODINGS)
 def test_where_too_few_have_a_genotype_nothing_is_tested_exactly(coding):
     latents, covariates, dosages = simulate()
@@ -199,6 +212,94 @@ def test_an_indicator_that_a_covariate_explains_is_not_tested_twice():
     expected = statsmodels_pillai(latents, (dosages[3] == 1)[:, None].astype(float), covariates)
     assert row["pillai"] == pytest.approx(expected["Value"], rel=1e-9)
     assert row["df1"] == latents.shape[1]
+
+
+def left_of(block, nuisance):
+    basis = np.linalg.qr(nuisance)[0]
+    for _ in range(2):
+        block = block - basis @ (basis.T @ block)
+    return block
+
+
+# What covariates are besides noise, of which they have less and less.
+EXPLAINING = {
+    "each group": lambda d: [d == 1, d == 2],
+    "heterozygotes": lambda d: [d == 1],
+    "dosage": lambda d: [d],
+    "dosage and its square": lambda d: [d, d**2],
+}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("explaining", list(EXPLAINING))
+@pytest.mark.parametrize("share", [1, 0.1, 0.01, 1e-3, 1e-4])
+def test_what_covariates_nearly_explain_is_tested_in_full(share, explaining, coding):
+    rng = np.random.default_rng(12)
+    n, k = 2000, 8
+    dosage = rng.binomial(2, 0.3, n).astype(np.int8)
+    columns = np.column_stack(EXPLAINING[explaining](dosage)).astype(float)
+    covariates = columns + share * rng.standard_normal(columns.shape)
+    latents = rng.standard_normal((n, k))
+    nuisance = np.column_stack([np.ones(n), covariates])
+    design = left_of(design_of(dosage, coding), nuisance)
+    design, of_latents = (
+        np.linalg.svd(each, full_matrices=False)[0]
+        for each in (design / np.linalg.norm(design, axis=0), left_of(latents, nuisance))
+    )
+    expected = (np.linalg.svd(design.T @ of_latents)[1] ** 2).sum()
+    tables = {}
+    for dtype in ("float64", "float32"):
+        for dosages in (dosage[None], dosage[None].astype(np.float32)):
+            table = LatentSpace(latents, covariates, dtype).test(dosages, coding)
+            assert table["df1"][0] == k * design.shape[1]
+            # Sums of squares of what is left are right to 1e-16 of the whole, 1e-16 / share².
+            tolerance = max(1e-10, 1e-15 / share**2)
+            if dtype == "float64":
+                assert table["pillai"][0] == pytest.approx(expected, rel=tolerance)
+            tables[dtype] = table["neg_log10_p"][0]
+    assert tables["float32"] == pytest.approx(tables["float64"], rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_less_than_a_millionth_of_an_indicator_is_rounding(dtype):
+    rng = np.random.default_rng(13)
+    dosage = rng.binomial(2, 0.3, 2000).astype(np.int8)
+    latents = rng.standard_normal((2000, 4))
+    for share, df1 in ((1e-5, 8), (1e-7, 4)):
+        covariates = ((dosage == 1) + share * rng.standard_normal(2000))[:, None]
+        table = LatentSpace(latents, covariates, dtype).test(dosage[None])
+        assert table["df1"][0] == df1
+
+
+@pytest.mark.parametrize("space_class", [LatentSpace, TraitSpace])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_effects_of_a_dosage_that_covariates_explain_are_missing(dtype, space_class):
+    rng = np.random.default_rng(14)
+    n = 20_000
+    dosages = rng.binomial(2, [[0.3], [0.001], [0.2]], (3, n)).astype(np.int8)
+    latents = rng.standard_normal((n, 3))
+    covariates = dosages[:2].T + 0.0
+    space = space_class(latents, covariates, dtype)
+    for block in (dosages, dosages.astype(np.float32)):
+        for coding in CODINGS:
+            effects = space.effects(space.project(block, coding))
+            for values in effects:
+                assert np.isnan(values[:2]).all()
+                assert np.isfinite(values[2]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_effects_beside_a_covariate_that_is_nearly_the_dosage_are_those_of_regression(dtype):
+    rng = np.random.default_rng(15)
+    dosage = rng.binomial(2, 0.3, 1000).astype(np.int8)
+    latents = rng.standard_normal((1000, 2))
+    covariate = dosage + 1e-3 * rng.standard_normal(1000)
+    space = LatentSpace(latents, covariate[:, None], dtype)
+    rest = left_of(np.column_stack([dosage, latents]), np.column_stack([np.ones(1000), covariate]))
+    expected = rest[:, 0] @ rest[:, 1:] / (rest[:, 0] @ rest[:, 0])
+    for coding in CODINGS:
+        beta = space.effects(space.project(dosage[None], coding)).beta[0]
+        np.testing.assert_allclose(beta, expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("coding", CODINGS)

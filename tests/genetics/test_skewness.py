@@ -1,3 +1,6 @@
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,8 +47,9 @@ def edgeworth(correction, projection, df1, neg_log10_p):
     return -np.log10(survival[0] + weight * survival @ [-1, 3, -3, 1])
 
 
-def test_skewness_is_the_norm_of_the_third_moments():
-    z = whitened(mixed_lognormal(300, 4, 0))
+@pytest.mark.parametrize(("n", "k"), [(300, 4), (5000, 3), (60, 40)])
+def test_skewness_is_the_norm_of_the_third_moments(n, k):
+    z = whitened(mixed_lognormal(n, k, 0))
     n, k = z.shape
     scaled = np.sqrt(n) * z
     third = np.einsum("ia,ib,ic->abc", scaled, scaled, scaled) / n
@@ -67,11 +71,13 @@ def test_gaussian_samples_have_no_excess_on_average():
         assert abs(np.mean(excess)) < 4 * error + 0.02
 
 
-def test_some_thousand_people_stand_for_all(monkeypatch):
+def test_where_people_are_too_many_some_stand_for_all(monkeypatch):
     z = whitened(mixed_lognormal(6000, 8, 2))
-    of_some = SkewnessCorrection(z)
-    monkeypatch.setattr(skewness, "MOST_PEOPLE", 6000)
-    assert of_some.pairs == pytest.approx(SkewnessCorrection(z).pairs, rel=0.1)
+    of_all = SkewnessCorrection(z).pairs
+    monkeypatch.setattr(skewness, "MOST_WORK", 4000 * 8**3 / 3)
+    of_some = SkewnessCorrection(z).pairs
+    assert of_some == pytest.approx(of_all, rel=0.1)
+    assert of_some != of_all
 
 
 @pytest.mark.parametrize(
@@ -136,19 +142,62 @@ def test_an_unknown_coding_is_refused():
 
 
 def test_small_groups_on_skewed_latents_are_calibrated():
-    n, k, carriers, variants = 2000, 24, 20, 200_000
+    n, k, carriers, variants, repeats = 2000, 24, 20, 100_000, 10
     space = LatentSpace(transform_latents(mixed_lognormal(n, k, 9)))
+    correction = SkewnessCorrection(space.whitened)
     rng = np.random.default_rng(10)
-    people = np.concatenate([rng.permutation(n) for _ in range(variants * carriers // n)])
-    groups = sparse.csr_array(
-        (np.ones(people.size), people, np.arange(0, people.size + 1, carriers)),
-        shape=(variants, n),
-    )
-    trace = ((groups @ space.whitened) ** 2).sum(axis=1) / (carriers - carriers**2 / n)
-    neg_log10_p = -stats.beta(k / 2, (n - 1 - k) / 2).logsf(trace) / np.log(10)
-    table = joint_table(n - carriers, carriers, 0, k, neg_log10_p)
-    corrected = SkewnessCorrection(space.whitened).neg_log10_p(table, "genotype")
-    assert (neg_log10_p > 3).mean() > 1.3e-3
-    # 200 and 20 are expected; three standard errors.
-    assert (corrected > 3).mean() == pytest.approx(1e-3, abs=0.21e-3)
-    assert (corrected > 4).mean() == pytest.approx(1e-4, abs=0.67e-4)
+    uncorrected = corrected = np.zeros(2)
+    for _ in range(repeats):
+        people = np.concatenate([rng.permutation(n) for _ in range(variants * carriers // n)])
+        groups = sparse.csr_array(
+            (np.ones(people.size), people, np.arange(0, people.size + 1, carriers)),
+            shape=(variants, n),
+        )
+        trace = ((groups @ space.whitened) ** 2).sum(axis=1) / (carriers - carriers**2 / n)
+        # The smallest tenth, which all below 10⁻³ are among whether corrected or not.
+        largest = trace[trace > stats.beta.isf(0.1, k / 2, (n - 1 - k) / 2)]
+        neg_log10_p = -stats.beta.logsf(largest, k / 2, (n - 1 - k) / 2) / np.log(10)
+        table = joint_table(n - carriers, carriers, 0, k, neg_log10_p)
+        levels = np.array([[3], [4]])
+        uncorrected = uncorrected + (neg_log10_p > levels).sum(axis=1)
+        corrected = corrected + (correction.neg_log10_p(table, "genotype") > levels).sum(axis=1)
+    # 1,000 and 100 are expected; three standard errors.
+    uncorrected, corrected = (counts / (variants * repeats) for counts in (uncorrected, corrected))
+    assert uncorrected[0] > 1.3e-3
+    assert corrected[0] == pytest.approx(1e-3, abs=0.095e-3)
+    assert corrected[1] == pytest.approx(1e-4, abs=0.3e-4)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_fractional_dosages_are_as_skewed_as_they_are_not_as_they_round(missing):
+    rng = np.random.default_rng(11)
+    space = LatentSpace(mixed_lognormal(600, 6, 3))
+    dosages = rng.beta(0.5, 8, (3, 600)) * 0.9
+    dosages[1] = 2 - dosages[1]
+    dosages[2] = np.clip(rng.binomial(2, 0.05, 600) * 0.6 + rng.uniform(0, 0.4, 600), 0, 2)
+    dosages[rng.random(dosages.shape) < missing] = np.nan
+    projections = space.project(dosages.astype(np.float32), "additive")
+    tested = space.joint_test(projections).assign(neg_log10_p=6.0)
+    found = space.skewness.neg_log10_p(tested, "additive", projections)
+    for dosage, corrected in zip(dosages, found, strict=True):
+        centred = np.nan_to_num(dosage - np.nanmean(dosage))
+        projection = np.outer(centred, centred) / (centred @ centred)
+        assert corrected == pytest.approx(edgeworth(space.skewness, projection, 6, 6.0), rel=1e-5)
+
+
+def test_where_counts_leave_no_design_nothing_is_corrected():
+    space = LatentSpace(mixed_lognormal(600, 6, 3))
+    dosages = np.random.default_rng(12).uniform(0, 0.4, (1, 600)).astype(np.float32)
+    tested = space.test(dosages, "additive")
+    assert list(tested.loc[0, ["n_ref", "n_het", "n_hom"]]) == [600, 0, 0]
+    corrected = space.skewness.neg_log10_p(tested, "additive")
+    np.testing.assert_array_equal(corrected, tested["neg_log10_p"])
+
+
+def test_threads_that_ask_at_once_get_the_same_skewness_and_another_process_has_it():
+    space = LatentSpace(mixed_lognormal(3000, 16, 4))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: space.skewness, range(8)))
+    assert all(each is found[0] for each in found)
+    sent = pickle.loads(pickle.dumps(space))
+    assert sent.skewness.pairs == space.skewness.pairs

@@ -1,7 +1,7 @@
 """Products with genotypes through Keras's backend, TensorFlow or JAX, for accelerators."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
@@ -18,7 +18,9 @@ class KerasProduct:
     """Dense products in single precision on the default device of Keras's backend.
 
     On the CPU designs are made by compiled loops and share their memory with TensorFlow or JAX. To
-    an accelerator int8 dosages are sent, and designs made there.
+    an accelerator int8 dosages are sent, and designs made there. With TensorFlow, making one keeps
+    the whole process from the reduced precision (TF32) that GPUs use for float32 products by
+    default: that is a switch of the process, which threads at work must not turn on again.
 
     Parameters
     ----------
@@ -34,6 +36,12 @@ class KerasProduct:
         self._width = columns.shape[1]
         self._send_dosages = _has_accelerator() if send_dosages is None else send_dosages
         self._columns = keras.ops.convert_to_tensor(columns.astype(np.float32))
+        _forbid_tf32()
+
+    def __setstate__(self, state: dict) -> None:
+        """Set the precision of the process this comes to, too."""
+        vars(self).update(state)
+        _forbid_tf32()
 
     def indicators(self, sets: GenotypeSets) -> np.ndarray:
         """Products of both indicators, missing at their means, (variants, 2, columns)."""
@@ -49,15 +57,20 @@ class KerasProduct:
             products[block] = self._product(design).reshape(-1, 2, self._width)
         return products
 
-    def centred(self, dosages: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Products of dosages less their mean, and the sums of their squares, as of `SetSums`."""
-        products, squares = np.empty((len(dosages), self._width)), np.empty(len(dosages))
-        for block, design in centred_designs(dosages, mean, squares, np.float32, self.threads):
+    def centred(
+        self, dosages: np.ndarray, mean: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Products of dosages less their mean, and sums of their powers, as of `SetSums`."""
+        products = np.empty((len(dosages), self._width))
+        squares, cubes = np.empty((2, len(dosages)))
+        for block, design in centred_designs(
+            dosages, mean, squares, cubes, np.float32, self.threads
+        ):
             products[block] = self._product(shared_tensor(design))
-        return products, squares
+        return products, squares, cubes
 
     def _product(self, design) -> np.ndarray:
-        with _full_precision():
+        with _full_precision_of_jax():
             return keras.ops.convert_to_numpy(keras.ops.matmul(design, self._columns))
 
 
@@ -107,22 +120,17 @@ def _has_accelerator() -> bool:
     return False
 
 
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Without the reduced precision (TF32) that GPUs use for float32 products by default."""
+def _forbid_tf32() -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        before = tf.config.experimental.tensor_float_32_execution_enabled()
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        try:
-            yield
-        finally:
-            tf.config.experimental.enable_tensor_float_32_execution(before)
-    elif keras.backend.backend() == "jax":
-        import jax
 
-        with jax.default_matmul_precision("highest"):
-            yield
-    else:
-        yield
+
+def _full_precision_of_jax() -> AbstractContextManager:
+    """Without reduced precision for this thread's products; other backends are not changed."""
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
+
+    return jax.default_matmul_precision("highest")

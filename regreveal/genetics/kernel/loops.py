@@ -305,8 +305,8 @@ def summarise(dosages, first, last, nearest, sums):
 
 
 @_compiled(fastmath={"reassoc"})
-def centre(dosages, mean, first, last, out, squares):
-    """Take the mean from dosages, zero where missing, and sum their squares.
+def centre(dosages, mean, first, last, out, squares, cubes):
+    """Take the mean from dosages, zero where missing, and sum their squares and cubes.
 
     Parameters
     ----------
@@ -316,16 +316,18 @@ def centre(dosages, mean, first, last, out, squares):
     first, last : int
         Variants; `first` goes to row 0 of `out`.
     out : ndarray, shape (at least last - first, n)
-    squares : ndarray of float64, shape (variants,)
+    squares, cubes : ndarray of float64, shape (variants,)
     """
     for variant in range(first, last):
-        total = 0.0
+        squared = cubed = 0.0
         for i in range(dosages.shape[1]):
             dosage = dosages[variant, i]
             centred = dosage - mean[variant] if dosage >= 0 else 0.0
-            total += centred * centred
+            square = centred * centred
+            squared += square
+            cubed += square * centred
             out[variant - first, i] = centred
-        squares[variant] = total
+        squares[variant], cubes[variant] = squared, cubed
 
 
 @_compiled()

@@ -73,6 +73,10 @@ class GenotypeSets:
         """Dosage of the rarer homozygotes, 0 or 2, as int8, shape (variants,)."""
         return np.where(self.counts[:, 0] < self.counts[:, 2], 0, 2).astype(np.int8)
 
+    def select(self, rows: np.ndarray) -> "GenotypeSets":
+        """Select variants by row number."""
+        return GenotypeSets(self.dosages[rows], self.bits[rows], self.counts[rows])
+
     @property
     def means(self) -> np.ndarray:
         """Shares of heterozygotes and rarer homozygotes among the known, shape (variants, 2)."""
@@ -130,8 +134,14 @@ class SetSums:
         products[incomplete] += sets.means[incomplete, :, None] * sums[incomplete, 2:]
         return products
 
-    def centred(self, dosages: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Products of dosages less their mean, and the sums of their squares.
+    def __getstate__(self) -> dict:
+        """Without the second copy of the columns, which is made where it is needed."""
+        return {name: value for name, value in vars(self).items() if name != "_columns"}
+
+    def centred(
+        self, dosages: np.ndarray, mean: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Products of dosages less their mean, and the sums of their squares and cubes.
 
         Parameters
         ----------
@@ -141,15 +151,15 @@ class SetSums:
         Returns
         -------
         products : ndarray, shape (variants, columns)
-        squares : ndarray, shape (variants,)
+        squares, cubes : ndarray, shape (variants,)
         """
         products = np.empty((len(dosages), self._width))
-        squares = np.empty(len(dosages))
+        squares, cubes = np.empty((2, len(dosages)))
         for block, design in centred_designs(
-            dosages, mean, squares, self._chunks.dtype, self.threads
+            dosages, mean, squares, cubes, self._chunks.dtype, self.threads
         ):
             products[block] = design @ self._columns
-        return products, squares
+        return products, squares, cubes
 
     def _sums(self, sets: GenotypeSets) -> np.ndarray:
         """Sum the columns over each set, (variants, 3, columns)."""
@@ -191,16 +201,21 @@ class SetSums:
 
 
 def centred_designs(
-    dosages: np.ndarray, mean: np.ndarray, squares: np.ndarray, dtype: np.dtype, threads: int
+    dosages: np.ndarray,
+    mean: np.ndarray,
+    squares: np.ndarray,
+    cubes: np.ndarray,
+    dtype: np.dtype,
+    threads: int,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield slices of variants with their dosages less the mean; fill in their sums of squares.
+    """Yield slices of variants with their dosages less the mean; fill in their sums of powers.
 
     Parameters
     ----------
     dosages : ndarray, shape (variants, n)
     mean : ndarray, shape (variants,)
-    squares : ndarray of float64, shape (variants,)
-        Has a slice's sums of squares once that is yielded.
+    squares, cubes : ndarray of float64, shape (variants,)
+        Have a slice's sums of squares and cubes once that is yielded.
     dtype : "float64" or "float32"
     threads : int
 
@@ -213,7 +228,7 @@ def centred_designs(
     from regreveal.genetics.kernel import loops
 
     def fill(first, last, out):
-        loops.centre(dosages, mean, first, last, out, squares)
+        loops.centre(dosages, mean, first, last, out, squares, cubes)
 
     yield from _designs(fill, len(dosages), 1, dosages.shape[1], dtype, threads)
 

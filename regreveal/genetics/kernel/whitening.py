@@ -11,6 +11,9 @@ from regreveal.errors import InputError
 COLLINEAR = 1e-6
 NEARLY_COLLINEAR = 1e-4
 
+# The same of a genotype design, as a share of its sum of squares.
+SINGULAR = COLLINEAR**2
+
 
 def covariate_basis(covariates: np.ndarray | pd.DataFrame | None, participants: int) -> np.ndarray:
     """Orthonormal basis of the covariates with the intercept taken out of them.

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,22 @@ from hypothesis import strategies as st
 from regreveal.errors import InputError
 from regreveal.genetics.kernel.dosages import whole_dosages
 from regreveal.genetics.kernel.projection import BlockProjector
+from regreveal.genetics.kernel.whitening import orthonormal_columns
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.univariate import TraitSpace
 
 CODINGS = ("genotype", "additive")
 
 
-def centred_columns(rng, n, k):
+def centred_columns(rng, n, k, c=0):
+    """Draw k phenotypes, and beside them a basis of c covariates that they are orthogonal to."""
+    basis, _ = orthonormal_columns(rng.standard_normal((n, c)))
     values = rng.standard_normal((n, k))
-    return values - values.mean(axis=0)
+    for _ in range(2):
+        values -= values.mean(axis=0)
+        values -= basis @ (basis.T @ values)
+    values[:, np.linalg.norm(values, axis=0) < 1e-6] = 0  # of few people, nothing may be left
+    return np.hstack([values, basis])
 
 
 def design_of(dosage, coding, rarer):
@@ -71,7 +79,7 @@ def test_projections_are_products_with_the_mean_imputed_design(
     seed, n, k, c, variants, threads, dtype
 ):
     rng = np.random.default_rng(seed)
-    columns = centred_columns(rng, n, k + c)
+    columns = centred_columns(rng, n, k, c)
     dosages = rng.binomial(2, rng.uniform(0, 1, (variants, 1)), (variants, n)).astype(np.int8)
     dosages[rng.random((variants, n)) < rng.choice([0, 0.1, 1], (variants, 1))] = -1
     projector = BlockProjector(columns[:, :k], columns[:, k:], dtype, threads=threads)
@@ -97,7 +105,7 @@ def common_and_rare(n, missing=0.02, seed=1):
 def test_common_and_rare_variants_are_summed_alike(dtype, missing):
     same_in_everyone = np.repeat(np.array([[0], [1], [2], [-1]], np.int8), 3001, axis=1)
     dosages = np.vstack([common_and_rare(3001, missing), same_in_everyone])
-    columns = centred_columns(np.random.default_rng(2), 3001, 150)
+    columns = centred_columns(np.random.default_rng(2), 3001, 147, 3)
     projector = BlockProjector(columns[:, :147], columns[:, 147:], dtype)
     for coding in CODINGS:
         tolerance = 1e-13 if dtype == "float64" else 1e-6
@@ -171,7 +179,7 @@ def imputed(n=500, seed=5):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_fractional_dosages_are_used_as_they_are_in_the_additive_coding(dtype):
     dosages = imputed()
-    columns = centred_columns(np.random.default_rng(2), 500, 9)
+    columns = centred_columns(np.random.default_rng(2), 500, 7, 2)
     projections = BlockProjector(columns[:, :7], columns[:, 7:], dtype)(dosages, "additive")
     for row, dosage in enumerate(dosages.astype(np.float64)):
         known = ~np.isnan(dosage)
@@ -182,6 +190,7 @@ def test_fractional_dosages_are_used_as_they_are_in_the_additive_coding(dtype):
             projections.phenotypes[row, 0], centred @ columns[:, :7], atol=tolerance
         )
         np.testing.assert_allclose(projections.centred[row, 0, 0], centred @ centred, rtol=1e-12)
+        np.testing.assert_allclose(projections.cubes[row], (centred**3).sum(), rtol=1e-9)
         counts = projections.counts
         nearest = np.floor(dosage[known] + 0.5)
         for number, value in zip((counts.n_ref, counts.n_het, counts.n_hom), range(3), strict=True):
@@ -197,7 +206,7 @@ def test_fractional_dosages_are_called_in_the_genotype_coding_as_plink_calls_the
     expected = np.where(np.abs(dosages - nearest) <= 0.1 + 1e-6, nearest, -1).astype(np.int8)
     assert list(expected[0, :8]) == [0, 1, 1, 2, -1, -1, -1, -1]
     np.testing.assert_array_equal(whole_dosages(dosages), expected)
-    columns = centred_columns(np.random.default_rng(2), 500, 9)
+    columns = centred_columns(np.random.default_rng(2), 500, 7, 2)
     projector = BlockProjector(columns[:, :7], columns[:, 7:])
     by_dosage, by_call = projector(dosages, "genotype"), projector(expected, "genotype")
     np.testing.assert_array_equal(by_dosage.phenotypes, by_call.phenotypes)
@@ -234,8 +243,40 @@ def test_fractional_dosages_that_are_whole_give_the_results_of_whole_ones(space_
     np.testing.assert_allclose(fractional.neg_log10_p, whole.neg_log10_p, rtol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_covariates_leave_is_found_person_by_person_where_it_is_little(dtype):
+    rng = np.random.default_rng(6)
+    dosages = common_and_rare(3001, missing=0)[3:7]
+    noise = 0.02 * rng.standard_normal(3001)
+    basis, _ = orthonormal_columns(np.column_stack([(dosages[1] == 1) + noise]))
+    latents = rng.standard_normal((3001, 5))
+    latents -= latents.mean(axis=0)
+    latents -= basis @ (basis.T @ latents)
+    projector = BlockProjector(latents, basis, dtype)
+    projections = projector(dosages, "genotype")
+    chosen = np.isfinite(projections.exact_gram).all(axis=(1, 2))
+    assert chosen.tolist() == [False, True, False, False]
+    design = design_of(dosages[1], "genotype", 2)
+    design -= design.mean(axis=1, keepdims=True)
+    rest = design - design @ basis @ basis.T
+    np.testing.assert_allclose(projections.gram()[1], rest @ rest.T, rtol=1e-12)
+    np.testing.assert_allclose(projections.phenotypes[1], rest @ latents, atol=1e-11)
+    selected = projections.select(np.array([1, 2]))
+    np.testing.assert_array_equal(selected.gram(), projections.gram()[[1, 2]])
+
+
+def test_a_projector_is_sent_without_what_it_can_make_anew():
+    columns = centred_columns(np.random.default_rng(2), 500, 7, 2)
+    projector = BlockProjector(columns[:, :7], columns[:, 7:], "float32")
+    before = pickle.dumps(projector)
+    expected = projector(imputed(), "additive").phenotypes
+    after = pickle.dumps(projector)
+    assert len(after) == len(before)
+    np.testing.assert_array_equal(pickle.loads(after)(imputed(), "additive").phenotypes, expected)
+
+
 KERAS_AGREES = """
-import keras, numpy as np
+import keras, pickle, numpy as np
 from regreveal.genetics.kernel.keras_product import KerasProduct, shared_tensor
 from regreveal.genetics.kernel.products import SetSums, _aligned, genotype_sets
 from tests.genetics.kernel.test_projection import centred_columns, common_and_rare, imputed
@@ -250,9 +291,18 @@ mean = np.nan_to_num(np.nanmean(fractional, axis=1, where=~np.isnan(fractional))
 for send in (False, True):
     product = KerasProduct(columns, 2, send)
     np.testing.assert_allclose(product.indicators(sets), exact.indicators(sets), atol=2e-4)
-    for got, expected in zip(product.centred(fractional, mean), exact.centred(fractional, mean)):
-        np.testing.assert_allclose(got, expected, atol=2e-4)
+    found, expected = (each.centred(fractional, mean) for each in (product, exact))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4)
     assert product.indicators(genotype_sets(dosages[:0], 2)).shape == (0, 2, 30)
+if keras.backend.backend() == "tensorflow":
+    from tensorflow import config
+    assert not config.experimental.tensor_float_32_execution_enabled()
+    sent = pickle.dumps(product)
+    config.experimental.enable_tensor_float_32_execution(True)
+    received = pickle.loads(sent)
+    assert not config.experimental.tensor_float_32_execution_enabled()
+    np.testing.assert_array_equal(received.indicators(sets), product.indicators(sets))
 memory = _aligned((4, 4), np.float32)
 memory[:] = 1
 tensor = shared_tensor(memory)
