@@ -1,6 +1,7 @@
 """PLINK 2 .pgen files."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,7 @@ class PgenGenotypes(Genotypes):
         dosages = out if in_order else self._in_file_order.array(shape, self.dtype)
         self._fill(rows, dosages)
         if not in_order:
-            # All are in range; checking them would go through memory of its own.
-            np.take(dosages, order, axis=1, out=out, mode="clip")
+            _compiled_pick()(dosages, order.astype(np.uint32), out)
 
     def _fill(self, rows: np.ndarray, dosages: np.ndarray) -> None:
         """Read the people that pgenlib is to read, in file order."""
@@ -203,6 +203,20 @@ class PgenGenotypes(Genotypes):
             raise InputError(
                 f"{self.path.name}: cannot be opened ({' '.join(reason.split())})"
             ) from None
+
+
+@cache
+def _compiled_pick():
+    """Compile the picking of people; numpy's `take` takes twice as long as reading the file."""
+    import numba
+
+    @numba.njit(nogil=True)
+    def pick(dosages, order, out):
+        for variant in range(out.shape[0]):
+            for sample in range(order.size):
+                out[variant, sample] = dosages[variant, order[sample]]
+
+    return pick
 
 
 def read_psam(path: Path) -> pd.DataFrame:
