@@ -207,7 +207,7 @@ class PgenGenotypes(Genotypes):
 
 @cache
 def _compiled_pick():
-    """Compile the picking of people; numpy's `take` takes twice as long as reading the file."""
+    """Compile the picking of people; numpy's `take` takes twice as long."""
     import numba
 
     @numba.njit(nogil=True)
