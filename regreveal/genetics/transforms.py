@@ -43,7 +43,8 @@ def transform_latents(
         of them that come nearest to `rint`, and gives each participant's squared Mahalanobis
         norm the chi-square quantile (k degrees of freedom) of its rank, as often as it takes for
         the norms of the residuals to stay put within 1 % (at most 50 times). That also tames
-        latents whose dimensions are far out together.
+        latents whose dimensions are far out together. Norms are ranked with the covariates
+        regressed out of their logarithms, so that groups vary equally.
     covariates : ndarray or DataFrame, shape (n, c - 1), optional
 
     Returns
@@ -123,6 +124,11 @@ def radial_residuals(latents: np.ndarray, basis: np.ndarray) -> np.ndarray:
     rank. That changes the covariance, hence the norms; passes end once no quantile of the norms
     that are measured moves by more than `NORM_TOLERANCE`.
 
+    People of whom covariates tell that they vary more than others (an ancestry, a sex) would fill
+    the upper ranks, and variants carried among them would be called too often. What is ranked is
+    therefore the norm over what it is expected to be given the covariates, by least squares on
+    its logarithm.
+
     Parameters
     ----------
     latents : ndarray, shape (n, k)
@@ -145,11 +151,17 @@ def radial_residuals(latents: np.ndarray, basis: np.ndarray) -> np.ndarray:
         if (np.abs(ordered - before) <= NORM_TOLERANCE * np.maximum(ordered, k)).all():
             break
         before = ordered
-        wanted = stats.chi2.ppf(rank_probabilities(norms), k)
+        wanted = stats.chi2.ppf(rank_probabilities(_without_trend(norms, basis)), k)
         # A row of zeros has no direction to stretch; it is the innermost and stays where it is.
         factor = np.sqrt(np.divide(wanted, norms, out=np.ones(n), where=norms > 0))
         latents = latents * factor[:, None]
     return latents
+
+
+def _without_trend(norms: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Norms over the exponential of what covariates explain of their logarithm."""
+    logarithms = np.log(np.maximum(norms, np.finfo(float).tiny))
+    return norms * np.exp(-basis @ (basis.T @ logarithms))
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:

@@ -171,6 +171,39 @@ def test_heavy_tails_that_ruin_the_plain_test_leave_the_radial_one_calibrated():
     assert 0.45 < inflation["radial"] < 1.65
 
 
+def test_variants_of_a_group_whose_latents_vary_more_are_calibrated():
+    n, k, group, carriers, tests = 3000, 32, 450, 50, 40_000
+    rng = np.random.default_rng(13)
+    latents = rng.standard_normal((n, k))
+    latents[:group] *= np.sqrt(1.25)
+    member = (np.arange(n) < group)[:, None].astype(float)
+    people = [rng.choice(group, carriers, replace=False) for _ in range(tests)]
+    inflation = {}
+    for method in ("none", "radial"):
+        whitened = LatentSpace(transform_latents(latents, method, member), member).whitened
+        sums = np.array([whitened[chosen].sum(axis=0) for chosen in people])
+        trace = np.square(sums).sum(axis=1) / (carriers - carriers**2 / group)
+        p = stats.beta(k / 2, (n - 2 - k) / 2).sf(trace)
+        inflation[method] = [(p < level).mean() / level for level in (1e-2, 1e-3)]
+    assert inflation["none"][0] > 4
+    # Standard errors of sampling are 0.05 and 0.16.
+    assert inflation["radial"] == [pytest.approx(1, abs=0.15), pytest.approx(1, abs=0.5)]
+
+
+def test_radial_again_changes_nothing_with_covariates_that_variance_depends_on():
+    rng = np.random.default_rng(14)
+    covariates = rng.standard_normal((2000, 2))
+    latents = elliptical(2000, 6, 15) * np.exp(0.3 * covariates[:, :1])
+    once = transform_latents(latents, "radial", covariates)
+    spaces = [LatentSpace(each, covariates).whitened for each in (once, latents)]
+    centred = covariates - covariates.mean(axis=0)
+    slopes = [np.abs(centred.T @ np.log(np.square(space).sum(axis=1))) / 2000 for space in spaces]
+    assert slopes[0].max() < 0.01 < 0.5 < slopes[1].max()
+    again = LatentSpace(transform_latents(once, "radial", covariates), covariates).whitened
+    shared = np.linalg.svd(again.T @ spaces[0], compute_uv=False) ** 2
+    assert shared.min() > 0.995
+
+
 @pytest.mark.parametrize("carriers", [1, 2])
 def test_elliptical_latents_are_calibrated_down_to_single_people(carriers):
     latents = transform_latents(elliptical(2000, 16, 6))
