@@ -279,6 +279,7 @@ def test_effects_of_a_dosage_that_covariates_explain_are_missing(dtype, space_cl
     dosages = rng.binomial(2, [[0.3], [0.001], [0.2]], (3, n)).astype(np.int8)
     latents = rng.standard_normal((n, 3))
     covariates = dosages[:2].T + 0.0
+    covariates[:, 1] += 1e-8 * rng.standard_normal(n)
     space = space_class(latents, covariates, dtype)
     for block in (dosages, dosages.astype(np.float32)):
         for coding in CODINGS:
