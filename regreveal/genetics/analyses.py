@@ -8,6 +8,7 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns
+from regreveal.genetics.genotypes.chromosomes import HUMAN_AUTOSOMES
 from regreveal.genetics.kernel.projection import CODINGS, GenotypeCounts, Projections
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.minp import MinimumP, corrected
@@ -73,6 +74,8 @@ class LatentAnalysis:
         Correct p-values for the latents' skewness, which is right where norms are (`radial`).
     with_info : bool
         Tables of dimensions have imputation quality, since dosages are fractional.
+    autosomes : int
+        Pairs of autosomes of the species.
     """
 
     def __init__(
@@ -90,9 +93,11 @@ class LatentAnalysis:
         dtype: str = "float64",
         corrects: bool = True,
         with_info: bool = False,
+        autosomes: int = HUMAN_AUTOSOMES,
     ):
         self._spaces = spaces
         self._corrects, self._with_info = corrects, with_info
+        self._autosomes = autosomes
         self._coding, self._minimum_count = coding, minimum_count
         self._threshold, self._top = threshold, top
         self._criteria, self._minimum_p = tuple(criteria), minimum_p
@@ -129,8 +134,9 @@ class LatentAnalysis:
         if self._minimum_p or self.dimension_tables:
             effects = _with_enough_carriers(space.effects(projections), counts, self._minimum_count)
             info = projections.info if self._with_info else None
+            described = block.variants, counts.alt_frequency, counts.n, effects, info, self._top
             dimensions, left_out = dimension_parts(
-                self.dimension_tables, block.variants, counts, effects, info, self._top
+                self.dimension_tables, *described, self._autosomes
             )
             parts |= dimensions
             if self._minimum_p:
@@ -156,7 +162,7 @@ class LatentAnalysis:
         """Give −log10 p by which significance is decided, of a table of joint tests."""
         if not self._corrects:
             return tested["neg_log10_p"].to_numpy()
-        return space.skewness.neg_log10_p(tested, self._coding)
+        return space.skewness.neg_log10_p(tested, self._coding, projections)
 
 
 class TraitAnalysis:
@@ -247,17 +253,12 @@ def dimension_headers(tables: dict[str, list[str]], with_info: bool) -> dict[str
     }
 
 
-def dimension_parts(
-    tables: dict[str, list[str]],
-    variants: pd.DataFrame,
-    counts: GenotypeCounts,
-    effects: Effects,
-    info: np.ndarray | None,
-    top: float | None,
-) -> tuple[dict[str, bytes], Counter]:
-    """Lines of a block for each dimension's files, and counts of those that GWAS-SSF has none for."""
+def dimension_parts(tables: dict[str, list[str]], *described) -> tuple[dict[str, bytes], Counter]:
+    """Lines of a block for each dimension's files, and counts of those that GWAS-SSF has none for.
+
+    What is `described` is that of `ssf_rows` and `regenie_rows`.
+    """
     parts, left_out = {}, Counter()
-    described = variants, counts.alt_frequency, counts.n, effects, info, top
     for layout, files in tables.items():
         if layout == "ssf":
             texts, reasons = ssf_rows(*described)

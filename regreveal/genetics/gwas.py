@@ -259,11 +259,13 @@ def run_gwas(
             dtype=dtype,
             corrects=transform == "radial",
             with_info=not genotypes.hard_calls,
+            autosomes=variant_filter.autosomes,
         )
         scanner = Scanner(
             genotypes, matched.sample_ids, analysis, variant_filter, prepared.men, build
         )
-        stretches = genome_stretches(genotypes)
+        autosomes = variant_filter.autosomes
+        stretches = genome_stretches(genotypes, autosomes)
         tested_on = [each.chromosome for each in stretches if scanner.tests_on(each.chromosome)]
         if loco is not None:
             loco.check(tested_on, names)
@@ -285,16 +287,18 @@ def run_gwas(
         with scanned(folder, scanner, stretches, size, decided_by, cluster) as files:
             points = read_points(files.path(POINTS))
             hits = read_hits(files.path(HITS))
-            loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
+            loci = find_loci(
+                hits, scanner.dosages, genes, threshold, matched.covariates, autosomes=autosomes
+            )
             loci = _exact_leads(loci, spaces, scanner, analysis, coding, minimum_count)
-            loci = loci if known is None else mark_novel(loci, known)
+            loci = loci if known is None else mark_novel(loci, known, autosomes=autosomes)
             more = {"seconds": round(time.monotonic() - started, 2)}
             if smallest is not None:
                 others = read_hits(files.path(MINIMUM_P_HITS))
                 more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
             if loco is None:
                 more["relatedness"] = related_pairs(
-                    genotypes, matched.sample_ids, autosomes=variant_filter.autosomes
+                    genotypes, matched.sample_ids, autosomes=autosomes
                 )._asdict()
             if variant_filter.include is not None:
                 met = set(files.path(LISTED).read_text().splitlines())
@@ -311,7 +315,7 @@ def run_gwas(
                         _describe_table(files, table, f"latent dimension {name}", matched, build)
             if prepared.nullspace is not None:
                 files.add_table("nullspace.tsv", prepared.nullspace)
-            files.publish(loci, summary)
+            summary = files.publish(loci, summary)
     return GwasResult(folder, {"manova": folder / TABLE}, loci, summary, {"manova": points})
 
 
@@ -408,7 +412,7 @@ def run_univariate_gwas(
             loci = loci.assign(locus=np.arange(1, len(loci) + 1))
             more = {"seconds": round(time.monotonic() - started, 2)}
             summary = describe_run(settings, matched, files.counts, points, loci, more)
-            files.publish(loci, summary)
+            summary = files.publish(loci, summary)
     tables = {name: folder / table for name, table in analysis.tables.items()}
     return GwasResult(folder, tables, loci, summary, points)
 
@@ -442,8 +446,9 @@ def _exact_leads(
     for (chromosome, with_sex), leads in loci.groupby(["chromosome", on_x]).indices.items():
         space = spaces.of(chromosome, with_sex)
         for some in np.array_split(leads, -(-len(leads) // LEADS_AT_ONCE)):
-            tested = space.test_exact(scanner.dosages(rows[some]), coding, minimum_count)
-            exact[some] = analysis.corrected(space, tested)
+            dosages = scanner.dosages(rows[some])
+            tested = space.test_exact(dosages, coding, minimum_count)
+            exact[some] = analysis.corrected(space, tested, space.project(dosages, coding))
     loci = loci.rename(columns={"neg_log10_p": CORRECTED})
     loci.insert(loci.columns.get_loc(CORRECTED) + 1, "neg_log10_p_exact", exact)
     return loci

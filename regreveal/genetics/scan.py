@@ -18,12 +18,9 @@ import numpy as np
 import pandas as pd
 
 from regreveal.genetics.genotypes import Genotypes, chromosome_rank
+from regreveal.genetics.genotypes.chromosomes import HUMAN_AUTOSOMES, canonical_chromosome
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.genotypes.ploidy import (
-    canonical_chromosome,
-    chromosome_kind,
-    code_males,
-)
+from regreveal.genetics.genotypes.ploidy import chromosome_kind, code_males
 from regreveal.genetics.genotypes.variant_quality import dosage_info
 from regreveal.genetics.kernel.projection import Projections
 from regreveal.progress import track
@@ -106,7 +103,7 @@ class Analysis(Protocol):
         """Make lines of text from it."""
 
 
-def genome_stretches(genotypes: Genotypes) -> list[Stretch]:
+def genome_stretches(genotypes: Genotypes, autosomes: int = HUMAN_AUTOSOMES) -> list[Stretch]:
     """Chromosomes in genome order, with their variants by position.
 
     Files have nearly always each chromosome in one piece, by position; then nothing but the pieces'
@@ -131,16 +128,16 @@ def genome_stretches(genotypes: Genotypes) -> list[Stretch]:
         starts.extend((start + changes).tolist())
         names.extend(chromosome[changes])
         if not sorted_so_far or len(set(names)) < len(names):
-            return _sorted_stretches(genotypes.variants)
+            return _sorted_stretches(genotypes.variants, autosomes)
         last_position = position[-1]
     ends = pairwise([*starts, genotypes.variant_count])
     stretches = [Stretch(name, range(*end)) for name, end in zip(names, ends, strict=True)]
-    order = np.argsort(chromosome_rank(pd.Series(names, dtype=object)))
+    order = np.argsort(chromosome_rank(pd.Series(names, dtype=object), autosomes))
     return [stretches[place] for place in order]
 
 
-def _sorted_stretches(variants: pd.DataFrame) -> list[Stretch]:
-    rank = chromosome_rank(variants["chromosome"])
+def _sorted_stretches(variants: pd.DataFrame, autosomes: int) -> list[Stretch]:
+    rank = chromosome_rank(variants["chromosome"], autosomes)
     order = np.lexsort((variants["position"], rank))
     changes = np.flatnonzero(np.diff(rank[order])) + 1
     pieces = np.split(order, changes)

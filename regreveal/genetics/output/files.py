@@ -40,8 +40,8 @@ class ResultFiles(UnfinishedFiles):
             stream.write(BGZF_END)
         self._whole.append(name)
         if indexed:
-            index_table(path, path.with_name(path.name + ".tbi"))
-            self._whole.append(name + ".tbi")
+            index = index_table(path, path.with_name(path.name + ".tbi"))
+            self._whole.append(str(Path(name).with_name(index.name)))
 
     def add(self, name: str, content: bytes) -> None:
         """Add a small file."""
@@ -53,8 +53,14 @@ class ResultFiles(UnfinishedFiles):
         text = table.to_csv(sep="\t", index=False, na_rep="NA", float_format="%.10g")
         self.add(name, text.encode())
 
-    def publish(self, loci: pd.DataFrame, summary: dict) -> None:
-        """Move everything to where it belongs; gwas.json comes last and says that all is there."""
+    def publish(self, loci: pd.DataFrame, summary: dict) -> dict:
+        """Move everything to where it belongs; gwas.json comes last and says that all is there.
+
+        Returns
+        -------
+        dict
+            The summary as it is written, with the files.
+        """
         self.add_table(LOCI, loci)
         target = self.folder / SUMMARY
         before = json.loads(target.read_text()).get("files", []) if target.is_file() else []
@@ -62,9 +68,10 @@ class ResultFiles(UnfinishedFiles):
         for name in set(before) - set(self._whole):
             (self.folder / name).unlink(missing_ok=True)
         self.move(self._whole)
-        text = json.dumps(summary | {"files": self._whole}, indent=2, ensure_ascii=False)
+        summary = summary | {"files": self._whole}
         with atomic_path(target) as temporary:
-            temporary.write_text(text + "\n")
+            temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        return summary
 
 
 @contextmanager
