@@ -388,6 +388,12 @@ def _echo(result: "GwasResult", folder: Path) -> None:
             "(--loco), or leave one of each pair out (--remove)",
             err=True,
         )
+    if summary["loci_not_confirmed"]:
+        typer.echo(
+            f"warning: {summary['loci_not_confirmed']} loci, with few carriers, are not "
+            "significant by permutation (column 'confirmed' of loci.tsv)",
+            err=True,
+        )
     new = f", {summary['new_loci']} of them new" if "new_loci" in summary else ""
     typer.echo(
         f"{summary['participants']['analysed']} participants, {variants['tested']} of "

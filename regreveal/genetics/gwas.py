@@ -33,6 +33,7 @@ from regreveal.genetics.output.files import ResultFiles, fingerprint, read_hits,
 from regreveal.genetics.output.plot_points import PlotPoints, read_points
 from regreveal.genetics.output.summary import describe_run
 from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
+from regreveal.genetics.permuted import permuted_tests
 from regreveal.genetics.prepare import prepare_latents
 from regreveal.genetics.relatedness import related_pairs
 from regreveal.genetics.scan import LISTED, Scanner, genome_stretches, unit_size
@@ -290,9 +291,14 @@ def run_gwas(
             loci = find_loci(
                 hits, scanner.dosages, genes, threshold, matched.covariates, autosomes=autosomes
             )
-            loci = _exact_leads(loci, spaces, scanner, analysis, coding, minimum_count)
+            loci = _examined_leads(
+                loci, spaces, scanner, analysis, coding, minimum_count, threshold
+            )
             loci = loci if known is None else mark_novel(loci, known, autosomes=autosomes)
-            more = {"seconds": round(time.monotonic() - started, 2)}
+            more = {
+                "loci_not_confirmed": int((~loci["confirmed"]).sum()),
+                "seconds": round(time.monotonic() - started, 2),
+            }
             if smallest is not None:
                 others = read_hits(files.path(MINIMUM_P_HITS))
                 more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
@@ -427,20 +433,30 @@ def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataF
     }
 
 
-def _exact_leads(
+def _examined_leads(
     loci: pd.DataFrame,
     spaces: LatentSpaces,
     scanner: Scanner,
     analysis: LatentAnalysis,
     coding: str,
     minimum_count: int,
+    threshold: float,
 ) -> pd.DataFrame:
-    """Add the leads' p-values among participants whose genotype is known, beside the scan's.
+    """Add what a closer look at the leads gives, beside the scan's p-values.
 
-    Which variants are significant was decided by the scan, so the exact value may be above the
-    threshold, or missing where too few are left; the locus stays, and both values are told.
+    Among participants whose genotype is known, `neg_log10_p_exact`; and where genotype groups are
+    small, by permutation, `neg_log10_p_permuted` with its standard error and whether it is only
+    a lower bound. Which variants are significant was decided by the scan: the locus stays, and
+    `confirmed` says whether permutation agrees, where it was asked.
     """
-    exact = np.full(len(loci), np.nan)
+    look = pd.DataFrame(
+        {
+            "neg_log10_p_exact": np.full(len(loci), np.nan),
+            "neg_log10_p_permuted": np.nan,
+            "permuted_standard_error": np.nan,
+            "permuted_at_least": False,
+        }
+    )
     on_x = scanner.is_on_x(loci)
     rows = loci["row"].to_numpy()
     for (chromosome, with_sex), leads in loci.groupby(["chromosome", on_x]).indices.items():
@@ -448,10 +464,14 @@ def _exact_leads(
         for some in np.array_split(leads, -(-len(leads) // LEADS_AT_ONCE)):
             dosages = scanner.dosages(rows[some])
             tested = space.test_exact(dosages, coding, minimum_count)
-            exact[some] = analysis.corrected(space, tested, space.project(dosages, coding))
+            permuted = permuted_tests(space, dosages, coding, minimum_count, threshold)
+            look.iloc[some, 0] = analysis.corrected(space, tested, space.project(dosages, coding))
+            look.iloc[some, 1:] = permuted.to_numpy()
     loci = loci.rename(columns={"neg_log10_p": CORRECTED})
-    loci.insert(loci.columns.get_loc(CORRECTED) + 1, "neg_log10_p_exact", exact)
-    return loci
+    look["confirmed"] = ~(look["neg_log10_p_permuted"] <= -np.log10(threshold))
+    place = loci.columns.get_loc(CORRECTED) + 1
+    parts = loci.iloc[:, :place], look.set_axis(loci.index), loci.iloc[:, place:]
+    return pd.concat(parts, axis=1)
 
 
 def _describe_table(

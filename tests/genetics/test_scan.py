@@ -552,3 +552,24 @@ def test_bad_options_are_one_line(study, options, message, monkeypatch):
         gwas(study, **options)
     assert "\n" not in str(error.value)
     assert not (study[0] / "out/gwas.json").exists()
+
+
+def test_a_lead_with_few_carriers_is_looked_at_by_permutation(tmp_path):
+    """Latents that are far out together in few people make small groups significant."""
+    rng = np.random.default_rng(14)
+    latents = np.exp(rng.standard_normal((300, 8))) @ rng.standard_normal((8, 8))
+    far_out = np.argsort(np.linalg.norm(latents - latents.mean(0), axis=1))[-20:]
+    dosages = rng.binomial(2, 0.4, (3, 300)).astype(np.int8)
+    dosages[1] = np.isin(np.arange(300), far_out)
+    latents[:, 0] += 8 * dosages[2]
+    variants = bim("1", 5_000_000 * np.arange(1, 4))
+    embedding, bed = write_study(tmp_path, dosages, variants, latents)
+    result = run_gwas(embedding, bed, None, tmp_path / "out", threshold=1e-3)
+    loci = result.loci.set_index("variant_id")
+    few = loci.loc["rs1"]
+    assert few["neg_log10_p_permuted"] < few["neg_log10_p_corrected"]
+    assert few["permuted_standard_error"] > 0 or few["permuted_at_least"]
+    assert np.isfinite(loci.loc["rs2", "neg_log10_p_permuted"]) or loci.loc["rs2", "confirmed"]
+    passes = ~(loci["neg_log10_p_permuted"] <= 3)
+    assert list(loci["confirmed"]) == list(passes)
+    assert result.summary["loci_not_confirmed"] == (~passes).sum()
