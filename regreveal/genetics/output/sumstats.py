@@ -55,7 +55,7 @@ REGENIE_COLUMNS = (
 _SSF_NUMBERS = {"X": "23", "Y": "24", "MT": "25"}
 
 _SSF_MISSING = "#NA"
-_SSF_DIGITS = 8  # more than single precision has
+_SSF_DIGITS = 10  # of p to six, where it is 1e-100
 _REGENIE_DIGITS = 6  # as REGENIE and PLINK 2 print
 
 
