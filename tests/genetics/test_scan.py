@@ -163,7 +163,8 @@ def test_another_run_does_not_go_on_with_what_is_there(study, monkeypatch, chang
         patched.setattr(ResultFiles, "add_unit", stop)
         with pytest.raises(KeyboardInterrupt):
             gwas(study, "stopped")
-    gwas(study, "stopped", **changed)
+    with pytest.warns(UserWarning, match="started anew"):
+        gwas(study, "stopped", **changed)
     gwas(study, "whole", **changed)
     assert published(study[0] / "stopped") == published(study[0] / "whole")
 
@@ -184,7 +185,8 @@ def test_genotypes_that_changed_meanwhile_are_not_gone_on_with(study, monkeypatc
     content = bytearray(bed.read_bytes())
     content[3:3000] = content[-2997:]
     bed.write_bytes(content)
-    gwas(study, "stopped")
+    with pytest.warns(UserWarning, match="started anew"):
+        gwas(study, "stopped")
     gwas(study, "whole")
     assert published(folder / "stopped") == published(folder / "whole")
 

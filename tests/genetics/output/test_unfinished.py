@@ -40,7 +40,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, killed_after):
 def test_what_another_run_left_is_started_anew(tmp_path):
     other = UnfinishedFiles(tmp_path, "other", HEADERS)
     add(other, 0)
-    files = UnfinishedFiles(tmp_path, "this", HEADERS)
+    with pytest.warns(UserWarning, match="started anew"):
+        files = UnfinishedFiles(tmp_path, "this", HEADERS)
     assert files.units_done == 0
     assert files.path("table.txt").read_bytes() == b"header\n"
     assert not files.counts
@@ -59,7 +60,8 @@ def test_files_that_lost_something_are_started_anew(tmp_path, damage):
     else:
         state = files.path("state.json").read_text()
         files.path("state.json").write_text(state[: len(state) // 2])
-    assert UnfinishedFiles(tmp_path, "a", HEADERS).units_done == 0
+    with pytest.warns(UserWarning, match="started anew"):
+        assert UnfinishedFiles(tmp_path, "a", HEADERS).units_done == 0
 
 
 def test_nothing_that_looks_whole_is_there_before_the_end(tmp_path):
