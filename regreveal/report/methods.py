@@ -5,7 +5,7 @@ from regreveal.report.run_folder import Run
 from regreveal.report.summary import listed
 
 _TRANSFORMS = {
-    "radial": "Each dimension was made normal by ranks, and then the ranks of the squared "
+    "radial": "Whitened dimensions were made normal by ranks, and then the ranks of the squared "
     "Mahalanobis norms were mapped to χ² quantiles with k degrees of freedom",
     "rint": "Each dimension was made normal by ranks",
     "none": "Latents were taken as they are",
@@ -93,13 +93,19 @@ _SMALL_GROUPS = {
 }
 
 
+_CORRECTED = (
+    ", with p-values corrected for the skewness of the latents, which matters in small groups"
+)
+
+
 def _gwas(settings: dict) -> str:
     covariates = settings["covariates"]
     adjusted = f" after regression on {listed(covariates)}" if covariates else ""
     return (
         f"{_TRANSFORMS[settings['transform']]}{adjusted}; then "
         f"multivariate analysis of variance of the whole latent vector on "
-        f"{_CODINGS[settings['coding']]}, by Pillai's trace. "
+        f"{_CODINGS[settings['coding']]}, by Pillai's trace"
+        f"{_CORRECTED if settings['transform'] == 'radial' else ''}. "
         f"{_SMALL_GROUPS[settings['coding']].format(settings['minimum_count'])} "
         "Loci: variants with p < 5 × 10⁻⁸ clumped at r² < 0.1 within 1 Mb and merged within "
         "250 kb. See docs/statistics.md."
