@@ -19,6 +19,10 @@ from regreveal.errors import InputError
 
 STRIDE = 4096
 PIECE = 1 << 22
+
+# Of so few lines, only they are parsed: splitting the others off costs less than parsing them.
+FEW_LINES = 64
+
 NEWLINE = 10
 
 
@@ -100,6 +104,8 @@ class LineTable:
         if start >= stop:
             types = {name: np.int64 if name in numbers else object for name in places}
             return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in places})
+        if stop - start <= FEW_LINES and not self._keeps(start // STRIDE, places, numbers):
+            return self._parsed(start, stop, places, numbers)
         parts = []
         for stride in range(start // STRIDE, -(-stop // STRIDE)):
             first = stride * STRIDE
@@ -156,19 +162,31 @@ class LineTable:
         self, stride: int, places: dict[str, int], numbers: tuple[str, ...]
     ) -> pd.DataFrame:
         """Parse `STRIDE` lines, or take them from the last call: blocks come in file order."""
-        key = (stride, tuple(places.items()), numbers)
-        kept, table = self._kept
-        if kept != key:
-            table = self._parsed(stride, places, numbers)
-            self._kept = (key, table)
-        return table
+        if not self._keeps(stride, places, numbers):
+            start, stop = stride * STRIDE, min((stride + 1) * STRIDE, self.count)
+            table = self._parsed(start, stop, places, numbers)
+            self._kept = ((stride, tuple(places.items()), numbers), table)
+        return self._kept[1]
+
+    def _keeps(self, stride: int, places: dict[str, int], numbers: tuple[str, ...]) -> bool:
+        """Whether the last lines parsed were those of this stride."""
+        return self._kept[0] == (stride, tuple(places.items()), numbers)
+
+    def _lines(self, start: int, stop: int) -> bytes:
+        """Text of some lines."""
+        first = start // STRIDE
+        text = b"".join(self._bytes(stride) for stride in range(first, -(-stop // STRIDE)))
+        if start == first * STRIDE and stop in (self.count, (first + 1) * STRIDE):
+            return text
+        lines = text.split(b"\n")[start - first * STRIDE : stop - first * STRIDE]
+        # Each with its end, which may be of two characters.
+        return b"\n".join([*lines, b""])
 
     def _parsed(
-        self, stride: int, places: dict[str, int], numbers: tuple[str, ...]
+        self, start: int, stop: int, places: dict[str, int], numbers: tuple[str, ...]
     ) -> pd.DataFrame:
-        start, stop = stride * STRIDE, min((stride + 1) * STRIDE, self.count)
         in_order = sorted(places, key=places.get)
-        text = self._bytes(stride).replace(b"\r\n", b"\n")
+        text = self._lines(start, stop).replace(b"\r\n", b"\n")
         try:
             if b"\r" in text or b"\0" in text:
                 raise ValueError("not text")
@@ -230,10 +248,15 @@ def _fields(line: bytes) -> list[bytes]:
 
 def _is_int64(value: str) -> bool:
     try:
-        number = float(value)
+        number = int(value)
     except ValueError:
-        return False
-    return number.is_integer() and abs(number) < 1 << 63
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        if not number.is_integer():
+            return False
+    return -(1 << 63) <= number < 1 << 63
 
 
 def _read_at(file: BinaryIO, start: int, stop: int) -> bytes:
