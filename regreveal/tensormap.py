@@ -44,6 +44,25 @@ class Standardize:
 
 
 @dataclass(frozen=True)
+class StandardizeEach:
+    """Bring every participant's own tensor to mean 0 and standard deviation 1.
+
+    For images whose grey values have no unit: exposure, coil and scanner set their scale.
+    """
+
+    def __call__(self, tensors: np.ndarray) -> np.ndarray:
+        """Normalise tensors, (n, *shape); one that is the same everywhere becomes zeros."""
+        axes = tuple(range(1, tensors.ndim))
+        centred = tensors - tensors.mean(axis=axes, keepdims=True, dtype=np.float64)
+        deviation = centred.std(axis=axes, keepdims=True)
+        return (centred / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+
+    def inverse(self, tensors: np.ndarray) -> np.ndarray:
+        """Leave tensors in standard deviations: what they were cannot be known."""
+        return tensors
+
+
+@dataclass(frozen=True)
 class TensorMap:
     """A declared view of one tensor of a TensorStore.
 
@@ -54,15 +73,18 @@ class TensorMap:
     path : str
         Name of the tensor in the store, such as "ecg/rest_10s".
     shape : tuple of int
-        One participant's tensor, channels last.
+        One participant's tensor, as stored: space (or time) first, then channels, if any.
     units : str
         Units of the stored values.
     modality : str
         Module of the tensor maps it is declared in.
     description : str
         A sentence for the listing.
-    normalize : Standardize, optional
+    normalize : Standardize or StandardizeEach, optional
         What is done to tensors before a model sees them.
+    spatial_dimensions : int, optional
+        How many of the shape's axes are space or time; by default all but the last. An image of
+        one channel has as many as its shape is long, and models see it with a channels axis.
     """
 
     name: str
@@ -71,7 +93,24 @@ class TensorMap:
     units: str
     modality: str
     description: str
-    normalize: Standardize = Standardize()
+    normalize: Standardize | StandardizeEach = Standardize()
+    spatial_dimensions: int | None = None
+
+    def __post_init__(self):
+        spatial = (
+            len(self.shape) - 1 if self.spatial_dimensions is None else self.spatial_dimensions
+        )
+        if spatial not in (len(self.shape), len(self.shape) - 1) or not 1 <= spatial <= 3:
+            raise InputError(
+                f"{self.name}: shape {self.shape} with spatial_dimensions {spatial}; expected 1 to "
+                "3 of them, and at most one axis of channels after them"
+            )
+
+    @property
+    def channelled_shape(self) -> tuple[int, ...]:
+        """Shape of one participant's tensor as registrations and models see it, channels last."""
+        has_channels = self.spatial_dimensions is None or len(self.shape) > self.spatial_dimensions
+        return self.shape if has_channels else (*self.shape, 1)
 
     def load(self, store: TensorStore, sample_ids: Sequence[str]) -> np.ndarray:
         """Read, validate and normalise tensors.
@@ -83,17 +122,27 @@ class TensorMap:
 
         Returns
         -------
-        ndarray of float32, shape (n, *shape)
+        ndarray of float32, shape (n, *channelled_shape)
 
         Raises
         ------
         InputError
             Naming the tensor, the participant and the rule, if a tensor is not as declared.
         """
-        self.check_stored(store)
-        tensors = store.read(self.path, sample_ids)
+        tensors = self.read(store, sample_ids)
         self.check_finite(tensors, sample_ids)
-        return self.normalize(tensors.astype(np.float32, copy=False))
+        return self.normalize(tensors)
+
+    def read(self, store: TensorStore, sample_ids: Sequence[str]) -> np.ndarray:
+        """Read tensors as they are, in their units and whether finite or not.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, *channelled_shape)
+        """
+        self.check_stored(store)
+        tensors = store.read(self.path, sample_ids).astype(np.float32, copy=False)
+        return tensors.reshape(len(tensors), *self.channelled_shape)
 
     def check_stored(self, store: TensorStore) -> None:
         """Raise InputError unless a store has the tensor, in the declared shape and units."""

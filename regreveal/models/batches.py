@@ -38,7 +38,7 @@ class Source:
         self.sample_ids = np.array([str(sample_id) for sample_id in sample_ids], object)
         self._cache = None
         if len(self) * self.tensor_bytes <= cache_bytes:
-            cache = np.empty((len(self), *tensor_map.shape), np.float32)
+            cache = np.empty((len(self), *tensor_map.channelled_shape), np.float32)
             for rows in self.blocks(f"Reading {tensor_map.name}"):
                 cache[rows] = self.load(rows)
             self._cache = cache
@@ -72,7 +72,7 @@ class Source:
         variance : float
             Over participants and positions: the loss of a model that always answers the mean.
         """
-        total = np.zeros(self.tensor_map.shape)
+        total = np.zeros(self.tensor_map.channelled_shape)
         for rows in self.blocks(f"Averaging {self.tensor_map.name}"):
             total += self.load(rows).sum(axis=0, dtype=np.float64)
         mean = (total / len(self)).astype(np.float32)

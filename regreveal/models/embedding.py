@@ -14,7 +14,7 @@ from regreveal.models.batches import BLOCK_BYTES, Source
 from regreveal.models.training import JIT_COMPILE, read_model_json
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
-from regreveal.tensormap import Standardize, TensorMap
+from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
 
 BATCH_SIZE = 64
 # A dimension that varies this little beside the widest one carries no more than rounding.
@@ -97,9 +97,9 @@ def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:
         If there is no model, or the shape or a value of the tensors is not what it was trained on.
     """
     trained_map = trained_tensor_map(read_model_json(model_folder))
-    if tensors.shape[1:] != trained_map.shape:
+    if tensors.shape[1:] != trained_map.channelled_shape:
         raise InputError(
-            f"{model_folder}: trained on tensors of shape {trained_map.shape}; "
+            f"{model_folder}: trained on tensors of shape {trained_map.channelled_shape}; "
             f"got {tensors.shape[1:]}"
         )
     trained_map.check_finite(tensors, [f"in row {row}" for row in range(len(tensors))])
@@ -114,7 +114,9 @@ def trained_tensor_map(facts: dict) -> TensorMap:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in fields.pop("normalize").items()
     }
-    return TensorMap(**fields, normalize=Standardize(**normalize))
+    # One that has no parameters brings every tensor to mean 0 and standard deviation 1.
+    normalize = Standardize(**normalize) if normalize else StandardizeEach()
+    return TensorMap(**fields, normalize=normalize)
 
 
 def load_model(model_folder: str | Path, name: str) -> keras.Model:

@@ -113,7 +113,7 @@ def train(
         _check_same(parameters, read_model_json(folder), folder)
         return folder
     models = build_autoencoder(
-        tensor_map.shape, latent_size, seed=seed, **parameters["architecture"]
+        tensor_map.channelled_shape, latent_size, seed=seed, **parameters["architecture"]
     )
     started_before = (folder / STATE).is_file()
     if started_before:

@@ -5,9 +5,16 @@ Each method is a module of its own that builds on `base`, imported when its clas
 
 from importlib import import_module
 
-MODULES = {"QRSAlignment": "qrs", "Registered": "base", "Registration": "base"}
+MODULES = {
+    "Affine": "affine",
+    "Homography": "homography",
+    "QRSAlignment": "qrs",
+    "Registered": "base",
+    "Registration": "base",
+    "VoxelMorph": "voxelmorph",
+}
 
-__all__ = ["QRSAlignment", "Registered", "Registration"]
+__all__ = ["Affine", "Homography", "QRSAlignment", "Registered", "Registration", "VoxelMorph"]
 
 
 def __getattr__(name):

@@ -79,7 +79,7 @@ def fit_registration(
     except TypeError as error:
         there = ", ".join(signature.parameters) or "none"
         raise InputError(f"{method}: {error} (its parameters: {there})") from error
-    method_class(**parameters).fit(_read(store, tensor_map.path, learn_from)).save(folder)
+    method_class(**parameters).fit(tensor_map.read(store, learn_from)).save(folder)
 
 
 def register_store(

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from regreveal.compute import available_cores, parallel_map
+from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.simulation import health
 from regreveal.simulation.genome import (
@@ -24,15 +25,18 @@ from regreveal.simulation.genome import (
     principal_components,
     write_plink,
 )
+from regreveal.simulation.recordings import Recordings
 from regreveal.simulation.traits import Traits, draw_traits, read_table
+from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 
-MODALITIES = ("ecg",)
+MODALITIES = ("ecg", "dxa", "brain", "cardiac")
 FEWEST_PARTICIPANTS = 100
 FEWEST_VARIANTS = 200
 PRINCIPAL_COMPONENTS = 10
 FILLER_GENES = 2000
 FILLER_DISTANCE_BP = 500_000  # planted genes stay the nearest to their variants' neighbours
+NAMES = {"ecg": "ECGs", "dxa": "DXA images", "brain": "brains", "cardiac": "cines"}
 CHUNK = 250  # participants recorded at once, each chunk from a seed of its own
 
 
@@ -41,7 +45,7 @@ def simulate_biobank(
     participants: int = 4000,
     variants: int = 20000,
     seed: int = 1,
-    modalities: Sequence[str] = ("ecg",),
+    modalities: Sequence[str] = MODALITIES,
 ) -> None:
     """Write a simulated biobank: the same parameters give the same bytes.
 
@@ -55,7 +59,8 @@ def simulate_biobank(
     seed : int
         All randomness comes from it.
     modalities : sequence of str
-        Which images to make: "ecg".
+        Which images to make, of "ecg", "dxa", "brain" and "cardiac". People's genomes, traits and
+        health do not depend on it.
 
     Raises
     ------
@@ -121,13 +126,11 @@ def _already_there(folder: Path, parameters: dict) -> bool:
 def _write_biobank(folder: Path, parameters: dict) -> None:
     participants, seed = parameters["participants"], parameters["seed"]
     # A stream for each part, so that a change to one leaves the others as they were.
-    streams = np.random.SeedSequence(seed).spawn(6)
+    streams = np.random.SeedSequence(seed).spawn(5 + len(MODALITIES))
     genome_rng, person_rng, trait_rng, gene_rng, health_rng = map(
         np.random.default_rng, streams[:5]
     )
-    traits = _of_modalities("traits.tsv", parameters["modalities"])
-    loci = _of_modalities("loci.tsv", parameters["modalities"])
-    genes = read_table("genes.tsv")
+    traits, loci, genes = map(read_table, ("traits.tsv", "loci.tsv", "genes.tsv"))
     planted = genes[genes["gene"].isin(loci["gene"])]
     genome = draw_genome(participants, parameters["variants"], planted, genome_rng)
     called = call_genotypes(genome.dosages, genome_rng)
@@ -158,7 +161,10 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
     _write(folder / "genes.tsv", _with_filler_genes(genes, gene_rng))
     _write_truth(folder / "truth", genome, drawn, sample_ids)
 
-    beats = _write_ecgs(folder, drawn.traits, sample_ids, streams[5])
+    seen = drawn.traits.assign(bmi=lifestyle.bmi)
+    for modality in parameters["modalities"]:
+        stream = streams[5 + MODALITIES.index(modality)]
+        _write_images(folder, modality, seen, sample_ids, stream)
     description = {
         "parameters": parameters,
         "counts": {
@@ -167,7 +173,6 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
             "planted_loci": int(drawn.causal["variant_id"].nunique()),
             "sibling_pairs": len(genome.siblings),
             "diagnoses": len(diagnoses),
-            "beats": beats,
         },
         "versions": {name: version(name) for name in ("regreveal", "numpy", "pandas", "scipy")},
     }
@@ -188,42 +193,40 @@ def _write_truth(folder: Path, genome: Genome, drawn: Traits, sample_ids: list[s
     _write(folder / "families.tsv", families.assign(relationship="siblings"))
 
 
-def _write_ecgs(
-    folder: Path, traits: pd.DataFrame, sample_ids: list[str], seeds: np.random.SeedSequence
-) -> int:
-    """Record everyone's ECG, chunk by chunk; give the number of beats."""
-    store = TensorStore(folder / "tensors")
+def _write_images(
+    folder: Path,
+    modality: str,
+    traits: pd.DataFrame,
+    sample_ids: list[str],
+    seeds: np.random.SeedSequence,
+) -> None:
+    """Record everyone in one modality, chunk by chunk, with the truth of each recording."""
     firsts = range(0, len(traits), CHUNK)
     chunks = [
-        (traits.iloc[first : first + CHUNK], chunk_seed)
+        (modality, traits.iloc[first : first + CHUNK], chunk_seed)
         for first, chunk_seed in zip(firsts, seeds.spawn(len(firsts)), strict=True)
     ]
-    workers = min(len(chunks), available_cores())
-    beats, nuisance = [], []
-    recorded = parallel_map(_record_chunk, chunks, "Simulating ECGs", workers)
-    for first, (ecgs, truth) in zip(firsts, recorded, strict=True):
+    stores = {name: TensorStore(folder / name) for name in ("tensors", "truth/labels")}
+    recorded = parallel_map(_record_chunk, chunks, f"Simulating {NAMES[modality]}")
+    tables = {}
+    for first, recordings in zip(firsts, recorded, strict=True):
         ids = np.array(sample_ids[first : first + CHUNK])
-        store.write("ecg/rest_10s", ecgs, ids, units="mV", sampling_rate=500, source="simulated")
-        rows = truth.beats.pop("row")
-        truth.beats.insert(0, "sample_id", ids[rows])
-        beats.append(truth.beats)
-        nuisance.append(truth.nuisance)
-    all_beats = pd.concat(beats, ignore_index=True)
-    all_beats.to_parquet(folder / "truth" / "beats.parquet", index=False)
-    _write_people(folder / "truth" / "nuisance.tsv", pd.concat(nuisance), sample_ids)
-    return len(all_beats)
+        for kind, store in (("tensors", stores["tensors"]), ("labels", stores["truth/labels"])):
+            for name, tensors in getattr(recordings, kind).items():
+                attributes = recordings.attributes if kind == "tensors" else {"units": "label"}
+                store.write(f"{modality}/{name}", tensors, ids, source="simulated", **attributes)
+        for name, table in recordings.truth.items():
+            rows = table.pop("row") if "row" in table else np.arange(len(ids))
+            table.insert(0, "sample_id", ids[rows])
+            tables.setdefault(name, []).append(table)
+    for name, parts in tables.items():
+        write_table(pd.concat(parts, ignore_index=True), folder / "truth" / f"{name}.parquet")
 
 
-def _record_chunk(chunk: tuple[pd.DataFrame, np.random.SeedSequence]):
-    from regreveal.simulation.ecg import simulate_ecgs
-
-    traits, seed = chunk
-    return simulate_ecgs(traits, np.random.default_rng(seed))
-
-
-def _of_modalities(name: str, modalities: list[str]) -> pd.DataFrame:
-    table = read_table(name)
-    return table[table["modality"].isin(modalities)].reset_index(drop=True)
+def _record_chunk(chunk: tuple[str, pd.DataFrame, np.random.SeedSequence]) -> Recordings:
+    modality, traits, seed = chunk
+    module = import_module(f"regreveal.simulation.{modality}")
+    return module.record(traits, np.random.default_rng(seed))
 
 
 def _with_filler_genes(genes: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from regreveal.simulation.ecg_dipole import (
 )
 from regreveal.simulation.ecg_morphology import draw_leads, draw_morphology, usual_morphology
 from regreveal.simulation.ecg_noise import add_noise, draw_noise_levels
+from regreveal.simulation.recordings import Recordings
 
 SAMPLING_RATE = 500
 SAMPLES = 5000
@@ -48,6 +49,16 @@ class EcgTruth:
 
     beats: pd.DataFrame
     nuisance: pd.DataFrame
+
+
+def record(traits: pd.DataFrame, rng: np.random.Generator) -> Recordings:
+    """Record everyone's resting ECG, as every modality does; see `simulate_ecgs`."""
+    ecgs, truth = simulate_ecgs(traits, rng)
+    return Recordings(
+        {"rest_10s": ecgs},
+        {"units": "mV", "sampling_rate": SAMPLING_RATE},
+        truth={"beats": truth.beats, "ecg": truth.nuisance},
+    )
 
 
 def simulate_ecgs(traits: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarray, EcgTruth]:

@@ -35,7 +35,8 @@ class Traits:
         Genetic part of `traits`, in the same units, around 0.
     causal : DataFrame
         One row per planted variant and trait: `variant_id`, `chromosome`, `position`, `gene`,
-        `trait`, `effect` (per alt allele, in the trait's units), `variance_explained`.
+        `modality`, `trait`, `effect` (per alt allele, in the trait's units),
+        `variance_explained`.
     heritability : DataFrame
         One row per trait: `trait`, `heritability` (asked), `planted` and `polygenic` (its two
         parts), `realised` (share of the variance in these participants), `ancestry` and `home`
@@ -79,7 +80,7 @@ def draw_traits(
         `trait`, `mean`, `sd`, `heritability`, `age` and `male` (correlations with these), and
         `ancestry` (share of variance).
     loci : DataFrame
-        `gene`, `trait`, `variance_explained` (share of the trait's variance).
+        `modality`, `gene`, `trait`, `variance_explained` (share of the trait's variance).
     rng : numpy.random.Generator
         Source of everything random.
 
@@ -137,6 +138,7 @@ def _planted_parts(genome, basis, loci, sd, rng) -> tuple[dict, pd.DataFrame]:
                 "chromosome": variant["chromosome"],
                 "position": variant["position"],
                 "gene": locus.gene,
+                "modality": locus.modality,
                 "trait": locus.trait,
                 "effect": effect,
                 "variance_explained": locus.variance_explained,

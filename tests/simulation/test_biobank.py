@@ -53,7 +53,7 @@ def test_another_seed_gives_another_biobank(biobank, tmp_path):
 def test_everything_is_there_for_the_same_participants(biobank):
     ids = read_table(biobank / "cohort.tsv").index.to_list()
     assert len(ids) == PARTICIPANTS
-    for name in ("phenotypes.tsv", "truth/traits.tsv", "truth/nuisance.tsv", "truth/ancestry.tsv"):
+    for name in ("phenotypes.tsv", "truth/traits.tsv", "truth/ancestry.tsv"):
         assert read_table(biobank / name).index.to_list() == ids, name
     store = TensorStore(biobank / "tensors")
     assert store.names() == ["ecg/rest_10s"]

@@ -1,0 +1,43 @@
+"""What registrations of images share: which images can be used at all, and how alike two are."""
+
+import numpy as np
+
+NOT_FINITE, BLANK = "values that are not finite", "blank image"
+
+
+def unusable_reason(image: np.ndarray) -> str:
+    """Say why an image cannot be registered whatever the method; empty where nothing is wrong.
+
+    Parameters
+    ----------
+    image : ndarray, shape (*shape, channels)
+
+    Returns
+    -------
+    str
+    """
+    if not np.isfinite(image).all():
+        return NOT_FINITE
+    return BLANK if image.max() == image.min() else ""
+
+
+def correlation(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Pearson correlation of two images' values, over a mask if there is one; 0 if one is flat.
+
+    Parameters
+    ----------
+    fixed, moving : ndarray, same shape
+    mask : ndarray of bool, same shape, optional
+
+    Returns
+    -------
+    float
+    """
+    if mask is not None:
+        fixed, moving = fixed[mask], moving[mask]
+    if fixed.size == 0:
+        return 0.0
+    fixed, moving = (values.ravel().astype(np.float64) for values in (fixed, moving))
+    fixed, moving = fixed - fixed.mean(), moving - moving.mean()
+    scale = np.sqrt(fixed @ fixed) * np.sqrt(moving @ moving)
+    return float(fixed @ moving / scale) if scale > 0 else 0.0

@@ -1,0 +1,43 @@
+"""Dual-energy X-ray absorptiometry: hips, spine and whole body, head up, in grey values.
+
+The number in a name is that of the DICOM series as UK Biobank delivers it (field 20158).
+"""
+
+from regreveal.tensormap import StandardizeEach, TensorMap
+
+
+def _series(number: int, shape: tuple[int, int], shows: str) -> TensorMap:
+    return TensorMap(
+        name=f"dxa.dxa_{number}",
+        path=f"dxa/dxa_{number}",
+        shape=shape,
+        units="grey value",
+        modality="dxa",
+        description=f"DXA image of series {number}, {shows}.",
+        normalize=StandardizeEach(),
+        spatial_dimensions=2,
+    )
+
+
+def _simulated(view: str, shape: tuple[int, int]) -> TensorMap:
+    return TensorMap(
+        name=f"dxa.{view}",
+        path=f"dxa/{view}",
+        shape=shape,
+        units="grey value",
+        modality="dxa",
+        description=f"Simulated DXA image of the {view}, an eighth to a quarter of full size.",
+        normalize=StandardizeEach(),
+        spatial_dimensions=2,
+    )
+
+
+dxa_2 = _series(2, (768, 768), "a single region of the skeleton")
+dxa_5 = _series(5, (768, 768), "a single region of the skeleton")
+dxa_8 = _series(8, (640, 768), "a single region of the skeleton")
+dxa_11 = _series(11, (928, 352), "the whole body")
+dxa_12 = _series(12, (928, 352), "the whole body")
+
+body = _simulated("body", (232, 88))
+hip = _simulated("hip", (96, 96))
+spine = _simulated("spine", (96, 96))
