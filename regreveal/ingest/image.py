@@ -25,6 +25,9 @@ class Image:
         description of a cine, "native" or "mni" of a brain; empty where the file does not tell.
     flags : tuple of str
         What to know about an image that is used all the same.
+    member : str
+        Which file of an archive, or which dataset, it was taken from; empty where there is no
+        choice.
     """
 
     pixels: np.ndarray
@@ -34,3 +37,4 @@ class Image:
     visit: int | None = None
     series: str = ""
     flags: tuple[str, ...] = ()
+    member: str = ""
