@@ -11,8 +11,10 @@ from regreveal.errors import InputError
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Arm, Experiment
+from regreveal.registration.reference import find_column, median_participant, read_reference
 from regreveal.registration.stage import fit_registration, register_store
 from regreveal.store.atomic import atomic_path
+from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
@@ -52,6 +54,8 @@ class ArmStages:
         self.folder = data.arms_folder / name
         self.tensor_map = find_tensor_map(self.arm.tensor_map, experiment.tensormaps)
         self.input_map = find_tensor_map(self.arm.input, experiment.tensormaps)
+        first = experiment.first_input(name)
+        self.first_map = find_tensor_map(first, experiment.tensormaps)
 
     @property
     def embedding(self) -> Path:
@@ -64,23 +68,20 @@ class ArmStages:
 
     def register(self) -> None:
         """Fit the registration on training participants and apply it to everyone."""
-        if self.arm.registration is None:
+        registration = self.arm.registration
+        if registration is None:
             return
         saved = self.folder / "registration"
+        files = self.training.files("tensors", "phenotypes", "cohort")
+        if registration.reference:
+            files |= {"reference": registration.reference}
         self.manifest.run(
             self.stage("fit registration"),
-            lambda: fit_registration(
-                self.arm.registration.method,
-                self.arm.registration.parameters,
-                TensorStore(self.training.paths.tensors),
-                self.input_map,
-                self.training.ids_of_split("train"),
-                saved,
-            ),
+            lambda: self._fit_registration(saved),
             outputs=[saved],
-            settings=[self.arm.registration.model_dump(), repr(self.input_map)],
-            files=self.training.files("tensors"),
-            after=self.training.stages,
+            settings=[registration.model_dump(mode="json"), repr(self.input_map)],
+            files=files,
+            after=[*self.training.stages, *self._before(self.training)],
         )
         for dataset in {id(d): d for d in (self.data, self.training)}.values():
             target = dataset.arms_folder / self.name
@@ -88,9 +89,9 @@ class ArmStages:
                 f"{dataset.arms_folder.name}/{self.name}/register",
                 partial(
                     register_store,
-                    self.arm.registration.method,
+                    registration.method,
                     saved,
-                    TensorStore(dataset.paths.tensors),
+                    self._source(dataset),
                     self.input_map,
                     self.tensor_map,
                     target,
@@ -98,8 +99,33 @@ class ArmStages:
                 outputs=[target / "registered", target / "qc.parquet"],
                 settings=[repr(self.input_map), repr(self.tensor_map)],
                 files=dataset.files("tensors"),
-                after=[*dataset.stages, self.stage("fit registration")],
+                after=[
+                    *dataset.stages,
+                    *self._before(dataset),
+                    self.stage("fit registration"),
+                ],
             )
+
+    def _fit_registration(self, saved: Path) -> None:
+        registration, source = self.arm.registration, self._source(self.training)
+        train_ids = self.training.ids_of_split("train")
+        reference = None
+        if registration.reference:
+            reference = read_reference(registration.reference, self.input_map.channelled_shape)
+        elif registration.exemplar:
+            tables = self.training.paths.files("phenotypes", "cohort").values()
+            values = find_column(registration.exemplar, map(read_table, tables))
+            exemplar = median_participant(values, source, self.input_map, train_ids)
+            reference = self.input_map.read(source, [exemplar])[0]
+        fit_registration(
+            registration.method,
+            registration.parameters,
+            source,
+            self.input_map,
+            train_ids,
+            saved,
+            reference,
+        )
 
     def usable_ids(self, dataset: Dataset) -> list[str]:
         """Ids of those of the data whose tensors the autoencoder can take."""
@@ -154,6 +180,18 @@ class ArmStages:
         if self.arm.registration:
             return TensorStore(dataset.arms_folder / self.name / "registered")
         return TensorStore(dataset.paths.tensors)
+
+    def _source(self, dataset: Dataset) -> TensorStore:
+        """Where what is to be registered lies: in the data, or where another arm left it."""
+        if self.arm.registration.after:
+            return TensorStore(dataset.arms_folder / self.arm.registration.after / "registered")
+        return TensorStore(dataset.paths.tensors)
+
+    def _before(self, dataset: Dataset) -> list[str]:
+        """Name the stage of another arm that this arm's registration goes on from."""
+        if self.arm.registration.after:
+            return [f"{dataset.arms_folder.name}/{self.arm.registration.after}/register"]
+        return []
 
     def _after_registration(self, dataset: Dataset) -> list[str]:
         if self.arm.registration:

@@ -46,6 +46,8 @@ class ComparisonStages:
         self.comparison = experiment.comparisons[name]
         self.arms = {arm: arms[arm] for arm in self.comparison.arms}
         self.all_arms = arms
+        self.targets = experiment.targets_of(name) if experiment.probes else []
+        self.modalities = {arm.first_map.modality for arm in self.arms.values()}
         self.data, self.manifest = data, manifest
         self.folder = manifest.folder / "comparisons" / name
         self.participants_file = self.folder / "participants.parquet"
@@ -99,13 +101,13 @@ class ComparisonStages:
 
     def _probe(self) -> None:
         settings = self.experiment.probes
-        of_arms = [target.split(".")[0] for target in settings.targets if "." in target]
+        of_arms = [target.split(".")[0] for target in self.targets if "." in target]
         outputs = [self.folder / "probes.tsv", self.folder / "probe_differences.tsv"]
         self.manifest.run(
             self._stage("probes"),
             lambda: self._write_probes(*outputs),
             outputs=outputs,
-            settings=[settings.model_dump(), self.comparison.model_dump()],
+            settings=[self.targets, settings.categories, self.comparison.model_dump()],
             files=self.data.files("phenotypes", "cohort"),
             after=self._embedded(*{*self.arms, *(a for a in of_arms if a in self.all_arms)}),
         )
@@ -113,12 +115,13 @@ class ComparisonStages:
     def _write_probes(self, scores_file: Path, differences_file: Path) -> None:
         from regreveal.phenome.probes import run_probes
 
+        categories = [c for c in self.experiment.probes.categories if c in self.targets]
         scores, differences = run_probes(
             {name: self._latents(name) for name in self.arms},
             self._probe_targets(),
             self.participants["fold"],
             baseline=self.comparison.baseline,
-            kinds=dict.fromkeys(self.experiment.probes.categories, "category"),
+            kinds=dict.fromkeys(categories, "category"),
         )
         write_table(scores, scores_file)
         write_table(differences, differences_file)
@@ -131,7 +134,7 @@ class ComparisonStages:
         files = self.data.paths.files("phenotypes", "cohort")
         tables = [read_table(path) for path in files.values()]
         values = {}
-        for target in self.experiment.probes.targets:
+        for target in self.targets:
             holding = [table for table in tables if target in table]
             values[target] = holding[0][target] if holding else self._quality_figure(target)
         return pd.DataFrame(values).reindex(self.participants.index)
@@ -174,13 +177,13 @@ class ComparisonStages:
         )
 
     def _oracle(self) -> None:
-        """Run a GWAS on the simulation's true traits: what could be found at all."""
+        """Run a GWAS on the true traits that these recordings show: what could be found at all."""
         settings = self.experiment.gwas
         folder = self.folder / ORACLE
         self.manifest.run(
             self._stage("oracle"),
             lambda: run_univariate_gwas(
-                read_table(self.data.paths.true_traits),
+                read_table(self.data.paths.true_traits)[self._planted()["trait"].unique()],
                 self.data.paths.genotypes,
                 self._covariates(settings.covariates),
                 folder,
@@ -189,8 +192,8 @@ class ComparisonStages:
                 genes=self._genes(),
             ),
             outputs=[folder],
-            settings=settings.covariates,
-            files=self.data.files("genotypes", "cohort", "genes", "true_traits"),
+            settings=[settings.covariates, sorted(self.modalities)],
+            files=self.data.files("genotypes", "cohort", "genes", "true_traits", "causal_variants"),
             after=[*self.data.stages, self._stage("participants")],
         )
 
@@ -200,6 +203,7 @@ class ComparisonStages:
             self._stage("truth"),
             lambda: self._write_truth(*outputs),
             outputs=outputs,
+            settings=sorted(self.modalities),
             files=self.data.files("causal_variants"),
             after=[
                 self._stage("oracle"),
@@ -207,19 +211,27 @@ class ComparisonStages:
             ],
         )
 
+    def _planted(self) -> pd.DataFrame:
+        """Read the planted variants of the traits that the arms' modalities show."""
+        planted = _read_causal_variants(self.data.paths.causal_variants)
+        return planted[planted["modality"].isin(self.modalities)]
+
     def _write_truth(self, truth_file: Path, summary_file: Path) -> None:
-        causal = _one_row_a_variant(self.data.paths.causal_variants)
+        """Compare with the truth: a locus that is near no planted variant of any trait is false."""
+        causal = _one_row_a_variant(self._planted())
+        everything = _one_row_a_variant(_read_causal_variants(self.data.paths.causal_variants))
         rows, by_oracle = [], set()
         for name, folder in self._gwas_folders().items():
-            compared = compare_with_truth(read_loci(folder / "loci.tsv"), causal)
-            found = set(compared.found["variant_id"])
+            loci = read_loci(folder / "loci.tsv")
+            found = set(compare_with_truth(loci, causal).found["variant_id"])
+            false = compare_with_truth(loci, everything).false
             causal[name] = causal["variant_id"].isin(found)
             places = pd.MultiIndex.from_frame(causal[["chromosome", "position"]])
             causal[f"neg_log10_p_{name}"] = _best_p(folder).reindex(places).to_numpy()
             by_oracle = found if name == ORACLE else by_oracle
             share = len(found & by_oracle) / len(by_oracle) if by_oracle else np.nan
             missed = len(causal) - len(found)
-            rows.append((name, len(causal), len(found), missed, len(compared.false), share))
+            rows.append((name, len(causal), len(found), missed, len(false), share))
         columns = ["arm", "planted", "found", "missed", "false", "share_of_oracle"]
         summary = pd.DataFrame(rows, columns=columns)
         write_table(causal, truth_file)
@@ -304,9 +316,12 @@ class ComparisonStages:
         return read_table(self.data.paths.cohort) if columns else None
 
 
-def _one_row_a_variant(causal_variants: Path) -> pd.DataFrame:
+def _read_causal_variants(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", dtype={"chromosome": str})
+
+
+def _one_row_a_variant(rows: pd.DataFrame) -> pd.DataFrame:
     """Planted variants; one that moves several traits names them all, the strongest first."""
-    rows = pd.read_csv(causal_variants, sep="\t", dtype={"chromosome": str})
     rows = rows.sort_values("variance_explained", ascending=False)
     traits = rows.groupby("variant_id")["trait"].agg(", ".join)
     causal = rows.drop_duplicates("variant_id").sort_index()

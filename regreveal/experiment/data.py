@@ -11,7 +11,7 @@ from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Data, Experiment, Training
 from regreveal.store.cohort import make_splits, read_splits, read_table, write_table
 from regreveal.store.tensors import TensorStore
-from regreveal.tensormap import find_tensor_map
+from regreveal.tensormap import TensorMap, find_tensor_map
 
 # What stands where in a data folder, such as the one `regreveal simulate` writes.
 LAYOUT = {
@@ -186,11 +186,14 @@ def _dataset(
 
 
 def _simulate(experiment, folder, manifest, name, source) -> None:
-    from regreveal.simulation.biobank import simulate_biobank
+    from regreveal.simulation.biobank import MODALITIES, simulate_biobank
 
     settings = source.simulate.model_dump()
     if settings["seed"] is None:
         settings["seed"] = experiment.seed
+    if settings["modalities"] is None:
+        inputs = [_first_map(experiment, arm).modality for arm in experiment.arms]
+        settings["modalities"] = [name for name in MODALITIES if name in inputs]
     manifest.run(
         name,
         lambda: simulate_biobank(folder / name, **settings),
@@ -204,5 +207,9 @@ def _participants(experiment: Experiment, paths: DataPaths) -> list[str]:
     if paths.cohort:
         return read_table(paths.cohort).index.tolist()
     store = TensorStore(paths.tensors)
-    maps = [find_tensor_map(arm.input, experiment.tensormaps) for arm in experiment.arms.values()]
+    maps = [_first_map(experiment, arm) for arm in experiment.arms]
     return sorted({sample_id for m in maps for sample_id in store.sample_ids(m.path)})
+
+
+def _first_map(experiment: Experiment, arm: str) -> TensorMap:
+    return find_tensor_map(experiment.first_input(arm), experiment.tensormaps)

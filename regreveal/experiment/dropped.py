@@ -35,9 +35,9 @@ def count_dropped(
         if arm.arm.registration and arm.training is not arm.data:
             quality = read_table(arm.training.arms_folder / name / "qc.parquet")
             rows.append(("registration for training", name, "failed", (~quality["ok"]).sum()))
-        with_tensor = set(TensorStore(data.paths.tensors).sample_ids(arm.input_map.path))
+        with_tensor = set(TensorStore(data.paths.tensors).sample_ids(arm.first_map.path))
         without = len(set(data.splits.index) - with_tensor)
-        rows.append(("ingest", name, f"no {arm.input_map.name}", without))
+        rows.append(("ingest", name, f"no {arm.first_map.name}", without))
         rows.append(
             ("ingest", name, "not in the cohort", len(with_tensor - set(data.splits.index)))
         )

@@ -71,7 +71,8 @@ def _check_targets(experiment: Experiment, data: Dataset) -> None:
     """Check the targets; the figures of a registration are known only once it is done."""
     files = data.paths.files("phenotypes", "cohort").values()
     columns = pd.Index([column for file in files for column in read_table(file).columns]).unique()
-    for target in experiment.probes.targets:
+    targets = [t for name in experiment.comparisons for t in experiment.targets_of(name)]
+    for target in dict.fromkeys(targets):
         arm = experiment.arms.get(target.split(".")[0]) if "." in target else None
         if target in columns or (arm and arm.registration):
             continue

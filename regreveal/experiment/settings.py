@@ -24,6 +24,9 @@ class Simulation(Settings):
     participants: int = Field(4000, ge=100)
     variants: int = Field(20_000, ge=500)
     seed: int | None = Field(None, ge=0, description="The experiment's seed where it is None.")
+    modalities: list[Literal["ecg", "dxa", "brain", "cardiac"]] | None = Field(
+        None, min_length=1, description="Those that the arms need where it is None."
+    )
 
 
 class Data(Settings):
@@ -89,11 +92,26 @@ class Autoencoder(Settings):
 
 
 class Registration(Settings):
-    """How an arm's tensors are made from another tensor map's."""
+    """How an arm's tensors are made from another tensor map's.
+
+    The input comes from the data or, with `after`, from another arm that is registered already. The
+    image that others are registered to is chosen by the method, unless it is the `reference`, a
+    file, or the image of the `exemplar`: the training participant who has the median of that
+    column of the phenotypes or the cohort.
+    """
 
     method: str
     input: str
     parameters: dict[str, Any] = {}
+    after: str | None = None
+    exemplar: str | None = None
+    reference: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_reference(self):
+        if self.exemplar and self.reference:
+            raise ValueError("got both an exemplar and a reference; expected at most one")
+        return self
 
 
 class Arm(Settings):
@@ -105,15 +123,16 @@ class Arm(Settings):
 
     @property
     def input(self) -> str:
-        """The tensor map that the data hold: what is registered, or else the arm's own."""
+        """The tensor map that is registered, or else the arm's own."""
         return self.registration.input if self.registration else self.tensor_map
 
 
 class Comparison(Settings):
-    """Two arms, compared on the same participants."""
+    """Two arms, compared on the same participants; `targets` replace those of the probes."""
 
     baseline: str
     against: str
+    targets: list[str] | None = Field(None, min_length=1)
 
     @property
     def arms(self) -> tuple[str, str]:
@@ -125,18 +144,12 @@ class Probes(Settings):
     """Linear probes.
 
     A target is a column of the phenotypes or the cohort, or `arm.column` of an arm's registration
-    quality figures; `categories` are those of them whose classes are coded in numbers.
+    quality figures; `categories` are those of them whose classes are coded in numbers. A
+    comparison may have targets of its own.
     """
 
-    targets: list[str] = Field(min_length=1)
+    targets: list[str] = []
     categories: list[str] = []
-
-    @model_validator(mode="after")
-    def _categories_are_targets(self):
-        for name in self.categories:
-            if name not in self.targets:
-                raise ValueError(f"categories: '{name}' is not among the targets")
-        return self
 
 
 class Gwas(Settings):
@@ -214,11 +227,29 @@ class Experiment(Settings):
         asked = [n for n in ("probes", "gwas", "phewas", "clusters") if getattr(self, n)]
         if asked and not self.comparisons:
             raise ValueError(f"{asked[0]} needs a comparison; there is no table [comparisons.NAME]")
+        if self.probes:
+            self._check_targets()
         if self.clusters and not self.gwas:
             raise ValueError("clusters are of the GWAS's lead variants; there is no table [gwas]")
         if self.comparisons and not self.training and self.splits.analysis == 0:
             raise ValueError("splits.analysis is 0; comparisons need analysis participants")
         return self
+
+    def _check_targets(self) -> None:
+        probed = {name: self.targets_of(name) for name in self.comparisons}
+        for name, targets in probed.items():
+            if not targets:
+                raise ValueError(
+                    f"probes.targets is empty, and comparisons.{name} has no targets of its own"
+                )
+        everything = {target for targets in probed.values() for target in targets}
+        for name in self.probes.categories:
+            if name not in everything:
+                raise ValueError(f"probes.categories: '{name}' is not among the targets")
+
+    def targets_of(self, comparison: str) -> list[str]:
+        """Name what a comparison probes: its own targets, or else those of all."""
+        return self.comparisons[comparison].targets or self.probes.targets
 
     @model_validator(mode="after")
     def _names_are_known(self):
@@ -228,6 +259,7 @@ class Experiment(Settings):
                     raise ValueError(
                         f"{kind} '{name}': expected letters, digits, - and _ (and not 'oracle')"
                     )
+        self._check_chains()
         for name, comparison in self.comparisons.items():
             for arm in comparison.arms:
                 if arm not in self.arms:
@@ -237,6 +269,32 @@ class Experiment(Settings):
             if comparison.baseline == comparison.against:
                 raise ValueError(f"comparisons.{name}: both arms are '{comparison.baseline}'")
         return self
+
+    def _check_chains(self) -> None:
+        """Check that an arm that goes on from another is below it and takes what it gives."""
+        above: dict[str, Arm] = {}
+        for name, arm in self.arms.items():
+            before = arm.registration.after if arm.registration else None
+            if before is not None:
+                if before not in above or above[before].registration is None:
+                    there = [other for other in above if above[other].registration]
+                    raise ValueError(
+                        f"arms.{name}: registered after '{before}', which is no registered arm "
+                        f"above it (there are: {', '.join(there) or 'none'})"
+                    )
+                if above[before].tensor_map != arm.input:
+                    raise ValueError(
+                        f"arms.{name}: its input is {arm.input}, but '{before}' gives "
+                        f"{above[before].tensor_map}"
+                    )
+            above[name] = arm
+
+    def first_input(self, name: str) -> str:
+        """Name the tensor map that the data hold, at the start of an arm's registrations."""
+        arm = self.arms[name]
+        if arm.registration and arm.registration.after:
+            return self.first_input(arm.registration.after)
+        return arm.input
 
 
 def load_experiment(path: str | os.PathLike) -> Experiment:

@@ -69,12 +69,18 @@ class Registration(ABC):
     ----------
     output_sampling_rate : float or None
         Of what `transform` gives, in Hz; None where it is that of the input, or there is none.
+    output_voxel_size : tuple of float or None
+        Likewise, in mm.
     output_units : str or None
         Of what `transform` gives; None where they are those of the input.
+    uses_all_cores : bool
+        Whether `transform` itself keeps all cores busy, so that one process is best.
     """
 
     output_sampling_rate: float | None = None
+    output_voxel_size: tuple[float, ...] | None = None
     output_units: str | None = None
+    uses_all_cores: bool = False
 
     @abstractmethod
     def fit(self, x):

@@ -1,22 +1,29 @@
-"""Registration of a whole store, over this machine's cores."""
+"""Registration of a whole store, over this machine's cores or a Dask cluster."""
 
 import inspect
-from collections.abc import Sequence
+import math
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from regreveal import registration as registrations
-from regreveal.compute import parallel_map
+from regreveal.compute import cluster_map, parallel_map
 from regreveal.errors import InputError
+from regreveal.progress import track
 from regreveal.store.atomic import atomic_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
-FIT_PARTICIPANTS = 500
-CHUNK = 100
+FIT_PARTICIPANTS, FIT_BYTES = 500, 2**30
+CHUNK, CHUNK_BYTES = 100, 64 * 2**20
+FROM_THE_STORE = ("sampling_rate", "voxel_size")
+CHECKPOINT = "checkpoint"
+LARGEST_MATRIX = 16
 
 
 def registration_class(method: str) -> type[registrations.Registration]:
@@ -40,6 +47,7 @@ def fit_registration(
     tensor_map: TensorMap,
     sample_ids: Sequence[str],
     folder: Path,
+    reference: np.ndarray | None = None,
 ) -> None:
     """Fit a registration and save it.
 
@@ -48,15 +56,20 @@ def fit_registration(
     method : str
         Name of its class.
     parameters : dict
-        Of the method; the sampling rate of one that has such a parameter is taken from the store
-        unless it is among them.
+        Of the method; the sampling rate or voxel size of one that has such a parameter is taken
+        from the store unless it is among them.
     store : TensorStore
     tensor_map : TensorMap
         What is registered.
     sample_ids : sequence of str
-        Participants it may learn from; the first 500 of them who have the tensor are used.
+        Participants it may learn from, of whom those who have the tensor are used: all of them by
+        a method that trains a network, which reads them by batch, and the first 500, or as many
+        as fit into 1 GiB, by one that does not.
     folder : Path
-        Where the fitted registration is saved.
+        Where the fitted registration is saved. What a training that was killed left there lets it
+        go on.
+    reference : ndarray, shape (*shape, channels), optional
+        Of the methods that have one; they choose it themselves if it is not given.
 
     Raises
     ------
@@ -67,19 +80,55 @@ def fit_registration(
     method_class = registration_class(method)
     tensor_map.check_stored(store)
     present = set(store.sample_ids(tensor_map.path))
-    learn_from = [i for i in sample_ids if i in present][:FIT_PARTICIPANTS]
+    learn_from = [i for i in sample_ids if i in present]
     if not learn_from:
         raise InputError(f"{store.path}: no participant to fit {method} on has {tensor_map.name}")
     signature = inspect.signature(method_class)
-    sampling_rate = store.attributes(tensor_map.path).get("sampling_rate")
-    if sampling_rate is not None and "sampling_rate" in signature.parameters:
-        parameters = {"sampling_rate": sampling_rate, **parameters}
+    attributes = store.attributes(tensor_map.path)
+    known = {name: attributes[name] for name in FROM_THE_STORE if name in attributes}
+    if reference is not None:
+        known["reference"] = reference
+    parameters = {**{n: v for n, v in known.items() if n in signature.parameters}, **parameters}
     try:
         signature.bind(**parameters)
     except TypeError as error:
         there = ", ".join(signature.parameters) or "none"
         raise InputError(f"{method}: {error} (its parameters: {there})") from error
-    method_class(**parameters).fit(tensor_map.read(store, learn_from)).save(folder)
+    registration = method_class(**parameters)
+    tensors = StoredTensors(store, tensor_map, learn_from)
+    if "checkpoint" in inspect.signature(method_class.fit).parameters:
+        registration.fit(tensors, checkpoint=folder / CHECKPOINT)
+    else:
+        registration.fit(tensors[: _rows_of(tensor_map, FIT_BYTES, FIT_PARTICIPANTS)])
+    registration.save(folder)
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+
+
+class StoredTensors:
+    """Tensors of a store that look like an array of samples and are read when rows are asked for.
+
+    Parameters
+    ----------
+    store : TensorStore
+    tensor_map : TensorMap
+    sample_ids : sequence of str, length n
+    """
+
+    def __init__(self, store: TensorStore, tensor_map: TensorMap, sample_ids: Sequence[str]):
+        self.store = store
+        self.tensor_map = tensor_map
+        self.sample_ids = np.array(sample_ids, object)
+        self.shape = (len(self.sample_ids), *tensor_map.channelled_shape)
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Read some rows, (m, *shape, channels), or the one of an integer, (*shape, channels)."""
+        chosen = np.atleast_1d(self.sample_ids[rows])
+        # Read as they are: what is wrong with one of them, its row of quality says.
+        tensors = self.tensor_map.read(self.store, chosen.tolist())
+        return tensors[0] if np.ndim(self.sample_ids[rows]) == 0 else tensors
 
 
 def register_store(
@@ -89,6 +138,7 @@ def register_store(
     input_map: TensorMap,
     output_map: TensorMap,
     folder: Path,
+    dask_address: str | None = None,
 ) -> pd.DataFrame:
     """Register everyone in a store who has a tensor.
 
@@ -102,9 +152,12 @@ def register_store(
     input_map, output_map : TensorMap
         What is registered, and what comes out.
     folder : Path
-        Is left with `registered/`, a TensorStore of those who could be registered, and
-        `qc.parquet`, a row for everyone. `registered/` appears last and whole, in the place of an
-        earlier one.
+        Is left with `registered/`, a TensorStore of those who could be registered, `qc.parquet`,
+        a row for everyone, and `transforms.parquet`, everyone's matrix by rows, where the method
+        moves by matrices. `registered/` appears last and whole, in the place of an earlier one.
+    dask_address : str, optional
+        Of a Dask scheduler whose workers do the work, such as "tcp://head:8786"; they must see
+        the same files. By default this machine's cores do.
 
     Returns
     -------
@@ -120,40 +173,44 @@ def register_store(
     target = folder / "registered"
     if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise InputError(f"{target}: is where the tensors come from; choose another folder")
-    units = registration_class(method).output_units or input_map.units
+    registration = registration_class(method).load(saved)
+    units = registration.output_units or input_map.units
     if output_map.units != units:
         raise InputError(
             f"{method} gives tensors in {units}; {output_map.name} declares {output_map.units}"
         )
     input_map.check_stored(source)
     ids = source.sample_ids(input_map.path)
-    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    tasks = [(method, saved, source.path, input_map.path, chunk) for chunk in chunks]
-    rate = registration_class(method).output_sampling_rate
-    if rate is None:
-        rate = source.attributes(input_map.path).get("sampling_rate")
-    results = parallel_map(_register_chunk, tasks, f"Registering by {method}")
-    quality = []
+    size = _rows_of(input_map, CHUNK_BYTES, CHUNK)
+    chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
+    attributes = source.attributes(input_map.path)
+    rate = registration.output_sampling_rate or attributes.get("sampling_rate")
+    voxel_size = registration.output_voxel_size or attributes.get("voxel_size")
+    work = partial(_register_chunk, registration, source.path, input_map)
+    quality, matrices = [], []
     with atomic_folder(target) as unfinished:
         registered = TensorStore(unfinished)
-        for chunk, (tensors, qc) in zip(chunks, results, strict=True):
-            if tensors.shape[1:] != output_map.shape:
+        done = _everywhere(work, chunks, f"Registering by {method}", registration, dask_address)
+        for chunk, (tensors, qc, transforms) in zip(chunks, done, strict=True):
+            if tensors.shape[1:] != output_map.channelled_shape:
                 raise InputError(
                     f"{method} gives tensors of shape {tensors.shape[1:]}; {output_map.name} "
-                    f"declares {output_map.shape}"
+                    f"declares {output_map.channelled_shape}"
                 )
             ok = qc["ok"].to_numpy()
             if ok.any():
                 registered.write(
                     output_map.path,
-                    tensors[ok],
+                    tensors[ok].reshape(ok.sum(), *output_map.shape),
                     np.array(chunk)[ok],
                     units=output_map.units,
                     sampling_rate=rate,
+                    voxel_size=voxel_size,
                     source=method,
                 )
             qc.insert(0, "sample_id", chunk)
             quality.append(qc)
+            matrices.append(transforms)
         qc = pd.concat(quality, ignore_index=True)
         if not qc["ok"].any():
             reasons = ", ".join(f"{reason}: {n}" for reason, n in count_failures(qc).items())
@@ -162,6 +219,8 @@ def register_store(
                 f"({reasons})"
             )
         write_table(qc, folder / "qc.parquet")
+        if all(of_chunk is not None for of_chunk in matrices):
+            _write_matrices(np.concatenate(matrices), ids, folder / "transforms.parquet")
     return qc
 
 
@@ -170,13 +229,39 @@ def count_failures(qc: pd.DataFrame) -> pd.Series:
     return qc.loc[~qc["ok"], "reason"].value_counts()
 
 
-def _register_chunk(task: tuple) -> tuple[np.ndarray, pd.DataFrame]:
-    method, saved, store, path, sample_ids = task
-    registration = registration_class(method).load(saved)
-    registered = registration.transform(_read(TensorStore(store), path, sample_ids))
-    return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True)
+def _rows_of(tensor_map: TensorMap, most_bytes: int, most: int) -> int:
+    """How many tensors fit, at least one."""
+    return max(1, min(most, most_bytes // (4 * math.prod(tensor_map.shape))))
 
 
-def _read(store: TensorStore, path: str, sample_ids: Sequence[str]) -> np.ndarray:
-    """Read tensors as they are: what is wrong with one of them, its row of quality says."""
-    return store.read(path, sample_ids).astype(np.float32, copy=False)
+def _everywhere(
+    work: Callable,
+    chunks: list,
+    description: str,
+    registration: registrations.Registration,
+    dask_address: str | None,
+) -> Iterable:
+    """Do the work of each chunk, in their order, wherever it is to be done."""
+    if dask_address:
+        return track(cluster_map(work, chunks, dask_address), description, total=len(chunks))
+    return parallel_map(work, chunks, description, 1 if registration.uses_all_cores else None)
+
+
+def _register_chunk(
+    registration: registrations.Registration,
+    store: Path,
+    input_map: TensorMap,
+    sample_ids: list[str],
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray | None]:
+    registered = registration.transform(input_map.read(TensorStore(store), sample_ids))
+    small = all(np.ndim(t) == 2 and np.size(t) <= LARGEST_MATRIX for t in registered.transforms)
+    matrices = np.stack(registered.transforms) if small and registered.transforms else None
+    return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True), matrices
+
+
+def _write_matrices(matrices: np.ndarray, sample_ids: list[str], path: Path) -> None:
+    rows, columns = matrices.shape[1:]
+    names = [f"m_{row}{column}" for row in range(rows) for column in range(columns)]
+    table = pd.DataFrame(matrices.reshape(len(matrices), -1), columns=names)
+    table.insert(0, "sample_id", sample_ids)
+    write_table(table, path)

@@ -66,7 +66,8 @@ def truth_summary_table(summary: pd.DataFrame) -> Table:
     """
     return Table(
         title="Loci against planted truth.",
-        caption="False: genome-wide significant loci without a planted variant. The last column "
+        caption="Planted: those of traits that this modality shows. False: genome-wide significant "
+        "loci without a variant planted for any trait. The last column "
         "is the share found of the planted loci that the oracle found: a univariate GWAS of each "
         "true trait, whose threshold is 5 × 10⁻⁸ divided by the number of traits.",
         columns=(

@@ -12,7 +12,7 @@ from regreveal.simulation.ecg import phantom
 from regreveal.store import atomic
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
-from regreveal.tensormap import find_tensor_map
+from regreveal.tensormap import TensorMap, find_tensor_map
 
 STRIP, MEDIAN = find_tensor_map("ecg.rest_10s"), find_tensor_map("ecg.median")
 
@@ -197,3 +197,75 @@ def test_tensors_are_not_given_units_they_are_not_in(store, tmp_path):
     with pytest.raises(InputError, match=r"gives tensors in mV; ecg\.median declares uV"):
         register_store("QRSAlignment", saved, store, STRIP, microvolts, tmp_path)
     assert not (tmp_path / "registered").exists()
+
+
+SCAN = TensorMap("site.scan", "site/scan", (4, 3), "grey", "site", "A.", spatial_dimensions=2)
+
+
+class Shift(Registration):
+    """Moves images by matrices, to a reference, and learns from its tensors by batch."""
+
+    output_voxel_size = (2.0, 2.0)
+
+    def __init__(self, reference=None, voxel_size=None):
+        self.reference = reference
+        self.voxel_size = voxel_size
+
+    def fit(self, x, checkpoint=None):
+        self.seen_ = np.array([len(x), *x[np.array([1, 0])].shape])
+        self.checkpoint_was_free_ = not checkpoint.exists()
+        checkpoint.mkdir(parents=True)
+        return self
+
+    def transform(self, x) -> Registered:
+        qc = pd.DataFrame({"ok": x[:, 0, 0, 0] != 0, "reason": ""})
+        qc.loc[~qc["ok"], "reason"] = "blank"
+        return Registered(x + self.reference, qc, [np.eye(3) * i for i in range(len(x))])
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch) -> TensorStore:
+    monkeypatch.setattr(stage, "registration_class", {"Shift": Shift}.get)
+    scans = TensorStore(tmp_path / "scans")
+    tensors = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
+    scans.write("site/scan", tensors, list("abcde"), units="grey", voxel_size=(1.0, 1.0))
+    return scans
+
+
+def test_images_get_channels_a_reference_and_their_voxel_size(scans, tmp_path):
+    reference = np.ones((4, 3, 1), np.float32)
+    saved = tmp_path / "registration"
+    fit_registration("Shift", {}, scans, SCAN, list("abc"), saved, reference)
+    fitted = Shift.load(saved)
+    assert fitted.seen_.tolist() == [3, 2, 4, 3, 1]
+    assert fitted.voxel_size == [1.0, 1.0]
+    assert sorted(p.name for p in saved.iterdir()) == ["arrays.npz", "registration.json"]
+
+    quality = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "out")
+    assert quality["ok"].tolist() == [False, True, True, True, True]
+    registered = TensorStore(tmp_path / "out" / "registered")
+    assert registered.attributes("site/scan")["voxel_size"] == [2.0, 2.0]
+    np.testing.assert_array_equal(
+        registered.read("site/scan", ["e"]), scans.read("site/scan", ["e"]) + 1.0
+    )
+    matrices = read_table(tmp_path / "out" / "transforms.parquet")
+    assert matrices.index.tolist() == list("abcde")
+    assert matrices["m_11"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_cluster_registers_as_this_machine_does(scans, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(stage, "CHUNK", 2)
+
+    saved = tmp_path / "registration"
+    fit_registration("Shift", {}, scans, SCAN, list("abc"), saved, np.ones((4, 3, 1)))
+    here = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "here")
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        there = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "there", address)
+    pd.testing.assert_frame_equal(here, there)
+    np.testing.assert_array_equal(
+        TensorStore(tmp_path / "here" / "registered").read("site/scan"),
+        TensorStore(tmp_path / "there" / "registered").read("site/scan"),
+    )
