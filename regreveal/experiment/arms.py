@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
-OVERLAY_PARTICIPANTS = 60
+OVERLAY_PARTICIPANTS, OVERLAY_VALUES = 60, 2**24
 RECONSTRUCTED_PARTICIPANTS = 8
 
 
@@ -177,33 +178,33 @@ class ArmStages:
         )
 
     def _store(self, dataset: Dataset) -> TensorStore:
+        """Where the tensors lie that the autoencoder takes."""
         if self.arm.registration:
             return TensorStore(dataset.arms_folder / self.name / "registered")
-        return TensorStore(dataset.paths.tensors)
+        return self._source(dataset)
 
     def _source(self, dataset: Dataset) -> TensorStore:
-        """Where what is to be registered lies: in the data, or where another arm left it."""
-        if self.arm.registration.after:
-            return TensorStore(dataset.arms_folder / self.arm.registration.after / "registered")
+        """Where the arm's tensors come from: the data, or another arm that registered them."""
+        if self.arm.after:
+            return TensorStore(dataset.arms_folder / self.arm.after / "registered")
         return TensorStore(dataset.paths.tensors)
 
     def _before(self, dataset: Dataset) -> list[str]:
-        """Name the stage of another arm that this arm's registration goes on from."""
-        if self.arm.registration.after:
-            return [f"{dataset.arms_folder.name}/{self.arm.registration.after}/register"]
-        return []
+        """Name the stage of another arm that this arm goes on from."""
+        return [f"{dataset.arms_folder.name}/{self.arm.after}/register"] if self.arm.after else []
 
     def _after_registration(self, dataset: Dataset) -> list[str]:
         if self.arm.registration:
             return [f"{dataset.arms_folder.name}/{self.name}/register"]
-        return []
+        return self._before(dataset)
 
     def _embed(self, sample_ids: list[str]) -> None:
         from regreveal.models.embedding import embed, reconstruct
 
         store, model = self._store(self.data), self.folder / "model"
         embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
-        inputs = self.tensor_map.load(store, sample_ids[:OVERLAY_PARTICIPANTS])
+        shown = max(3, min(OVERLAY_PARTICIPANTS, OVERLAY_VALUES // prod(self.tensor_map.shape)))
+        inputs = self.tensor_map.load(store, sample_ids[:shown])
         reconstructions = reconstruct(model, inputs[:RECONSTRUCTED_PARTICIPANTS])
         with atomic_path(self.folder / "examples.npz") as temporary:
             np.savez_compressed(
@@ -226,6 +227,7 @@ class ArmStages:
             "units": self.tensor_map.units,
             "sampling_rate": store.attributes(self.tensor_map.path).get("sampling_rate"),
             "registration": method,
+            "after": self.arm.after,
             "n_registered": len(store.sample_ids(self.tensor_map.path)) if method else None,
             "n_failed": failed,
         }

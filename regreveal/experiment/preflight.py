@@ -18,10 +18,16 @@ def check_names(experiment: Experiment) -> None:
     """Raise InputError if a tensor map or a registration does not exist."""
     for name, arm in experiment.arms.items():
         try:
+            takes = find_tensor_map(arm.input, experiment.tensormaps)
             find_tensor_map(arm.tensor_map, experiment.tensormaps)
-            find_tensor_map(arm.input, experiment.tensormaps)
             if arm.registration:
                 registration_class(arm.registration.method)
+            if arm.after:
+                gives = experiment.arms[arm.after].tensor_map
+                if takes.path != find_tensor_map(gives, experiment.tensormaps).path:
+                    raise InputError(
+                        f"{takes.name} is a view of '{takes.path}', but '{arm.after}' gives {gives}"
+                    )
         except InputError as error:
             raise InputError(f"arms.{name}: {error}") from error
 

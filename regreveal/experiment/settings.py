@@ -94,16 +94,14 @@ class Autoencoder(Settings):
 class Registration(Settings):
     """How an arm's tensors are made from another tensor map's.
 
-    The input comes from the data or, with `after`, from another arm that is registered already. The
-    image that others are registered to is chosen by the method, unless it is the `reference`, a
-    file, or the image of the `exemplar`: the training participant who has the median of that
+    The image that others are registered to is chosen by the method, unless it is the `reference`,
+    a file, or the image of the `exemplar`: the training participant who has the median of that
     column of the phenotypes or the cohort.
     """
 
     method: str
     input: str
     parameters: dict[str, Any] = {}
-    after: str | None = None
     exemplar: str | None = None
     reference: Path | None = None
 
@@ -115,9 +113,13 @@ class Registration(Settings):
 
 
 class Arm(Settings):
-    """One latent space: a tensor map, how its tensors are registered, its autoencoder."""
+    """One latent space: a tensor map, how its tensors are registered, its autoencoder.
+
+    The tensors come from the data or, with `after`, from another arm that has registered them.
+    """
 
     tensor_map: str
+    after: str | None = None
     registration: Registration | None = None
     autoencoder: Autoencoder
 
@@ -274,27 +276,24 @@ class Experiment(Settings):
         """Check that an arm that goes on from another is below it and takes what it gives."""
         above: dict[str, Arm] = {}
         for name, arm in self.arms.items():
-            before = arm.registration.after if arm.registration else None
-            if before is not None:
-                if before not in above or above[before].registration is None:
+            if arm.after is not None:
+                if arm.after not in above or above[arm.after].registration is None:
                     there = [other for other in above if above[other].registration]
                     raise ValueError(
-                        f"arms.{name}: registered after '{before}', which is no registered arm "
-                        f"above it (there are: {', '.join(there) or 'none'})"
+                        f"arms.{name}: after '{arm.after}', which is no registered arm above it "
+                        f"(there are: {', '.join(there) or 'none'})"
                     )
-                if above[before].tensor_map != arm.input:
+                given = above[arm.after].tensor_map
+                if arm.registration and arm.input != given:
                     raise ValueError(
-                        f"arms.{name}: its input is {arm.input}, but '{before}' gives "
-                        f"{above[before].tensor_map}"
+                        f"arms.{name}: its input is {arm.input}, but '{arm.after}' gives {given}"
                     )
             above[name] = arm
 
     def first_input(self, name: str) -> str:
         """Name the tensor map that the data hold, at the start of an arm's registrations."""
         arm = self.arms[name]
-        if arm.registration and arm.registration.after:
-            return self.first_input(arm.registration.after)
-        return arm.input
+        return self.first_input(arm.after) if arm.after else arm.input
 
 
 def load_experiment(path: str | os.PathLike) -> Experiment:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment.preflight import check_names
 from regreveal.experiment.settings import load_experiment
 
 EXPERIMENTS = sorted(Path(__file__).parents[2].joinpath("experiments").glob("*.toml"))
@@ -18,6 +19,24 @@ registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
 [comparisons.alignment]
 baseline = "native"
 against = "registered"
+"""
+
+
+CHAIN = """
+title = "One registration after another"
+[data.simulate]
+[arms.native]
+tensor_map = "brain.t1_native"
+[arms.affine]
+tensor_map = "brain.t1_mni"
+registration = { method = "Affine", input = "brain.t1_native" }
+[arms.elastic]
+after = "affine"
+tensor_map = "brain.t1_mni"
+registration = { method = "VoxelMorph", input = "brain.t1_mni" }
+[arms.region]
+after = "affine"
+tensor_map = "brain.t1_mni"
 """
 
 
@@ -39,6 +58,47 @@ def test_arms_share_the_autoencoder_but_for_what_they_change(tmp_path):
     assert (arms["native"].autoencoder.latent_size, arms["native"].autoencoder.steps) == (8, 20)
     registered = arms["registered"].autoencoder
     assert (registered.latent_size, registered.steps) == (8, 10)
+
+
+def test_an_arm_goes_on_from_another(tmp_path):
+    experiment = load_experiment(written(tmp_path, CHAIN))
+    for arm in ("affine", "elastic"):
+        assert experiment.first_input(arm) == "brain.t1_native"
+    check_names(experiment)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'after = "affine"',
+            'after = "native"',
+            r"no registered arm above it \(there are: affine\)",
+        ),
+        ('after = "affine"', 'after = "elastic"', "no registered arm above it"),
+        ('input = "brain.t1_mni"', 'input = "brain.t1_native"', "but 'affine' gives brain.t1_mni"),
+        ('Affine", ', 'Affine", exemplar = "bmi", reference = "a.npy", ', "at most one"),
+    ],
+)
+def test_a_chain_that_does_not_fit_is_named(tmp_path, old, new, message):
+    assert old in CHAIN
+    with pytest.raises(InputError, match=message):
+        load_experiment(written(tmp_path, CHAIN.replace(old, new, 1)))
+
+
+def test_a_view_of_another_tensor_is_no_part_of_a_chain(tmp_path):
+    text = CHAIN[: CHAIN.rindex("tensor_map")] + 'tensor_map = "dxa.body"\n'
+    with pytest.raises(InputError, match=r"dxa.body is a view of 'dxa/body', but 'affine' gives"):
+        check_names(load_experiment(written(tmp_path, text)))
+
+
+def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
+    text = SMALLEST + 'targets = ["heart_rate"]\n[probes]\n'
+    assert load_experiment(written(tmp_path, text)).targets_of("alignment") == ["heart_rate"]
+    with pytest.raises(InputError, match=r"comparisons.alignment has no targets of its own"):
+        load_experiment(written(tmp_path, SMALLEST + "[probes]\n"))
+    with pytest.raises(InputError, match=r"categories: 'sex' is not among the targets"):
+        load_experiment(written(tmp_path, text + 'categories = ["sex"]\n'))
 
 
 @pytest.mark.parametrize(
