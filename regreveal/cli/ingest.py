@@ -27,7 +27,8 @@ def ecg(
     ] = None,
 ) -> None:
     """Read ECGs into a store as 12 leads in mV at 500 Hz; one that is there already is skipped."""
-    from regreveal.ingest.ecg import ingest_ecg, summarise
+    from regreveal.ingest.ecg import ingest_ecg
+    from regreveal.ingest.outcomes import summarise
     from regreveal.store.cohort import write_table
     from regreveal.store.tensors import TensorStore
 

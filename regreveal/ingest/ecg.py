@@ -6,7 +6,6 @@ median beat where a file has one, both in mV at 500 Hz with the leads in the ord
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,6 +17,17 @@ from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.ingest import cardiosoft, dicom, ml4h, wfdb
 from regreveal.ingest.normalisation import SAMPLING_RATE, normalise
+from regreveal.ingest.outcomes import (
+    DROPPED,
+    KEPT,
+    LATER_VISIT,
+    PRESENT,
+    SKIPPED,
+    Outcome,
+    as_report,
+    find_files,
+    first_visits,
+)
 from regreveal.ingest.recording import Facts, UnusableRecordingError, identity
 from regreveal.store.atomic import locked
 from regreveal.store.cohort import read_table, write_table
@@ -29,37 +39,8 @@ RECORDINGS_TABLE = "ecg_recordings.tsv"
 SHARD_SIZE = 256  # Recordings held in memory at once: 61 MB.
 FILES_WORTH_PROCESSES = 400  # Below this, starting processes takes longer than reading.
 
-KEPT, DROPPED, SKIPPED = "kept", "dropped", "skipped"
-UNKNOWN, LATER_VISIT, PRESENT = "not a known ECG format", "later visit", "already in the store"
+UNKNOWN = "not a known ECG format"
 COLUMNS = ("source", *(field.name for field in fields(Facts)), "flags")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file.
-
-    Attributes
-    ----------
-    file : str
-    format : str
-        Empty where it was not recognised.
-    sample_id : str
-    outcome : "kept", "dropped" or "skipped"
-    reason : str
-        Why it was dropped or skipped, in a few fixed words; empty when kept.
-    detail : str
-        What was found.
-    flags : str
-        What to know about a kept recording, joined by "; ".
-    """
-
-    file: str
-    format: str
-    sample_id: str
-    outcome: str
-    reason: str = ""
-    detail: str = ""
-    flags: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +76,7 @@ def ingest_ecg(
     -------
     DataFrame
         One row a file, with the attributes of `Outcome` as columns; signal and annotation files of
-        a WFDB record belong to its header and have no row. `summarise` counts them by reason.
+        a WFDB record belong to its header and have no row. `outcomes.summarise` counts by reason.
 
     Raises
     ------
@@ -103,7 +84,7 @@ def ingest_ecg(
         If a path does not exist, two files have the same sample id, or no file could be used. The
         store is then as it was.
     """
-    files = _find_files(paths)
+    files = find_files(paths)
     outcomes, readable = _plan(files)
     present = set(store.sample_ids(STRIP))
     to_read = []
@@ -127,78 +108,27 @@ def ingest_ecg(
     if batch:
         outcomes += _add(store, batch)
 
-    report = pd.DataFrame(outcomes, columns=[field.name for field in fields(Outcome)])
-    if not report["outcome"].isin((KEPT, SKIPPED)).any():
-        raise InputError(_why_nothing(report))
-    return report.sort_values("file", ignore_index=True)
-
-
-def summarise(report: pd.DataFrame) -> pd.DataFrame:
-    """Count a report of `ingest_ecg` by reason.
-
-    Parameters
-    ----------
-    report : DataFrame
-
-    Returns
-    -------
-    DataFrame
-        Columns `outcome` (read, kept, flagged, skipped, dropped), `reason` and `count`; a recording
-        with several flags is counted under each.
-    """
-    counts = [("read", "", len(report)), (KEPT, "", int((report["outcome"] == KEPT).sum()))]
-    flags = Counter(
-        flag.partition(": ")[0] for joined in report["flags"] for flag in joined.split("; ") if flag
-    )
-    counts += [("flagged", kind, count) for kind, count in flags.most_common()]
-    for outcome in (SKIPPED, DROPPED):
-        reasons = report.loc[report["outcome"] == outcome, "reason"]
-        counts += [(outcome, reason, count) for reason, count in reasons.value_counts().items()]
-    return pd.DataFrame(counts, columns=["outcome", "reason", "count"])
-
-
-def _find_files(paths: Iterable[str | os.PathLike]) -> list[Path]:
-    files: dict[Path, Path] = {}
-    for given in map(Path, paths):
-        if not given.exists():
-            raise InputError(f"{given}: no such file or folder")
-        found = sorted(given.rglob("*")) if given.is_dir() else [given]
-        for path in found:
-            if path.is_file():
-                files.setdefault(path.resolve(), path)
-    return list(files.values())
+    return as_report(outcomes, "CardioSoft XML, WFDB, DICOM or ml4h HD5 files")
 
 
 def _plan(files: list[Path]) -> tuple[list[Outcome], list[tuple[Path, str]]]:
     """Divide files into those that will not be read, with the reason, and those to read."""
     formats = {path: _recognise(path) for path in files}
     outcomes = []
-    visits: dict[str, list[tuple[int | None, Path]]] = {}
+    recognised = []
     owned = _files_of_records(path for path, name in formats.items() if name == wfdb.NAME)
     for path, name in formats.items():
         if name:
-            sample_id, visit = identity(path)
-            visits.setdefault(sample_id, []).append((visit, path))
+            recognised.append((path, *identity(path)))
         elif path.with_suffix("") not in owned and path not in owned:
             detail = "empty file" if path.stat().st_size == 0 else f"suffix '{path.suffix}'"
             outcomes.append(Outcome(str(path), "", path.stem, DROPPED, UNKNOWN, detail))
-
-    to_read = []
-    for sample_id, recordings in visits.items():
-        first = min(visit or 0 for visit, _ in recordings)
-        firsts = [path for visit, path in recordings if (visit or 0) == first]
-        if len(firsts) > 1:
-            raise InputError(
-                f"{firsts[0]} and {firsts[1]}: both have the sample id '{sample_id}'; "
-                "rename one, or ingest one only"
-            )
-        to_read.append((firsts[0], formats[firsts[0]]))
-        outcomes += [
-            _outcome(path, formats[path], DROPPED, LATER_VISIT, f"visit {visit}; kept {first}")
-            for visit, path in recordings
-            if path != firsts[0]
-        ]
-    return outcomes, to_read
+    first, later = first_visits(recognised)
+    outcomes += [
+        _outcome(path, formats[path], DROPPED, LATER_VISIT, detail)
+        for path, detail in later.items()
+    ]
+    return outcomes, [(path, formats[path]) for path in first]
 
 
 def _recognise(path: Path) -> str:
@@ -294,13 +224,3 @@ def _write(store: TensorStore, batch: Sequence[_Read]) -> None:
                 sampling_rate=SAMPLING_RATE,
                 source="+".join(sorted({read.outcome.format for read in reads})),
             )
-
-
-def _why_nothing(report: pd.DataFrame) -> str:
-    if report.empty:
-        return "no files found; expected CardioSoft XML, WFDB, DICOM or ml4h HD5 files"
-    first = report.iloc[0]
-    if len(report) == 1:
-        return f"{first['file']}: {first['reason']}: {first['detail']}"
-    counts = ", ".join(f"{n} {reason}" for reason, n in report["reason"].value_counts().items())
-    return f"none of {len(report)} files could be used: {counts} (such as {first['file']})"

@@ -9,7 +9,8 @@ from regreveal.cli.ingest import ingest_app
 from regreveal.ecg_leads import LEADS
 from regreveal.errors import InputError
 from regreveal.ingest import ecg
-from regreveal.ingest.ecg import ingest_ecg, summarise
+from regreveal.ingest.ecg import ingest_ecg
+from regreveal.ingest.outcomes import summarise
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 

@@ -1,0 +1,116 @@
+"""PNG pictures: one image a file, or a folder of numbered frames of one cine.
+
+`P.png` or UK Biobank's `P_20158_2_0.png` is an image of participant P; `P/dxa_11.png` is that of
+series 11; and `P/frame_00.png`, `P/frame_01.png` and so on are the frames of a cine. A picture has
+no voxel size. Grey values stay as they are, in 8 or 16 bits; colours become luminance (BT.601)
+in 8 bits, and transparency is ignored.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from regreveal.ingest.image import Image
+from regreveal.ingest.recording import UnusableRecordingError, identity, parsing
+
+NAME = "png"
+MAGIC = b"\x89PNG\r\n\x1a\n"
+SERIES = re.compile(r"(?:dxa|series)_(\d+)")
+FRAME = re.compile(r"frame_?(\d+)")
+MOST_PIXELS = 50_000_000  # In a picture; a whole-body DXA has 0.3 million.
+MOST_VALUES = 150_000_000  # In a cine.
+LUMINANCE = np.array([299, 587, 114])  # Thousandths of red, green and blue.
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether a file is PNG, by its magic bytes."""
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def is_frame(path: Path) -> bool:
+    """Tell whether a file is, by its name, one frame of the cine in its folder."""
+    return FRAME.fullmatch(path.stem) is not None
+
+
+def read(path: Path) -> list[Image]:
+    """Read a picture.
+
+    Returns
+    -------
+    list of Image
+        One, of kind "dxa".
+
+    Raises
+    ------
+    UnusableRecordingError
+        If the file is damaged or truncated.
+    """
+    numbered = SERIES.fullmatch(path.stem)
+    sample_id, visit = sample_identity(path)
+    series = numbered[1] if numbered else ""
+    return [Image(_pixels(path), None, "dxa", sample_id, visit, series)]
+
+
+def read_frames(paths: Sequence[Path]) -> list[Image]:
+    """Read the frames of a cine, in the order of their numbers.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        All frames of one folder.
+
+    Returns
+    -------
+    list of Image
+        One, of kind "cardiac".
+
+    Raises
+    ------
+    UnusableRecordingError
+        If a frame is damaged, missing, or differs in size.
+    """
+    folder = paths[0].parent
+    by_number = {int(FRAME.fullmatch(path.stem)[1]): path for path in paths}
+    first, last = min(by_number), max(by_number)
+    if len(by_number) < len(paths) or last - first + 1 != len(by_number):
+        raise UnusableRecordingError(
+            folder, "missing frame", f"{len(paths)} frames numbered {first} to {last}"
+        )
+    frames: list[np.ndarray] = []
+    for number in sorted(by_number):
+        frame = _pixels(by_number[number])
+        if frames and frame.shape != frames[0].shape:
+            raise UnusableRecordingError(folder, "unreadable file", "frames differ in size")
+        if frame.size * len(paths) > MOST_VALUES:
+            raise UnusableRecordingError(folder, "unreadable file", "too many or too large frames")
+        frames.append(frame)
+    sample_id, visit = sample_identity(paths[0])
+    return [Image(np.stack(frames, axis=-1), None, "cardiac", sample_id, visit)]
+
+
+def sample_identity(path: Path) -> tuple[str, int | None]:
+    """Sample id and visit: of the folder where the name is that of a series or a frame."""
+    if SERIES.fullmatch(path.stem) or is_frame(path):
+        return identity(Path(f"{path.resolve().parent.name}.png"))
+    return identity(path)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    from PIL import Image as Picture
+
+    with parsing(path, Picture.DecompressionBombError, SyntaxError), Picture.open(path) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise UnusableRecordingError(
+                path, "unreadable file", f"{picture.width} × {picture.height} pixels"
+            )
+        if picture.mode in ("1", "LA"):
+            picture = picture.convert("L")
+        elif picture.mode in ("P", "PA", "RGBA"):
+            picture = picture.convert("RGB")
+        values = np.asarray(picture)
+    if values.ndim == 3:
+        values = values @ LUMINANCE / 1000
+    return values.astype(np.float32)
