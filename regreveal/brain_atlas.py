@@ -9,16 +9,16 @@ Biobank use, with x turned to grow to the right. Coarser grids have as many whol
 its field of view, centred on (0, -18, 18) mm; at 2 mm this is FSL's 91×109×91 grid.
 
 No atlas comes with the project, for want of one whose licence lets it. The seven labels of `labels`
-follow from the template and its tissue maps by rules in MNI millimetres; `read_labels` takes an
+follow from the template and its tissue maps by the rules of brain_labels.py; `read_labels` takes an
 atlas of the user's own instead.
 """
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from regreveal.errors import InputError
 
@@ -35,14 +35,6 @@ LABELS = {
     "cerebellar_white": 6,
     "brain_stem": 7,
 }
-
-# Midway between fluid and white matter in the template's intensities.
-FLUID_BELOW = 0.55
-# The arbor of the cerebellum is finer than what 152 people have in common, so its white matter
-# shows in part only. From this share on it makes up 21 % of the cerebellum, what FreeSurfer finds.
-CEREBELLAR_WHITE_FROM = 0.27
-# A box that has the tentorium and all below it in it, in voxels of the 1 mm grid.
-HINDBRAIN_BOX = (slice(None), slice(0, 150), slice(0, 100))
 
 
 def grid(voxel_size_mm: float = 1) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -119,14 +111,6 @@ def labels(voxel_size_mm: float = 1) -> np.ndarray:
     ndarray of uint8, grid shape
         Values of `LABELS`, 0 elsewhere (also fluid outside the ventricles); a coarse voxel has the
         label that most of it has. Not to be written to.
-
-    Notes
-    -----
-    The hindbrain is parted from the rest by a watershed of the template's intensities, so that
-    the border is the dark tentorium; brain stem and cerebellum part at a surface through the
-    fourth ventricle and at |x| = 17 mm. Ventricles are fluid within envelopes, what hangs together
-    with the lateral ones and the fourth. Deep grey is thalamus, caudate, putamen and pallidum:
-    what is not white within an ellipsoid each.
     """
     fine = _fine_labels()
     if voxel_size_mm == 1:
@@ -168,6 +152,7 @@ def read_labels(path: str | os.PathLike, voxel_size_mm: float = 1) -> np.ndarray
         If the file cannot be read or is no three-dimensional image of whole numbers.
     """
     import nibabel
+    from scipy import ndimage
 
     try:
         image = nibabel.load(Path(path))
@@ -185,108 +170,79 @@ def read_labels(path: str | os.PathLike, voxel_size_mm: float = 1) -> np.ndarray
     )
 
 
+@dataclass(frozen=True)
+class Region:
+    """A part of a brain in MNI space: a box around it, and what of the box belongs to it.
+
+    Parameters
+    ----------
+    labels : tuple of str or int
+        Names of `LABELS`, or numbers of `atlas`.
+    corner : tuple of int, length 3
+        First voxel of the box in the grid.
+    voxel_size_mm : float
+        Of the grid.
+    atlas : str, optional
+        NIfTI file of an atlas of the user's own.
+    """
+
+    labels: tuple[str | int, ...]
+    corner: tuple[int, int, int]
+    voxel_size_mm: float = 1
+    atlas: str | None = None
+
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        """Shape of the whole volume that the region is a part of."""
+        return grid(self.voxel_size_mm)[0]
+
+    def cut(self, volumes: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+        """Cut the region's box out of whole volumes, and put 0 where the region is not.
+
+        Parameters
+        ----------
+        volumes : ndarray, shape (n, *stored_shape)
+        shape : tuple of int, length 3
+            Of the box.
+
+        Returns
+        -------
+        ndarray, shape (n, *shape)
+
+        Raises
+        ------
+        InputError
+            If the box reaches beyond the volume or none of it belongs to the region.
+        """
+        box = tuple(
+            slice(first, first + count) for first, count in zip(self.corner, shape, strict=True)
+        )
+        return np.where(self._inside(shape, box), volumes[:, *box], volumes.dtype.type(0))
+
+    def _inside(self, shape: tuple[int, int, int], box: tuple[slice, ...]) -> np.ndarray:
+        inside = _region_mask(self)[box]
+        if inside.shape != tuple(shape) or not inside.any():
+            raise InputError(
+                f"region {self.labels}: box of shape {tuple(shape)} at voxel {self.corner} is not "
+                f"within the grid of shape {self.stored_shape}, or holds nothing of the region"
+            )
+        return inside
+
+
+@cache
+def _region_mask(region: Region) -> np.ndarray:
+    if region.atlas is None:
+        return label_mask(region.labels, region.voxel_size_mm)
+    return np.isin(read_labels(region.atlas, region.voxel_size_mm), region.labels)
+
+
 @cache
 def _fine_labels() -> np.ndarray:
-    """Anatomy on the 1 mm grid; see `labels`."""
-    shape, affine = grid(1)
-    x, y, z = np.ogrid[tuple(slice(0, count) for count in shape)]
-    x, y, z = (axis + start for axis, start in zip((x, y, z), affine[:3, 3], strict=True))
-    place = (np.abs(x), y, z)
-    brain, image = brain_mask(), template()[0]
-    grey, white = tissue("grey"), tissue("white")
-    solid = brain & (grey + white > 0.5)
+    from regreveal.brain_labels import label_template
 
-    hindbrain = _hindbrain(place, image, brain)
-    before_fourth_ventricle = y > np.interp(z, [-72, -50, -30, -8], [-52, -46, -38, -35])
-    front = before_fourth_ventricle & (place[0] < 17)
-    stem = solid & hindbrain & front & (z < -4)
-    cerebellum = solid & hindbrain & ~front
-    cerebrum = solid & ~hindbrain
-
-    found = np.zeros(shape, np.uint8)
-    found[cerebrum & (grey >= white)] = LABELS["cortex"]
-    found[cerebrum & (grey < white)] = LABELS["white_matter"]
-    found[cerebrum & _deep_grey(place, white)] = LABELS["deep_grey"]
-    found[cerebellum & (white < CEREBELLAR_WHITE_FROM)] = LABELS["cerebellar_grey"]
-    found[cerebellum & (white >= CEREBELLAR_WHITE_FROM)] = LABELS["cerebellar_white"]
-    found[stem] = LABELS["brain_stem"]
-    found[_ventricles(place, brain & (image < FLUID_BELOW))] = LABELS["ventricles"]
-    found.flags.writeable = False
-    return found
-
-
-def _hindbrain(place: tuple, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Cerebellum and brain stem, with the fluid around them, from the cerebrum by watershed."""
-    side, y, z = place
-    below = (
-        _ellipsoid(place, (26, -62, -38), (20, 20, 13))
-        | _ellipsoid(place, (38, -62, -34), (10, 14, 8))
-        | _ellipsoid(place, (18, -40, -34), (8, 10, 8))
-        | _ellipsoid(place, (0, -62, -24), (8, 14, 12))
-        | _ellipsoid(place, (0, -28, -32), (14, 9, 12))
-        | _ellipsoid(place, (0, -26, -12), (9, 6, 6))
-        | _ellipsoid(place, (0, -40, -55), (7, 6, 14))
-    )
-    above = (
-        (z > np.where(side < 14, 14 - 0.6 * side, 4))
-        | (y > -14)
-        | (y < -97)
-        | ((side > 56) & (z > -30) & (y > -55))
-        | ((side > 18) & (side < 45) & (z > -22) & (y > -28))
-        | ((side > 5) & (z > -4) & (y > -30))
-    )
-    seeds = np.zeros(image.shape, np.int8)
-    seeds[above & ~below & brain] = 1
-    seeds[below & brain] = 2
-    seeds[~brain] = 3
-    smooth = ndimage.gaussian_filter(image[HINDBRAIN_BOX], 0.7)
-    darkness = (255 * (1 - smooth)).clip(0, 255).astype(np.uint8)
-    flooded = ndimage.watershed_ift(darkness, seeds[HINDBRAIN_BOX]) == 2
-    hindbrain = np.zeros(image.shape, bool)
-    # Opening takes away what crept along the rim of the brain, a voxel or two thick.
-    hindbrain[HINDBRAIN_BOX] = ndimage.binary_opening(flooded, iterations=2)
-    return hindbrain
-
-
-def _ventricles(place: tuple, fluid: np.ndarray) -> np.ndarray:
-    """Lateral, third and fourth ventricles."""
-    _, y, z = place
-    horns_and_bodies = _box(place, (1, 24), (-45, 38), (0, 30)) & ((z > 8) | (y > -2))
-    atria = _box(place, (13, 38), (-75, -24), (-3, 24))
-    temporal_horns = _box(place, (25, 38), (-42, -8), (-24, 0))
-    third = _box(place, (0, 4), (-26, 2), (-8, 12))
-    fourth = _box(place, (0, 10), (-52, -32), (-46, -20))
-    parts, _ = ndimage.label(fluid & (horns_and_bodies | atria | temporal_horns | third))
-    lateral = parts == np.bincount(parts.ravel())[1:].argmax() + 1
-    return lateral | (fluid & fourth)
-
-
-def _deep_grey(place: tuple, white: np.ndarray) -> np.ndarray:
-    """Thalamus, caudate, putamen and pallidum."""
-    thalamus = _ellipsoid(place, (11, -18, 8), (12, 17, 11)) & (white < 0.85)
-    caudate = _ellipsoid(place, (13, 13, 8), (9, 16, 15)) & (white < 0.5)
-    caudate_body = _box(place, (9, 21), (-20, 4), (14, 26)) & (white < 0.5)
-    putamen = _ellipsoid(place, (26, 2, 1), (8, 21, 13)) & (white < 0.75)
-    pallidum = _ellipsoid(place, (19, -3, -1), (7, 11, 7))
-    return thalamus | caudate | caudate_body | putamen | pallidum
-
-
-def _ellipsoid(place: tuple, centre: tuple, radii: tuple) -> np.ndarray:
-    """Both of a pair: the first coordinate is the distance from the midline."""
-    return (
-        sum(
-            ((axis - middle) / radius) ** 2
-            for axis, middle, radius in zip(place, centre, radii, strict=True)
-        )
-        < 1
-    )
-
-
-def _box(place: tuple, *limits: tuple) -> np.ndarray:
-    inside = True
-    for axis, (low, high) in zip(place, limits, strict=True):
-        inside = inside & (axis >= low) & (axis <= high)
-    return inside
+    fine = label_template(template()[0], tissue("grey"), tissue("white"), brain_mask(), grid(1)[1])
+    fine.flags.writeable = False
+    return fine
 
 
 @cache

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
+from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
 from regreveal.store.tensors import TensorStore
 
@@ -73,7 +74,8 @@ class TensorMap:
     path : str
         Name of the tensor in the store, such as "ecg/rest_10s".
     shape : tuple of int
-        One participant's tensor, as stored: space (or time) first, then channels, if any.
+        One participant's tensor: space (or time) first, then channels, if any. It is as stored,
+        unless there is a region.
     units : str
         Units of the stored values.
     modality : str
@@ -85,6 +87,8 @@ class TensorMap:
     spatial_dimensions : int, optional
         How many of the shape's axes are space or time; by default all but the last. An image of
         one channel has as many as its shape is long, and models see it with a channels axis.
+    region : Region, optional
+        Of a stored brain in MNI space, only this part, in a box of `shape`.
     """
 
     name: str
@@ -95,6 +99,7 @@ class TensorMap:
     description: str
     normalize: Standardize | StandardizeEach = Standardize()
     spatial_dimensions: int | None = None
+    region: Region | None = None
 
     def __post_init__(self):
         spatial = (
@@ -105,6 +110,11 @@ class TensorMap:
                 f"{self.name}: shape {self.shape} with spatial_dimensions {spatial}; expected 1 to "
                 "3 of them, and at most one axis of channels after them"
             )
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of one participant's tensor in the store."""
+        return self.shape if self.region is None else self.region.stored_shape
 
     @property
     def channelled_shape(self) -> tuple[int, ...]:
@@ -142,15 +152,17 @@ class TensorMap:
         """
         self.check_stored(store)
         tensors = store.read(self.path, sample_ids).astype(np.float32, copy=False)
+        if self.region is not None:
+            tensors = self.region.cut(tensors, self.shape)
         return tensors.reshape(len(tensors), *self.channelled_shape)
 
     def check_stored(self, store: TensorStore) -> None:
         """Raise InputError unless a store has the tensor, in the declared shape and units."""
         stored_shape = store.shape(self.path)
-        if stored_shape != self.shape:
+        if stored_shape != self.stored_shape:
             raise InputError(
                 f"{store.path}: '{self.path}' has shape {stored_shape}; "
-                f"{self.name} declares {self.shape}"
+                f"{self.name} declares {self.stored_shape}"
             )
         units = store.attributes(self.path)["units"]
         if units != self.units:

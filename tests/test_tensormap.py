@@ -1,9 +1,12 @@
+import json
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from regreveal.brain_atlas import Region, label_mask
 from regreveal.errors import InputError
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import Standardize, TensorMap, find_tensor_map, list_tensor_maps
@@ -146,3 +149,90 @@ def test_values_that_are_not_finite_name_the_participant(store):
     store.write("site/broken", tensors, ["c", "d"], units="mm")
     with pytest.raises(InputError, match="participant 'd' has values that are not finite"):
         declared(path="site/broken").load(store, ["c", "d"])
+
+
+@pytest.fixture
+def brains(tmp_path) -> TensorStore:
+    store = TensorStore(tmp_path / "brains")
+    volumes = np.random.default_rng(1).integers(1, 255, (2, 30, 36, 30), dtype=np.uint8)
+    store.write("brain/t1_mni_6mm", volumes, ["a", "b"], units="intensity", voxel_size=(6, 6, 6))
+    return store
+
+
+def test_a_region_is_its_box_of_the_stored_brain_with_0_outside_it(brains):
+    tensor_map = find_tensor_map("brain.cerebellum_6mm")
+    tensor_map.check_stored(brains)
+    read = tensor_map.read(brains, ["b"])
+    assert read.shape == (1, *tensor_map.shape, 1)
+    expected = np.where(
+        label_mask(("cerebellar_grey", "cerebellar_white"), 6),
+        brains.read("brain/t1_mni_6mm", ["b"])[0],
+        0,
+    )
+    box = tuple(
+        slice(first, first + count)
+        for first, count in zip(tensor_map.region.corner, tensor_map.shape, strict=True)
+    )
+    np.testing.assert_array_equal(read[0, ..., 0], expected[box])
+    assert read.sum() == expected.sum()  # the box holds all of the region
+
+
+@pytest.mark.parametrize("millimetres", [1, 6])
+@pytest.mark.parametrize("part", ["cerebellum", "cerebellum_grey", "cerebellum_white"])
+def test_the_box_of_a_declared_region_fits_it(millimetres, part):
+    tensor_map = find_tensor_map(f"brain.{part}" + ("_6mm" if millimetres == 6 else ""))
+    assert tensor_map.region.voxel_size_mm == millimetres
+    places = np.argwhere(label_mask(tensor_map.region.labels, millimetres))
+    assert tuple(places.min(axis=0)) == tensor_map.region.corner
+    assert tuple(np.ptp(places, axis=0) + 1) == tensor_map.shape
+
+
+def test_a_region_expects_the_whole_brain_in_the_store(brains):
+    whole = find_tensor_map("brain.cerebellum_6mm")
+    assert whole.stored_shape == (30, 36, 30)
+    cut = np.zeros((1, *whole.shape), np.uint8)
+    brains.write("brain/cut", cut, ["c"], units="intensity")
+    with pytest.raises(InputError, match=r"declares \(30, 36, 30\)"):
+        replace(whole, path="brain/cut").read(brains, ["c"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corner": (20, 30, 25)}, "not within the grid"),
+        ({"corner": (0, 20, 15)}, "holds nothing of the region"),
+        ({"labels": ("cerebelum",)}, "no brain label 'cerebelum'"),
+    ],
+)
+def test_a_region_that_cannot_be_is_refused(brains, changes, message):
+    tensor_map = find_tensor_map("brain.cerebellum_6mm")
+    wrong = replace(tensor_map, region=replace(tensor_map.region, **changes))
+    with pytest.raises(InputError, match=message):
+        wrong.read(brains, ["a"])
+
+
+def test_a_region_may_come_from_an_atlas_of_ones_own(brains, tmp_path):
+    import nibabel
+
+    # On another grid than the brains: 3 mm, turned round, label 7 in the front half.
+    atlas = np.zeros((64, 76, 64), np.int16)
+    affine = np.diag([-3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = (94.5, -130.5, -76.5)
+    atlas[:, 38:] = 7
+    nibabel.save(nibabel.Nifti1Image(atlas, affine), tmp_path / "atlas.nii.gz")
+    tensor_map = replace(
+        find_tensor_map("brain.t1_mni_6mm"),
+        region=Region((7,), (0, 0, 0), 6, str(tmp_path / "atlas.nii.gz")),
+    )
+    inside = tensor_map.read(brains, ["a"])[0, ..., 0] > 0
+    y = -123 + 6 * np.arange(36)
+    np.testing.assert_array_equal(inside, np.broadcast_to((y > -18)[:, None], inside.shape))
+
+
+def test_a_region_comes_back_from_the_description_of_a_model():
+    from regreveal.models.embedding import trained_tensor_map
+
+    for name in ("brain.cerebellum", "brain.t1_mni", "ecg.median"):
+        tensor_map = find_tensor_map(name)
+        description = json.loads(json.dumps({"tensor_map": asdict(tensor_map)}))
+        assert trained_tensor_map(description) == tensor_map

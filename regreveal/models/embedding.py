@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
 from regreveal.models.batches import BLOCK_BYTES, Source
 from regreveal.models.training import JIT_COMPILE, read_model_json
@@ -110,13 +111,19 @@ def trained_tensor_map(facts: dict) -> TensorMap:
     """Tensor map that a model was trained on, from its `model.json`."""
     fields = dict(facts["tensor_map"])
     fields["shape"] = tuple(fields["shape"])
-    normalize = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in fields.pop("normalize").items()
-    }
+    normalize = _with_tuples(fields.pop("normalize"))
     # One that has no parameters brings every tensor to mean 0 and standard deviation 1.
     normalize = Standardize(**normalize) if normalize else StandardizeEach()
+    if fields.get("region"):
+        fields["region"] = Region(**_with_tuples(fields["region"]))
     return TensorMap(**fields, normalize=normalize)
+
+
+def _with_tuples(fields: dict) -> dict:
+    """Make lists tuples again, which JSON does not know."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }
 
 
 def load_model(model_folder: str | Path, name: str) -> keras.Model:
