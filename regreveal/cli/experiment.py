@@ -1,5 +1,6 @@
 """`regreveal run` and `regreveal demo`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,70 @@ Seed = Annotated[int | None, typer.Option(help="Instead of the experiment's own.
 
 def run(
     experiment: Annotated[Path, typer.Argument(help="The experiment file (TOML).")],
-    out: Out,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run folder; an unfinished run goes on.")
+    ] = None,
     seed: Seed = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the stages and what they would cost.")
+    ] = False,
+    participants: Annotated[
+        int, typer.Option(help="For a dry run where the data are not there to be counted.", min=1)
+    ] = 45_000,
+    variants: Annotated[int, typer.Option(help="Likewise.", min=1)] = 10_000_000,
 ) -> None:
     """Run an experiment: every stage that is not done yet, then the report."""
+    if dry_run:
+        _list_stages(experiment, participants, variants)
+        return
+    from regreveal.errors import InputError
     from regreveal.experiment.run import run_experiment
 
+    if out is None:
+        raise InputError("--out is missing; expected the run folder")
     print(f"The report is at {run_experiment(experiment, out, seed)}")
 
 
+def _list_stages(experiment: Path, participants: int, variants: int) -> None:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from regreveal.experiment.dry_run import plan_run
+    from regreveal.experiment.settings import load_experiment
+
+    plan = plan_run(load_experiment(experiment), participants, variants)
+    table = Table("stage", "takes", "gives")
+    for title in ("people", "weights", "memory", "time here"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for stage in plan.itertuples():
+        weights = "" if stage.weights is pd.NA else f"{stage.weights:,}"
+        table.add_row(
+            stage.stage,
+            stage.input,
+            stage.output,
+            f"{stage.participants:,}",
+            weights,
+            f"{stage.gigabytes:.1f} GB",
+            _duration(stage.seconds),
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print(
+        f"In all {_duration(plan['seconds'].sum())} on this machine; at most "
+        f"{plan['gigabytes'].max():.1f} GB at once, beside Python and its libraries (some 0.7 GB)."
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds in the unit that people would use: "40 s", "12 min", "7.5 h", "3.1 d"."""
+    for unit, size, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < most * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 86_400:.3g} d"
+
+
 def demo(out: Out, seed: Seed = None) -> None:
-    """Simulate a biobank and compare its ECGs before and after alignment."""
+    """Simulate a biobank and compare every modality before and after registration."""
     from regreveal.experiment.run import run_demo
 
     print(f"The report is at {run_demo(out, seed)}")

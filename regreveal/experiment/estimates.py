@@ -1,0 +1,122 @@
+"""What a network or a scan asks of a machine: operations, memory, time."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+BYTES = 4  # float32
+# A training step: forwards, and backwards to the inputs and to the weights of each layer.
+PASSES_OF_A_STEP = 3
+# What a step holds for every value that a layer gives: the value and its gradient. What
+# benchmarks/full_size.py measures is 10 to 20 % below.
+COPIES_OF_ACTIVATIONS = 2
+# Weights, their gradients and Adam's two moments.
+COPIES_OF_TRAINED_WEIGHTS = 4
+# Seconds of one core for a million values of a recording, measured by the scripts in benchmarks/.
+REGISTRATION_SECONDS = {"QRSAlignment": 0.25, "Homography": 0.6, "Affine": 1.5}
+# Seconds of this kind of machine's two cores for one variant, participant and dimension.
+SCAN_SECONDS = 130e-6 / (38_000 * 256)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What one participant costs a network.
+
+    Attributes
+    ----------
+    weights, trained : int
+        Parameters, and those of them that an optimizer moves.
+    operations : float
+        Floating point operations of one participant's way through it, forwards.
+    activations : int
+        Values that its layers give for one participant.
+    """
+
+    weights: int
+    trained: int
+    operations: float
+    activations: int
+
+    def training_bytes(self, batch_size: int) -> float:
+        """Memory of a training step, in bytes."""
+        of_batch = COPIES_OF_ACTIVATIONS * self.activations * batch_size
+        of_weights = self.weights + (COPIES_OF_TRAINED_WEIGHTS - 1) * self.trained
+        return BYTES * (of_batch + of_weights)
+
+    def training_operations(self, batch_size: int, steps: int) -> float:
+        """Operations of a whole training."""
+        return PASSES_OF_A_STEP * self.operations * batch_size * steps
+
+
+def measure_network(model) -> Network:
+    """Count what a Keras model costs, over its layers and the models among them.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    Network
+    """
+    operations = activations = 0
+    for layer in _layers(model):
+        if not layer.weights and not layer.output.shape[1:]:
+            continue
+        given = math.prod(layer.output.shape[1:])
+        activations += given
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None:
+            continue
+        name = type(layer).__name__
+        if "Transpose" in name:  # every value that comes in meets the whole kernel
+            places = math.prod(layer.input.shape[1:-1])
+        elif "Conv" in name:
+            places = math.prod(layer.output.shape[1:-1])
+        else:
+            places = 1
+        operations += 2 * places * math.prod(kernel.shape)
+    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return Network(model.count_params(), trained, float(operations), activations)
+
+
+def _layers(model) -> list:
+    flat = []
+    for layer in model.layers:
+        flat += _layers(layer) if hasattr(layer, "layers") else [layer]
+    return flat
+
+
+def measured_rate(rank: int, seconds: float = 1.5) -> float:
+    """Operations a second in training a small network of a rank, on this machine, now.
+
+    Parameters
+    ----------
+    rank : int
+        Spatial dimensions, 1 to 3.
+    seconds : float
+        How long to measure.
+
+    Returns
+    -------
+    float
+    """
+    import keras
+
+    from regreveal.models.autoencoder import build_autoencoder
+    from regreveal.models.training import JIT_COMPILE
+
+    shape = {1: (2048, 12), 2: (192, 192, 1), 3: (48, 48, 48, 1)}[rank]
+    batch = 8
+    network = build_autoencoder(shape, 16).autoencoder
+    network.compile(keras.optimizers.Adam(), loss="mean_squared_error", jit_compile=JIT_COMPILE)
+    tensors = np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
+    network.train_on_batch(tensors, tensors)
+    steps, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        network.train_on_batch(tensors, tensors)
+        steps += 1
+    taken = time.perf_counter() - started
+    return measure_network(network).training_operations(batch, steps) / taken
