@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from regreveal.models.loop import rows_of_step
 from regreveal.progress import track
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
@@ -89,9 +90,7 @@ class Source:
 class TrainingBatches(keras.utils.PyDataset):
     """Some steps of an endless stream of batches that depends on the seed alone.
 
-    The stream is one random order of all participants after another. Where a pass over them ends
-    within a batch the next one fills it, so all batches are full, and a step is the same step
-    whether or not training was interrupted before it.
+    See `rows_of_step` for which participants are in which.
 
     Parameters
     ----------
@@ -118,13 +117,7 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def rows(self, step: int) -> np.ndarray:
         """Rows of the source in the batch of a step, counted from 0, (batch_size,)."""
-        drawn = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        passes, places = np.divmod(drawn, len(self.source))
-        rows = np.empty(self.batch_size, int)
-        for number in np.unique(passes):
-            order = np.random.default_rng((self.seed, number)).permutation(len(self.source))
-            rows[passes == number] = order[places[passes == number]]
-        return rows
+        return rows_of_step(len(self.source), self.batch_size, self.seed, step)
 
 
 class EveryoneOnce(keras.utils.PyDataset):

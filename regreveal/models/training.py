@@ -7,24 +7,27 @@ import json
 import math
 import platform
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.models.autoencoder import Autoencoder, build_autoencoder, standardize_by
 from regreveal.models.batches import EveryoneOnce, Source, TrainingBatches
+from regreveal.models.loop import (
+    STATE,
+    check_parameters,
+    check_same,
+    learning_rates,
+    run_epochs,
+)
 from regreveal.models.state import TrainingState, restore
-from regreveal.progress import LOG_EVERY_SECONDS
 from regreveal.store.atomic import atomic_path
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
-STATE = "training_state.npz"
 # TensorFlow's own kernels for small convolutions beat those XLA makes for CPUs on long signals,
 # and need no compiling; JAX has nothing else than XLA.
 JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
@@ -110,7 +113,7 @@ def train(
         validated_on=[str(sample_id) for sample_id in validation_ids],
     )
     if (folder / "model.json").is_file():
-        _check_same(parameters, read_model_json(folder), folder)
+        check_same(parameters, read_model_json(folder), folder)
         return folder
     models = build_autoencoder(
         tensor_map.channelled_shape, latent_size, seed=seed, **parameters["architecture"]
@@ -118,7 +121,7 @@ def train(
     started_before = (folder / STATE).is_file()
     if started_before:
         state, arrays = TrainingState.read(folder / STATE)
-        _check_same(parameters, state.parameters, folder)
+        check_same(parameters, state.parameters, folder)
     source, validation = _sources(store, tensor_map, parameters, cache_bytes)
     if not started_before:
         mean, baseline = source.mean_and_variance()
@@ -158,13 +161,8 @@ def read_model_json(folder: str | Path) -> dict:
 
 def _parameters(**parameters) -> dict:
     """Check the parameters of a training, and return them as JSON would read them back."""
-    for name in ("latent_size", "steps", "batch_size", "steps_per_epoch", "learning_rate"):
-        value = parameters[name]
-        least = 0 if name == "learning_rate" else 1
-        if not least <= value < math.inf or value == 0:
-            raise InputError(
-                f"training: {name} is {value}; expected at least 1 (above 0 for rates)"
-            )
+    numbers = ("latent_size", "steps", "batch_size", "steps_per_epoch", "learning_rate")
+    parameters = check_parameters(parameters, numbers)
     for name, role in (("trained_on", "training"), ("validated_on", "validation")):
         ids = parameters[name]
         if not ids:
@@ -177,34 +175,13 @@ def _parameters(**parameters) -> dict:
             f"training: {len(shared)} participants are in training and validation; "
             "the best epoch must be chosen by others than those learned from"
         )
-    return json.loads(json.dumps(parameters))
-
-
-def _check_same(parameters: dict, there: dict, folder: Path) -> None:
-    """Raise InputError if the model in a folder was trained with other parameters."""
-    for name, value in parameters.items():
-        if there.get(name) == value:
-            continue
-        if isinstance(value, (list, dict)):
-            difference = f"another {name}"
-        else:
-            difference = f"{name} {there.get(name)} (asked for: {value})"
-        raise InputError(
-            f"{folder}: holds a model with {difference}; give another folder, or delete this one"
-        )
+    return parameters
 
 
 def _compiled(models: Autoencoder, state: TrainingState) -> keras.Model:
     """Return a model to train, which shares its layers with those that are saved."""
     steps, learning_rate = state.parameters["steps"], state.parameters["learning_rate"]
-    warmup = steps // 20
-    schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 20 if warmup else learning_rate,
-        decay_steps=steps - warmup,
-        alpha=0.01,
-        warmup_target=learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+    schedule = keras.optimizers.schedules.CosineDecay(**learning_rates(steps, learning_rate))
     trainer = keras.Model(models.autoencoder.input, models.autoencoder.output)
     trainer.compile(
         keras.optimizers.Adam(schedule, global_clipnorm=1.0),
@@ -238,64 +215,24 @@ def _run_epochs(
     description: str,
 ) -> None:
     """Train from where `state` is to the last step, writing the state down after each epoch."""
-    parameters = state.parameters
-    steps, per_epoch = parameters["steps"], parameters["steps_per_epoch"]
-    batch_size = parameters["batch_size"]
-    epochs = math.ceil(steps / per_epoch)
+    batch_size, seed = state.parameters["batch_size"], state.parameters["seed"]
     devices = ", ".join(keras.distribution.list_devices())
     print(f"{description} on {devices}", file=sys.stderr, flush=True)
-    report = _Progress(description, epochs)
-    for epoch in range(len(state.history) + 1, epochs + 1):
-        done = range((epoch - 1) * per_epoch, min(epoch * per_epoch, steps))
-        started = time.monotonic()
+
+    def run_epoch(steps: range) -> tuple[float, float, float]:
         losses = trainer.fit(
-            TrainingBatches(source, batch_size, parameters["seed"], done),
+            TrainingBatches(source, batch_size, seed, steps),
             validation_data=EveryoneOnce(validation, batch_size),
             shuffle=False,
             verbose=0,
         ).history
-        row = {
-            "epoch": epoch,
-            "steps": done.stop,
-            "seconds": time.monotonic() - started,
-            "loss": losses["loss"][0] * state.baseline,
-            "validation_loss": losses["val_loss"][0] * state.baseline,
-            "learning_rate": float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
-        }
-        if not np.isfinite([row["loss"], row["validation_loss"]]).all():
-            raise InputError(
-                f"{folder}: the loss is no longer finite in epoch {epoch} of {epochs}; "
-                f"train with a learning_rate below {parameters['learning_rate']}"
-            )
-        state.history.append(row)
-        if state.best is row:
-            state.best_weights = trainer.get_weights()
-        state.write(folder / STATE, trainer)
-        seconds_a_step = row["seconds"] / len(done)
-        report(row, batch_size / seconds_a_step, (steps - done.stop) * seconds_a_step)
-
-
-class _Progress:
-    """Lines on standard error: the epoch, its losses, its rate and the time left."""
-
-    def __init__(self, description: str, epochs: int):
-        self.description = description
-        self.epochs = epochs
-        self._last = time.monotonic()
-
-    def __call__(self, row: dict, samples_a_second: float, seconds_left: float) -> None:
-        now = time.monotonic()
-        soon = now - self._last < LOG_EVERY_SECONDS and row["epoch"] < self.epochs
-        if soon and not sys.stderr.isatty():
-            return
-        self._last = now
-        print(
-            f"{self.description}: epoch {row['epoch']}/{self.epochs}, loss {row['loss']:.4g}, "
-            f"validation {row['validation_loss']:.4g}, {samples_a_second:.3g} samples/s, "
-            f"{seconds_left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+        return (
+            losses["loss"][0] * state.baseline,
+            losses["val_loss"][0] * state.baseline,
+            float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
         )
+
+    run_epochs(trainer, state, run_epoch, folder / STATE, description)
 
 
 def _write_results(models: Autoencoder, state: TrainingState, folder: Path) -> None:

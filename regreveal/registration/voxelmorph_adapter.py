@@ -1,0 +1,299 @@
+"""The voxelmorph and neurite packages, made to run beside Keras 3 on a current TensorFlow.
+
+The last releases of both for TensorFlow (0.2) are written for Keras 2, which lives on as the
+package tf_keras. They find Keras as `tensorflow.keras`, which is Keras 3 today; the switch
+TF_USE_LEGACY_KERAS would have to be set before anyone imports TensorFlow, and would change
+`tf.keras` for the whole process. So tf_keras stands in for `tensorflow.keras` only while the two
+packages are imported, and afterwards in what they themselves know as `tf`: Keras 3, `tf.keras`
+and the order of imports are as they were. Besides, neurite calls `inspect.getargspec`, which
+Python 3.11 no longer has.
+"""
+
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import ModuleType
+
+import numpy as np
+
+# Their backend would be PyTorch if a user's environment says so.
+BACKEND_VARIABLES = ("VXM_BACKEND", "NEURITE_BACKEND")
+KERAS = "tensorflow.keras"
+LEGACY_KERAS = "tf_keras.api._v2.keras"
+WINDOW = 9  # voxels along each axis, of the local correlation
+SMALLEST_VARIANCE = 1e-5
+INTENSITY_NOISE = 0.1  # of the standardised range: the mean squared difference is in its squares
+_LOADING = threading.Lock()
+
+
+def load() -> ModuleType:
+    """Import voxelmorph, once."""
+    with _LOADING:
+        return _load()
+
+
+@lru_cache(1)
+def _load() -> ModuleType:
+    # This package sets TensorFlow's environment, which is read at its first import.
+    importlib.import_module("regreveal.models")
+    tensorflow = importlib.import_module("tensorflow")
+    legacy = importlib.import_module(LEGACY_KERAS)
+    for variable in BACKEND_VARIABLES:
+        os.environ[variable] = "tensorflow"
+    with (
+        _keras_replaced(tensorflow, legacy),
+        _getargspec(),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        voxelmorph = importlib.import_module("voxelmorph")
+    stand_in = _TensorFlowWithLegacyKeras("tensorflow", legacy, tensorflow)
+    for name, module in list(sys.modules.items()):
+        theirs = name.partition(".")[0] in ("voxelmorph", "neurite")
+        if theirs and getattr(module, "tf", None) is tensorflow:
+            module.tf = stand_in
+    return voxelmorph
+
+
+class _TensorFlowWithLegacyKeras(ModuleType):
+    """What the packages know as `tf`: TensorFlow, whose Keras is Keras 2."""
+
+    def __init__(self, name: str, legacy: ModuleType, tensorflow: ModuleType):
+        super().__init__(name)
+        self.keras = legacy
+        self._tensorflow = tensorflow
+
+    def __getattr__(self, name: str):
+        return getattr(self._tensorflow, name)
+
+
+@contextlib.contextmanager
+def _keras_replaced(tensorflow: ModuleType, legacy: ModuleType) -> Iterator[None]:
+    def imported(package: str) -> dict[str, ModuleType]:
+        return {n: m for n, m in sys.modules.items() if f"{n}.".startswith(f"{package}.")}
+
+    usual, attribute = imported(KERAS), vars(tensorflow).get("keras")
+    parts = {KERAS + n.removeprefix(LEGACY_KERAS): m for n, m in imported(LEGACY_KERAS).items()}
+    for name in usual:
+        del sys.modules[name]
+    sys.modules.update(parts)
+    tensorflow.keras = legacy
+    try:
+        yield
+    finally:
+        for name in imported(KERAS):
+            del sys.modules[name]
+        sys.modules.update(usual)
+        if attribute is None:
+            del tensorflow.keras
+        else:
+            tensorflow.keras = attribute
+
+
+@contextlib.contextmanager
+def _getargspec() -> Iterator[None]:
+    if hasattr(inspect, "getargspec"):
+        yield
+        return
+    inspect.getargspec = lambda function: inspect.getfullargspec(function)[:4]
+    try:
+        yield
+    finally:
+        del inspect.getargspec
+
+
+@lru_cache(4)
+def network(shape: tuple[int, ...], features: tuple[int, ...], integration_steps: int):
+    """Build VoxelMorph's network, or give back the one there is: its weights are to be set.
+
+    The velocity is predicted at half the resolution of the images, integrated and then enlarged;
+    without integration the displacement is predicted at theirs.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the images; divisible by 2 for each of `features`.
+    features : tuple of int
+        Of the U-net's encoder, one a level; the decoder has them in reverse, and the last
+        convolution those of the first.
+    integration_steps : int
+        Of scaling and squaring; 0: the network gives displacements.
+
+    Returns
+    -------
+    voxelmorph.networks.VxmDense
+        From moving and fixed images, (b, *shape, 1), to moved images and the field that is to be
+        smooth.
+
+    References
+    ----------
+    Balakrishnan et al. (2019), IEEE Trans. Med. Imaging 38:1788; Dalca et al. (2019), Med. Image
+    Anal. 57:226.
+    """
+    resolution = 2 if integration_steps else 1
+    return load().networks.VxmDense(
+        shape,
+        nb_unet_features=[list(features), [*reversed(features), features[0]]],
+        int_steps=integration_steps,
+        svf_resolution=resolution,
+        int_resolution=resolution,
+    )
+
+
+@lru_cache(4)
+def registering(shape: tuple[int, ...], features: tuple[int, ...], integration_steps: int):
+    """Give the function that registers by a network, with the weights it has at the time.
+
+    Returns
+    -------
+    callable
+        From moving and fixed images, (b, *shape, 1), and what is to be moved, (b, *shape, 2), to
+        displacements in voxels, (b, *shape, dimensions), and what was moved, linearly.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    model = network(shape, features, integration_steps)
+    field = model.references.pos_flow
+    along = tf_keras.Input((*shape, 2))
+    moved = load().layers.SpatialTransformer()([along, field])
+    both = tf_keras.Model([*model.inputs, along], [field, moved])
+    one, two = (tf.TensorSpec((None, *shape, channels), tf.float32) for channels in (1, 2))
+    return tf.function(
+        lambda moving, fixed, along: both([moving, fixed, along]), input_signature=(one, one, two)
+    )
+
+
+def initial_weights(model, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw the weights that training starts from: He's for the U-net, next to no movement.
+
+    Parameters
+    ----------
+    model : voxelmorph.networks.VxmDense
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of ndarray
+        In the order of `model.get_weights()`.
+    """
+    drawn = []
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        if len(shape) == 1:
+            drawn.append(np.zeros(shape, np.float32))
+            continue
+        deviation = 1e-5 if "flow" in weight.name else np.sqrt(2 / np.prod(shape[:-1]))
+        drawn.append((deviation * rng.standard_normal(shape)).astype(np.float32))
+    return drawn
+
+
+def compile_network(model, similarity: str, smoothness: float, schedule: dict) -> None:
+    """Give a network its losses and a new optimizer.
+
+    Parameters
+    ----------
+    model : voxelmorph.networks.VxmDense
+    similarity : {"ncc", "mse"}
+    smoothness : float
+        Weight of the mean squared slope of the predicted field.
+    schedule : dict
+        Arguments of Keras' CosineDecay.
+    """
+    import tf_keras
+
+    optimizer = tf_keras.optimizers.Adam(
+        tf_keras.optimizers.schedules.CosineDecay(**schedule), clipnorm=1.0
+    )
+    slope = load().losses.Grad("l2", loss_mult=2).loss
+    model.compile(
+        optimizer,
+        loss=[local_correlation_loss if similarity == "ncc" else difference_loss, slope],
+        loss_weights=[1.0, smoothness],
+    )
+
+
+def local_correlation_loss(fixed, moved):
+    """Minus the mean squared local correlation, in windows of 9 voxels along each axis.
+
+    The same as voxelmorph's NCC loss, whose sums over windows are taken here axis by axis: in
+    three dimensions that is several times faster.
+
+    Parameters
+    ----------
+    fixed, moved : tensor, shape (b, *shape, 1)
+
+    Returns
+    -------
+    tensor, shape (b,)
+
+    References
+    ----------
+    Avants et al. (2008), Med. Image Anal. 12:26; Balakrishnan et al. (2019), eq. 3.
+    """
+    import tensorflow as tf
+
+    dimensions = len(moved.shape) - 2
+    products = [fixed, moved, fixed * fixed, moved * moved, fixed * moved]
+    sums = tf.concat(products, axis=0)
+    for axis in range(dimensions):
+        window = [1] * dimensions
+        window[axis] = WINDOW
+        sums = tf.nn.convolution(sums, tf.ones((*window, 1, 1)), padding="SAME")
+    of_fixed, of_moved, fixed_squares, moved_squares, both = tf.split(sums, 5, axis=0)
+    size = WINDOW**dimensions
+    covariance = tf.maximum(both - of_fixed * of_moved / size, SMALLEST_VARIANCE)
+    fixed_variance = tf.maximum(fixed_squares - of_fixed**2 / size, SMALLEST_VARIANCE)
+    moved_variance = tf.maximum(moved_squares - of_moved**2 / size, SMALLEST_VARIANCE)
+    squared = (covariance / fixed_variance) * (covariance / moved_variance)
+    return -tf.reduce_mean(squared, axis=range(1, dimensions + 2))
+
+
+def difference_loss(fixed, moved):
+    """Mean squared difference, in squares of a tenth of the standardised range.
+
+    Parameters
+    ----------
+    fixed, moved : tensor, shape (b, *shape, 1)
+
+    Returns
+    -------
+    tensor, shape (b,)
+    """
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.square(fixed - moved), axis=range(1, len(moved.shape))) / (
+        INTENSITY_NOISE**2
+    )
+
+
+def batches(length: int, make, field_shape: Sequence[int]):
+    """Wrap a function that makes pairs as the batches that `fit` and `evaluate` take.
+
+    Parameters
+    ----------
+    length : int
+    make : callable
+        From the number of a batch to moving and fixed images, (b, *shape, 1).
+    field_shape : sequence of int
+        Of the network's second output, which has no target.
+    """
+    import tf_keras
+
+    class Pairs(tf_keras.utils.Sequence):
+        def __len__(self):
+            return length
+
+        def __getitem__(self, index):
+            moving, fixed = make(index)
+            return (moving, fixed), (fixed, np.zeros((len(fixed), *field_shape), np.float32))
+
+    return Pairs()
