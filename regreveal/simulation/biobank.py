@@ -214,6 +214,8 @@ def _write_images(
         for kind, store in (("tensors", stores["tensors"]), ("labels", stores["truth/labels"])):
             for name, tensors in getattr(recordings, kind).items():
                 attributes = recordings.attributes if kind == "tensors" else {"units": "label"}
+                if name in recordings.voxel_sizes:
+                    attributes = attributes | {"voxel_size": recordings.voxel_sizes[name]}
                 store.write(f"{modality}/{name}", tensors, ids, source="simulated", **attributes)
         for name, table in recordings.truth.items():
             rows = table.pop("row") if "row" in table else np.arange(len(ids))

@@ -3,16 +3,81 @@
 import numpy as np
 import pandas as pd
 
-from regreveal.simulation.dxa_anatomy import draw_anatomy, draw_posture
+from regreveal.simulation.dxa_anatomy import draw_anatomy, draw_implants, draw_posture
+from regreveal.simulation.dxa_exposure import (
+    draw_exposures,
+    draw_poses,
+    expose,
+    pose_homographies,
+    unexposed,
+)
 from regreveal.simulation.dxa_shapes import LABELS, Solids
 from regreveal.simulation.dxa_skeleton import VIEWS, build_bodies
+from regreveal.simulation.recordings import Recordings
 
-__all__ = ["LABELS", "VIEWS", "draw_bodies"]
+__all__ = ["LABELS", "VIEWS", "draw_bodies", "draw_poses", "pose_homographies", "record"]
 
-# What weakens the beam: a mm of tissue, a mm of dense bone; and what is shown as white.
+# What weakens the beam: a mm of tissue, and a mm of full dense bone.
 TISSUE_PER_MM, BONE_PER_MM = 0.0011, 0.022
-WHITE = 1.0
 OVERSAMPLING = 2
+# What is found where another part of the body was to be.
+MISTAKEN_FOR = {"body": "hip", "hip": "spine", "spine": "hip"}
+# A hip or a spine is positioned with more care than a whole body.
+POSTURE_SPREAD = {"body": 1.0, "hip": 0.5, "spine": 0.5}
+
+
+def record(traits: pd.DataFrame, rng: np.random.Generator) -> Recordings:
+    """Take everyone's DXA images.
+
+    Parameters
+    ----------
+    traits : DataFrame, shape (n, ...)
+        The DXA traits of `traits.tsv`, and `bmi` (kg/m2).
+    rng : numpy.random.Generator
+        Source of everything random.
+
+    Returns
+    -------
+    Recordings
+        Tensors `body` (n, 232, 88), `hip` and `spine` (n, 96, 96), uint8; labels by `LABELS`, all
+        0 for an image that failed. Truth table `dxa`: `implant`; and for each view, after its
+        name, what `draw_poses` and `draw_exposures` say, and `h00` to `h22`, the rows of the
+        matrix from pixels (x, y) of the person's canonical frame to pixels of the image.
+    """
+    n = len(traits)
+    anatomy, implants = draw_anatomy(traits, rng), draw_implants(n, rng)
+    images, labels, truth = {}, {}, [pd.DataFrame({"implant": implants})]
+    for view, properties in VIEWS.items():
+        posture = draw_posture(n, rng, POSTURE_SPREAD[view])
+        poses, exposures = draw_poses(n, rng), draw_exposures(n, rng)
+        solids, origins = build_bodies(anatomy, posture, implants)
+        matrices = pose_homographies(poses, properties.shape)
+        attenuation, labels[view] = draw_view(
+            solids, view, origins[view], matrices, properties.shape
+        )
+        for person in np.flatnonzero(exposures["failure"] == "wrong_part"):
+            found = MISTAKEN_FOR[view]
+            attenuation[person] = draw_view(
+                solids.of(person),
+                found,
+                origins[found][[person]],
+                matrices[[person]],
+                properties.shape,
+            )[0]
+        images[view] = expose(attenuation, exposures, properties.pixel_mm, rng)
+        labels[view][exposures["failure"] != ""] = 0
+        elements = [f"h{row}{column}" for row in range(3) for column in range(3)]
+        table = pd.concat(
+            [poses, exposures, pd.DataFrame(matrices.reshape(n, 9), columns=elements)], axis=1
+        )
+        truth.append(table.add_prefix(f"{view}_"))
+    return Recordings(
+        images,
+        {"units": "grey value"},
+        labels=labels,
+        truth={"dxa": pd.concat(truth, axis=1)},
+        voxel_sizes={view: (VIEWS[view].pixel_mm,) * 2 for view in VIEWS},
+    )
 
 
 def draw_bodies(
@@ -35,9 +100,9 @@ def draw_bodies(
         Source of everything random.
     homographies : ndarray, shape (n, 3, 3), optional
         From pixels (x, y) of the canonical frame to pixels of the image, both of `shape`, centres
-        of pixels at whole numbers; without it images are in the canonical frame. It has the
-        middle of the hip joints 20 mm above the image's middle and the person upright, 2,088 mm
-        over all rows.
+        of pixels at whole numbers (`pose_homographies` of `draw_poses` gives such ones); without
+        it images are in the canonical frame. It has the person upright, the middle of the hip
+        joints 20 mm above the image's middle, and 2,088 mm over all rows.
     shape : tuple of int
         Rows and columns: (928, 352) is full size, (464, 176) half, (232, 88) a quarter.
 
@@ -53,7 +118,7 @@ def draw_bodies(
     if homographies is None:
         homographies = np.tile(np.eye(3), (len(traits), 1, 1))
     attenuation, labels = draw_view(solids, "body", origins["body"], homographies, shape)
-    return np.clip(255 * attenuation / WHITE, 0, 255), labels
+    return unexposed(attenuation), labels
 
 
 def draw_view(
@@ -63,20 +128,38 @@ def draw_view(
     homographies: np.ndarray,
     shape: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw what is held back of the beam, and the labels, of one view; see `draw_bodies`."""
-    # Importing this imports numba.
-    from regreveal.simulation.dxa_render import draw
+    """Draw one view of solids: what is held back of the beam, and the labels.
 
-    from_mm = canonical_frame(view, origins, shape)
+    Parameters
+    ----------
+    solids : Solids
+        Of n people, from `build_bodies`.
+    view : str
+        One of `VIEWS`.
+    origins : ndarray, shape (n, 2)
+        What is in the middle of the canonical frame, in mm, from `build_bodies`.
+    homographies : ndarray, shape (n, 3, 3)
+        From the canonical frame to the image, in pixels of `shape`.
+    shape : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    attenuation : ndarray of float32, shape (n, *shape)
+    labels : ndarray of uint8, shape (n, *shape)
+    """
+    from regreveal.simulation.dxa_render import draw  # imports numba
+
+    from_mm = _canonical_frames(VIEWS[view].pixel_size(shape), origins, shape)
     tissue, bone, labels = draw(solids, homographies @ from_mm, shape, OVERSAMPLING)
     return TISSUE_PER_MM * tissue + BONE_PER_MM * bone, labels
 
 
-def canonical_frame(view: str, origins: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Give the matrices from mm on the body to pixels of the canonical frame, (n, 3, 3)."""
+def _canonical_frames(pixel_mm: float, origins: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Matrices from mm on the body to pixels of the canonical frame, (n, 3, 3)."""
     frames = np.zeros((len(origins), 3, 3))
-    frames[:, 0, 0] = frames[:, 1, 1] = 1 / VIEWS[view].pixel_size(shape)
+    frames[:, 0, 0] = frames[:, 1, 1] = 1 / pixel_mm
     frames[:, 2, 2] = 1
     middle = np.array([shape[1] - 1, shape[0] - 1]) / 2
-    frames[:, :2, 2] = middle - origins / VIEWS[view].pixel_size(shape)
+    frames[:, :2, 2] = middle - origins / pixel_mm
     return frames

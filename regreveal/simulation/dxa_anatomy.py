@@ -62,6 +62,13 @@ LIMB_POSTURE = {
     "knee": (0.0, 1.5),
     "foot": (12.0, 9.0),
 }
+IMPLANT_SHARES = {
+    "left_hip": 0.008,
+    "right_hip": 0.008,
+    "left_knee": 0.008,
+    "right_knee": 0.008,
+    "spine": 0.004,
+}
 
 
 def draw_anatomy(traits: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -124,6 +131,15 @@ def draw_posture(n: int, rng: np.random.Generator, spread: float = 1.0) -> pd.Da
             own = (common + _normal(n, rng)) / np.sqrt(2)
             posture[f"{side}_{name}"] = mean + spread * sd * own
     return pd.DataFrame(posture)
+
+
+def draw_implants(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw who has metal in the body: the name of an implant for each of n people, or empty."""
+    return rng.choice(
+        ["", *IMPLANT_SHARES],
+        size=n,
+        p=[1 - sum(IMPLANT_SHARES.values()), *IMPLANT_SHARES.values()],
+    )
 
 
 def _normal(n: int, rng: np.random.Generator) -> np.ndarray:

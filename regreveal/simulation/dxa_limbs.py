@@ -68,54 +68,51 @@ def _between(start, end, share):
     return tuple(start[axis] + share * (end[axis] - start[axis]) for axis in (0, 1))
 
 
-def _long_bone(builder, label, density, hollow, start, end, radii) -> None:
-    """Shaft with a thick wall whose ends are wide and spongy; radii at 0, 15, 85 and 100 %."""
+def _add_shaft(builder, density, hollow, start, end, radii) -> None:
+    """Add a shaft with a thick wall to a piece; radii at its ends and 15 % from them."""
     upper, lower = _between(start, end, 0.15), _between(start, end, 0.85)
-    builder.piece(label, wall=0.50 * density, marrow=0.11 * density, hollow=hollow)
-    builder.capsule(upper, _between(start, end, 0.5), radii[1], 0.95 * radii[1])
-    builder.capsule(_between(start, end, 0.5), lower, 0.95 * radii[1], radii[2])
+    middle = _between(start, end, 0.5)
+    builder.material(wall=0.50 * density, marrow=0.11 * density, hollow=hollow)
+    builder.chain([upper, middle, lower], [radii[1], 0.95 * radii[1], radii[2]])
+    builder.material(wall=0.34 * density, marrow=0.13 * density, hollow=0.85)
     builder.capsule(start, upper, radii[0], radii[1])
     builder.capsule(lower, end, radii[2], radii[3])
 
 
 def _add_femur(builder, body, side, sign, place, density, calibre) -> None:
-    label = LABELS[f"{side}_femur"]
     hip, neck, knee = place["hip"], place["neck"], place["knee"]
-    hollow = 0.62 / body.cortex
-    across = sign * 1.0
-    builder.piece(label, wall=0.34 * density, marrow=0.19 * density, hollow=0.85)
+    builder.piece(LABELS[f"{side}_femur"], wall=0.36 * density, marrow=0.20 * density, hollow=0.86)
     builder.ellipsoid(hip, 24 * calibre * body.femoral_head, 24 * calibre * body.femoral_head, 44)
     builder.capsule(hip, neck, 15.5 * calibre, 19.0 * calibre)
-    greater = neck[0] + across * 14 * calibre, neck[1] - 12 * calibre
-    builder.ellipsoid(greater, 14 * calibre, 20 * calibre, 30.0)
-    builder.capsule(greater, _between(neck, knee, 0.12), 13 * calibre, 16 * calibre)
-    lesser = _between(neck, knee, 0.11)
-    builder.ellipsoid((lesser[0] - across * 16 * calibre, lesser[1]), 9.0, 12.0, 18.0)
-    radii = [20 * calibre, 15.5 * calibre, 17 * calibre, 30 * calibre]
-    _long_bone(builder, label, density, hollow, neck, _between(neck, knee, 0.985), radii)
-    builder.piece(label, wall=0.20 * density, marrow=0.13 * density, hollow=0.92)
+    greater = neck[0] + sign * 13 * calibre, neck[1] - 12 * calibre
+    trunk = _between(neck, knee, 0.12)
+    builder.capsule(greater, (trunk[0] + sign * 2, trunk[1]), 13 * calibre, 15 * calibre)
+    lesser = _between(neck, knee, 0.10)
+    builder.ellipsoid((lesser[0] - sign * 14 * calibre, lesser[1]), 9 * calibre, 13.0, 30.0)
+    radii = [20 * calibre, 15.5 * calibre, 17 * calibre, 24 * calibre]
+    hollow = 0.62 / body.cortex
+    _add_shaft(builder, density, hollow, neck, _between(neck, knee, 0.95), radii)
+    builder.material(wall=0.22 * density, marrow=0.15 * density, hollow=0.92)
     for edge in (-1, 1):
-        centre = knee[0] + edge * 20 * calibre, knee[1] - 14
-        builder.ellipsoid(centre, 21 * calibre, 21 * calibre, 52.0)
-    builder.piece(UNNAMED, wall=0.18 * density)
-    builder.ellipsoid((knee[0], knee[1] - 30), 20.0, 22.0, 22.0)
+        centre = knee[0] + edge * 20 * calibre, knee[1] - 16
+        builder.ellipsoid(centre, 21 * calibre, 20 * calibre, 52.0)
+    builder.piece(UNNAMED, wall=0.16 * density)
+    builder.ellipsoid((knee[0], knee[1] - 30), 20.0, 22.0, 20.0)
 
 
 def _add_lower_leg(builder, body, side, sign, place, density, calibre) -> None:
     label = LABELS[f"{side}_lower_leg"]
     knee, ankle = place["knee"], place["ankle"]
-    hollow = 0.58 / body.cortex
-    builder.piece(label, wall=0.22 * density, marrow=0.14 * density, hollow=0.9)
-    builder.ellipsoid((knee[0], knee[1] + 20), 39 * calibre, 15 * calibre, 48.0)
-    radii = [30 * calibre, 14 * calibre, 12.5 * calibre, 20 * calibre]
-    start = _between(knee, ankle, 0.055)
-    _long_bone(builder, label, density, hollow, start, _between(knee, ankle, 0.975), radii)
+    builder.piece(label, wall=0.24 * density, marrow=0.15 * density, hollow=0.9)
+    builder.block((knee[0], knee[1] + 17), 37 * calibre, 13 * calibre, 44.0)
+    radii = [28 * calibre, 14 * calibre, 12 * calibre, 19 * calibre]
+    start, end = _between(knee, ankle, 0.075), _between(knee, ankle, 0.965)
+    _add_shaft(builder, density, 0.58 / body.cortex, start, end, radii)
     builder.piece(label, wall=0.45 * density, marrow=0.1 * density, hollow=0.5)
-    out = sign * 1.0
-    head = knee[0] + out * 37 * calibre, knee[1] + 32
+    head = knee[0] + sign * 34 * calibre, knee[1] + 34
     middle = _between(knee, ankle, 0.5)
-    outer = ankle[0] + out * 25 * calibre, ankle[1] + 8
-    middle = middle[0] + out * 27 * calibre, middle[1]
+    middle = middle[0] + sign * 27 * calibre, middle[1]
+    outer = ankle[0] + sign * 25 * calibre, ankle[1] + 8
     builder.chain([head, middle, outer], [8.0, 5.5, 8.0])
 
 
@@ -148,12 +145,13 @@ def add_arms(builder: SolidsBuilder, body, points: dict) -> None:
         shoulder, elbow, wrist = (
             points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")
         )
-        label = LABELS[f"{side}_humerus"]
-        builder.piece(label, wall=0.26 * density, marrow=0.17 * density, hollow=0.88)
+        builder.piece(
+            LABELS[f"{side}_humerus"], wall=0.28 * density, marrow=0.18 * density, hollow=0.88
+        )
         builder.ellipsoid(shoulder, 24 * calibre, 24 * calibre, 42.0)
-        radii = [20 * calibre, 11.5 * calibre, 11 * calibre, 17 * calibre]
-        _long_bone(builder, label, density, 0.58 / body.cortex, shoulder, elbow, radii)
-        builder.piece(label, wall=0.30 * density)
+        radii = [20 * calibre, 11.5 * calibre, 11 * calibre, 14 * calibre]
+        _add_shaft(builder, density, 0.58 / body.cortex, shoulder, elbow, radii)
+        builder.material(wall=0.36 * density, marrow=0.2 * density, hollow=0.8)
         left, right = (elbow[0] - 20 * calibre, elbow[1]), (elbow[0] + 20 * calibre, elbow[1])
         builder.capsule(left, right, 9.0, 9.0)
         _add_forearm(builder, body, side, sign, elbow, wrist, density)

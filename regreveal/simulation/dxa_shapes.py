@@ -1,6 +1,6 @@
 """Solids that a body is made of, for many people at once, and the names of its parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class Solids:
         across and down before turning, cosine and sine of the turn, depth along the beam. Then,
         for all: size of the hollow (share of the radius), density of the wall, of the hollow.
     kinds, groups, labels : ndarray of int, shape (solids,)
-        Capsule, ellipsoid or block; neighbours of the same group are one piece, where they
-        overlap the thicker counts; the part of the body, 0 for none.
+        Capsule, ellipsoid or block; neighbours of the same group are one piece, with one wall
+        around all of it; the part of the body, 0 for none.
     is_tissue : ndarray of bool, shape (solids,)
         Soft tissue, not bone.
     """
@@ -52,6 +52,10 @@ class Solids:
     groups: np.ndarray
     labels: np.ndarray
     is_tissue: np.ndarray
+
+    def of(self, person: int) -> "Solids":
+        """Give those of one person."""
+        return replace(self, values=self.values[[person]])
 
 
 class SolidsBuilder:
@@ -64,8 +68,13 @@ class SolidsBuilder:
         self._look = (UNNAMED, False, 0.0, 0.0, 0.0)
 
     def piece(self, label=UNNAMED, wall=1.0, marrow=0.0, hollow=0.0, tissue=False) -> None:
-        """Begin a piece: the solids added from here on merge, and share label and density."""
+        """Begin a piece: the solids added from here on merge into one."""
         self._group += 1
+        self._look = (label, tissue, hollow, wall, marrow)
+
+    def material(self, wall=1.0, marrow=0.0, hollow=0.0) -> None:
+        """Go on with the same piece in another density."""
+        label, tissue = self._look[:2]
         self._look = (label, tissue, hollow, wall, marrow)
 
     def capsule(self, start, end, start_radius, end_radius) -> None:

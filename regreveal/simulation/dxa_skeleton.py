@@ -37,7 +37,6 @@ VIEWS = {
     "hip": View((96, 96), 2.0),
     "spine": View((96, 96), 2.4),
 }
-IMPLANTS = ("none", "left_hip", "right_hip", "left_knee", "right_knee", "spine")
 
 
 def build_bodies(
@@ -50,7 +49,7 @@ def build_bodies(
     anatomy, posture : DataFrame, shape (n, ...)
         From `dxa_anatomy`.
     implants : ndarray of str, shape (n,), optional
-        One of `IMPLANTS` for each person; none by default.
+        From `draw_implants`; by default nobody has one.
 
     Returns
     -------
@@ -74,12 +73,11 @@ def build_bodies(
 
     n = len(anatomy)
     hip = np.column_stack(np.broadcast_arrays(*hip_joint(body, 1.0)))
-    lumbar = np.zeros((n, 2))
-    lumbar[:, 1] = -spine.sacrum_height - 0.5 * spine.lumbar * spine.length
+    lumbar = -spine.sacrum_height - 0.5 * spine.lumbar * spine.length + 5.0
     origins = {
         "body": np.tile([0.0, 20.0], (n, 1)),
-        "hip": hip + [8.0, 40.0],
-        "spine": lumbar + [0.0, 5.0],
+        "hip": hip + np.array([8.0, 40.0]),
+        "spine": np.column_stack([np.zeros(n), lumbar]),
     }
     return builder.solids(), origins
 

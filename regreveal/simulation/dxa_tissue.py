@@ -42,7 +42,7 @@ def _add_trunk(builder, body, spine, points, fat, deep) -> None:
     waist = 148 * body.waist * fat**1.2
     builder.block(spine.place(0.18), waist, 0.30 * length, 215 * deep * body.waist)
     hips = body.pelvis_width / 2 + 34 * fat * body.hips
-    builder.block((0.0, 5.0), hips, 0.23 * length, 205 * deep)
+    builder.ellipsoid((0.0, 0.0), hips, 0.27 * length, 210 * deep)
     left, right = points["left_shoulder"], points["right_shoulder"]
     low = 28.0
     builder.capsule((right[0], right[1] + low), (left[0], left[1] + low), 52 * fat, 52 * fat)

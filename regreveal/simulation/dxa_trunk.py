@@ -74,7 +74,8 @@ def hip_joint(body, sign):
 
 
 def chest_half_width(body):
-    return (0.28 * body.shoulder_width + 28) * body.chest_width
+    """Give the distance of the outermost ribs from the middle."""
+    return (0.28 * body.shoulder_width + 34) * body.chest_width
 
 
 def _add_ribs(builder, body, spine) -> None:
@@ -162,7 +163,7 @@ def _add_vertebrae(builder, body, spine) -> None:
             pitch = spine.lumbar / LUMBAR * spine.length
         else:
             pitch = (1 - spine.lumbar) / THORACIC * spine.length
-        _add_vertebra(builder, place, tilt, across, 0.40 * pitch, density, number < LUMBAR)
+        _add_vertebra(builder, place, tilt, across, 0.43 * pitch, density, number < LUMBAR)
     # The neck bends from where the chest's spine ends to below the head.
     top_x, top_y = spine.place(1.0)
     pitch = 15.0 * body.neck
@@ -170,7 +171,7 @@ def _add_vertebrae(builder, body, spine) -> None:
         share = (number + 0.5) / CERVICAL
         lean = np.tan(np.deg2rad(0.5 * body.head_tilt)) * pitch * CERVICAL
         place = top_x + lean * share**2, top_y - pitch * (number + 0.5)
-        _add_vertebra(builder, place, spine.tilt(1.0), 13.0, 0.38 * pitch, 0.75 * density, False)
+        _add_vertebra(builder, place, spine.tilt(1.0), 13.0, 0.42 * pitch, 0.75 * density, False)
 
 
 def _add_vertebra(builder, place, tilt, across, down, density, is_lumbar) -> None:
@@ -200,13 +201,13 @@ def head(body, spine):
     turn = np.deg2rad(body.head_tilt)
     up = neck + 78 * body.skull_height + 4 * body.head_nod
     x = x + np.tan(np.deg2rad(0.5 * body.head_tilt)) * neck + np.sin(turn) * 78
-    return x, y - up + 25, turn
+    return x, y - up + 36, turn
 
 
 def _add_skull(builder, body, spine) -> None:
     density = body.density**0.5 * body.skull_density
     x, y, turn = head(body, spine)
-    wide, high = 74 * body.skull_width, 88 * body.skull_height
+    wide, high = 76 * body.skull_width, 91 * body.skull_height
     sine, cosine = np.sin(turn), np.cos(turn)
 
     def at(right, down):
@@ -244,29 +245,31 @@ def _add_pelvis(builder, body) -> None:
     builder.capsule((0.0, -72 * tall), (0.0, -14 * tall), 30.0 * calibre, 9.0)
     for sign in SIDES.values():
         hip_x, hip_y = hip_joint(body, sign)
-        flare = sign * np.deg2rad(28 + body.ilium_flare)
+        flare = np.deg2rad(28 + body.ilium_flare)
         joint = sign * 40.0 * calibre, -72 * tall
-        # Outermost point of the crest: half the pelvis's width from the middle.
-        crest = [
-            (sign * 44.0, -88 * tall),
-            (sign * 0.52 * half, -135 * tall),
-            (sign * (0.78 * half), -138 * tall),
-            (sign * (half - 9.0), -104 * tall),
-            (sign * (half - 9.0), -84 * tall),
-            (hip_x + sign * 24, hip_y - 34 * tall),
-        ]
-        builder.piece(label, wall=0.13 * density)
-        middle = sign * 0.66 * half, -86 * tall
-        builder.ellipsoid(middle, 0.34 * half, 54.0 * tall, 40.0, -flare)
-        builder.piece(label, wall=0.36 * density, marrow=0.12 * density, hollow=0.6)
-        builder.chain(crest, [8.0, 7.0, 8.0, 9.0, 9.0, 9.0])
-        builder.piece(label, wall=0.30 * density, marrow=0.20 * density, hollow=0.75)
-        builder.capsule(joint, (hip_x - sign * 12, hip_y - 36), 13.0, 17.0)
-        builder.piece(label, wall=0.38 * density, hollow=0.80)
-        builder.ellipsoid((hip_x - sign * 3, hip_y - 2), 33 * calibre, 33 * calibre, 48.0)
-        symphysis = sign * 9.0, 40.0 * tall
-        seat = hip_x - sign * 26, 84.0 * tall
-        builder.piece(label, wall=0.42 * density, marrow=0.16 * density, hollow=0.6)
-        builder.chain([(hip_x - sign * 22, hip_y + 10), symphysis], [11.0, 9.0])
-        builder.chain([symphysis, (sign * 22.0, 66.0 * tall), seat], [9.0, 7.5, 12.0])
-        builder.chain([seat, (hip_x - sign * 14, hip_y + 28)], [14.0, 14.0])
+        # The wing: its outermost point is half the pelvis's width from the middle.
+        centre_x, centre_y = 0.62 * half, -92 * tall
+        outer = half - centre_x
+        turns = np.linspace(-0.9, 1.15, 8) * np.pi / 2
+        crest = []
+        for turn in turns:
+            along = np.sin(turn) * outer
+            rise = np.cos(turn) * 48 * tall + np.sin(turn) * 10 * np.tan(flare) * tall
+            crest.append((sign * (centre_x + along), centre_y - rise))
+        builder.piece(label, wall=0.12 * density, marrow=0.10 * density, hollow=0.5)
+        builder.ellipsoid((sign * centre_x, centre_y + 6), 0.95 * outer, 50 * tall, 42.0)
+        builder.capsule((sign * centre_x, centre_y + 20), (hip_x, hip_y - 30), 30.0, 24.0)
+        builder.piece(label, wall=0.34 * density, marrow=0.12 * density, hollow=0.6)
+        builder.chain([(x - sign * 6, y) for x, y in crest], [6.0] * len(crest))
+        last_x, last_y = crest[-1]
+        builder.chain([(last_x - sign * 6, last_y), (hip_x + sign * 22, hip_y - 32)], [6.0, 8.0])
+        builder.piece(label, wall=0.26 * density, marrow=0.18 * density, hollow=0.8)
+        builder.capsule(joint, (hip_x - sign * 14, hip_y - 36), 12.0, 15.0)
+        builder.piece(label, wall=0.34 * density, hollow=0.84)
+        builder.ellipsoid((hip_x - sign * 3, hip_y - 2), 32 * calibre, 32 * calibre, 44.0)
+        symphysis = sign * 11.0, 36.0 * tall
+        seat = hip_x - sign * 26, 78.0 * tall
+        builder.piece(label, wall=0.40 * density, marrow=0.16 * density, hollow=0.65)
+        builder.chain([(hip_x - sign * 24, hip_y + 8), symphysis], [13.0, 10.0])
+        builder.chain([symphysis, (sign * 17.0, 58.0 * tall), seat], [10.0, 8.5, 13.0])
+        builder.chain([seat, (hip_x - sign * 16, hip_y + 24)], [14.0, 16.0])

@@ -20,9 +20,12 @@ class Recordings:
         Anatomy of each recording, by the name of the recording.
     truth : dict of str to DataFrame
         Tables by file name; one row a person in their order, or `row` says whose a row is.
+    voxel_sizes : dict of str to tuple of float
+        In mm, by the name of the recording, where it is not the same for all.
     """
 
     tensors: dict[str, np.ndarray]
     attributes: dict
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
+    voxel_sizes: dict[str, tuple[float, ...]] = field(default_factory=dict)
