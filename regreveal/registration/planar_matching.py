@@ -1,0 +1,292 @@
+"""Matching two-dimensional images to one reference: starts, refinement, and how good the end is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from regreveal.registration.images import correlation
+from regreveal.registration.planar_ecc import (
+    AFFINE,
+    HOMOGRAPHY,
+    MARGIN,
+    Fit,
+    corner_points,
+    reference_level,
+    refine,
+)
+from regreveal.registration.planar_search import CoarseSearch, FeatureStart
+
+COARSEST = 2500  # pixels: a search everywhere takes a millisecond at that size
+JUDGED = 128  # longest side in pixels at which two images are compared: pixel noise is gone there
+DETAIL_WIDTH = 3.0  # pixels at that size: what is smoother is not detail
+STARTS = 3  # poses of the search that are followed up
+MOST_STEPS = 20
+CLIPPED = 0.005  # share of the darkest and of the brightest pixels: markers, dead pixels
+
+# Farther from the identity than people lie on a table or differ in size. Moved bodies were drawn
+# within 10 degrees and 0.9 to 1.1; between people of the phantoms, the largest stretch found is
+# 1.2 and the largest perspective 0.16; of parts of bodies and other images, few are within these.
+SCALE_LIMITS = 0.7, 1.4
+ROTATION_LIMIT = 25.0
+STRETCH_LIMIT = 1.35
+PERSPECTIVE_LIMIT = 0.4
+LEAST_OVERLAP = 0.5
+
+# On phantoms: people to people at least 0.89 and 0.65; upside down, on their side, shifted by half,
+# negatives, noise, radiographs of a chest, at most 0.65 and 0.37 within the limits above.
+LEAST_CORRELATION = 0.75
+LEAST_DETAIL = 0.45
+
+
+@dataclass
+class PlanarQuality:
+    """Quality figures of one registration: the columns of `qc` after `ok`, in this order.
+
+    Attributes
+    ----------
+    reason : str
+        Why it was not registered; empty where it was.
+    correlation : float
+        Of the registered image with the reference where they overlap, at a resolution of 128
+        pixels or fewer on the longer side, so that it does not depend on noise.
+    detail : float
+        The same of what is finer than 3 of those pixels: bones rather than the outline.
+    overlap : float
+        Share of the reference's frame that the sample covers.
+    scale : float
+        Size in the sample over that in the reference, at the centre.
+    rotation : float
+        Degrees, from the reference to the sample, clockwise on the screen.
+    stretch : float
+        Largest over smallest scale at the centre: 1 without shear and anisotropy.
+    perspective : float
+        Change of scale over the frame, largest over smallest less 1: 0 for an affine map.
+    shift_x, shift_y : float
+        Pixels from the reference's centre to where it is in the sample.
+    start : str
+        What led there: "search" or "features".
+    """
+
+    reason: str = ""
+    correlation: float = np.nan
+    detail: float = np.nan
+    overlap: float = np.nan
+    scale: float = np.nan
+    rotation: float = np.nan
+    stretch: float = np.nan
+    perspective: float = np.nan
+    shift_x: float = np.nan
+    shift_y: float = np.nan
+    start: str = ""
+
+
+class PlanarMatcher:
+    """One reference, prepared, to which images of one shape are matched.
+
+    Parameters
+    ----------
+    reference : ndarray, shape (rows, columns)
+    sample_shape : tuple of int
+        (rows, columns) of the images.
+
+    Raises
+    ------
+    ValueError
+        If the reference is blank.
+    """
+
+    def __init__(self, reference: np.ndarray, sample_shape: tuple[int, int]):
+        prepared = prepare(reference)
+        if prepared is None:
+            raise ValueError("the reference is blank; expected an image")
+        self._halvings = 0
+        while prepared.size > COARSEST * 4**self._halvings:
+            self._halvings += 1
+        images = self._pyramid(prepared)
+        self._levels = [reference_level(image) for image in images]
+        coarse_sample = self._pyramid(np.zeros(sample_shape, np.float32))[-1]
+        self._search = CoarseSearch(images[-1], coarse_sample.shape)
+        self._features = FeatureStart(images[0])
+        self._judged = next(
+            (i for i, image in enumerate(images) if max(image.shape) <= JUDGED), self._halvings
+        )
+
+    def match(self, image: np.ndarray) -> tuple[np.ndarray, PlanarQuality]:
+        """Match one image.
+
+        The first start whose end is beyond doubt wins; the others are then not followed. Where
+        none is, the one whose end correlates best is reported, with why it is not accepted.
+
+        Parameters
+        ----------
+        image : ndarray, shape (rows, columns)
+            Finite and not constant.
+
+        Returns
+        -------
+        matrix : ndarray, shape (3, 3)
+            From the reference's pixels (x, y, 1) to the image's.
+        quality : PlanarQuality
+        """
+        prepared = prepare(image)
+        if prepared is None:
+            return np.full((3, 3), np.nan), PlanarQuality("blank image")
+        images = self._pyramid(prepared)
+        best = None
+        for name, start in self._starts(images):
+            matrix = self._follow(start, images)
+            quality = self._judge(matrix, images[self._judged], name)
+            if not quality.reason:
+                return matrix, quality
+            if best is None or quality.correlation > best[1].correlation:
+                best = matrix, quality
+        return best
+
+    def _pyramid(self, image):
+        """Images of half the size each; pixel x of one is 2 x of the one before."""
+        images = [cv2.GaussianBlur(image, (0, 0), 1.0)]
+        for _ in range(self._halvings):
+            images.append(cv2.pyrDown(images[-1]))
+        return images
+
+    def _starts(self, images) -> Iterator[tuple[str, Fit]]:
+        """Give starts refined at the coarsest level, those of the search by their correlation."""
+        level, image = self._levels[-1], images[-1]
+        found = [
+            refine(level, image, Fit(matrix), AFFINE, MOST_STEPS)
+            for matrix in self._search.starts(image, STARTS)
+        ]
+        likeness = [self._likeness(fit.matrix, -1, image)[0] for fit in found]
+        for k in np.argsort(likeness)[::-1]:
+            yield "search", found[k]
+        matrix = self._features.start(images[0])
+        if matrix is not None:
+            coarse = _rescale(matrix, 0.5**self._halvings)
+            yield "features", refine(level, image, Fit(coarse), AFFINE, MOST_STEPS)
+
+    def _follow(self, fit: Fit, images) -> np.ndarray:
+        """Refine a start from the coarsest level up to the finest."""
+        for i in reversed(range(self._halvings)):
+            fit = Fit(_rescale(fit.matrix, 2), fit.gain, fit.offset, fit.spread)
+            fit = refine(self._levels[i], images[i], fit, HOMOGRAPHY, MOST_STEPS)
+        if not self._halvings:
+            fit = refine(self._levels[0], images[0], fit, HOMOGRAPHY, MOST_STEPS)
+        return fit.matrix
+
+    def _judge(self, matrix, image, name) -> PlanarQuality:
+        quality = describe(matrix, [2**self._judged * side for side in self._judged_shape])
+        quality.start = name
+        at_level = _rescale(matrix, 0.5**self._judged)
+        quality.correlation, quality.detail, quality.overlap = self._likeness(
+            at_level, self._judged, image
+        )
+        quality.reason = objection(quality)
+        return quality
+
+    @property
+    def _judged_shape(self):
+        return self._levels[self._judged].image.shape
+
+    def _likeness(self, matrix, index, image):
+        """Correlation, correlation of detail, and share of the reference covered, at a level."""
+        reference = self._levels[index].image
+        margin = int(MARGIN)
+        inside = np.zeros(image.shape, np.float32)
+        inside[margin:-margin, margin:-margin] = 1
+        warped, covered = (
+            cv2.warpPerspective(
+                part, matrix, reference.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            )
+            for part in (image, inside)
+        )
+        mask = covered > 0.99
+        mask[:margin] = mask[-margin:] = False
+        mask[:, :margin] = mask[:, -margin:] = False
+        share = mask.sum() / (reference.size - 0.0)
+        return (
+            correlation(reference, warped, mask),
+            correlation(_detail(reference, mask), _detail(warped, mask), mask),
+            share,
+        )
+
+
+def prepare(image: np.ndarray) -> np.ndarray | None:
+    """Bring an image to 0 to 1, clipping the darkest and brightest few pixels; None if blank.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        Finite.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns), or None
+    """
+    largest = np.abs(image).max()
+    if largest == 0:
+        return None
+    image = image.astype(np.float64) / largest
+    stride = max(1, min(image.shape) // 64)
+    some = np.sort(image[::stride, ::stride], axis=None)
+    clipped = int(CLIPPED * len(some))
+    low, high = some[clipped], some[-1 - clipped]
+    if not high > low:
+        return None
+    return np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def describe(matrix: np.ndarray, shape: tuple[int, int]) -> PlanarQuality:
+    """Take a homography of a reference's frame (rows, columns) apart: the figures of its shape."""
+    quality = PlanarQuality()
+    x, y = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    places = corner_points(shape) @ matrix.T
+    nearness = places[:, 2]
+    if nearness.min() <= 0:
+        quality.perspective = np.inf
+        return quality
+    quality.perspective = float(nearness.max() / nearness.min() - 1)
+    at_x, at_y, w = matrix @ [x, y, 1]
+    at = np.array([at_x / w, at_y / w])
+    jacobian = (matrix[:2, :2] - np.outer(at, matrix[2, :2])) / w
+    largest, smallest = np.linalg.svd(jacobian, compute_uv=False)
+    quality.scale = float(np.sqrt(largest * smallest))
+    quality.stretch = float(largest / smallest) if smallest > 0 else np.inf
+    (a, b), (c, d) = jacobian
+    quality.rotation = float(np.degrees(np.arctan2(c - b, a + d)))
+    if np.linalg.det(jacobian) <= 0:
+        quality.stretch = np.inf
+    quality.shift_x, quality.shift_y = (at - (x, y)).tolist()
+    return quality
+
+
+def objection(quality: PlanarQuality) -> str:
+    """Say why a registration is not to be accepted; empty where it is."""
+    rules = (
+        (quality.overlap >= LEAST_OVERLAP, "overlaps too little with the reference"),
+        (quality.perspective <= PERSPECTIVE_LIMIT, "implausible perspective"),
+        (SCALE_LIMITS[0] <= quality.scale <= SCALE_LIMITS[1], "implausible scale"),
+        (abs(quality.rotation) <= ROTATION_LIMIT, "implausible rotation"),
+        (quality.stretch <= STRETCH_LIMIT, "implausible stretch"),
+        (
+            quality.correlation >= LEAST_CORRELATION and quality.detail >= LEAST_DETAIL,
+            "too unlike the reference",
+        ),
+    )
+    return next((reason for holds, reason in rules if not holds), "")
+
+
+def _detail(image, mask):
+    """What an image has beyond its local mean, the mean being over the mask alone."""
+    weights = mask.astype(np.float32)
+    blurred, share = (
+        cv2.GaussianBlur(part, (0, 0), DETAIL_WIDTH) for part in (image * weights, weights)
+    )
+    return image - blurred / np.maximum(share, 1e-3)
+
+
+def _rescale(matrix, factor):
+    """A homography between images that are enlarged by a factor."""
+    enlarge = np.diag([factor, factor, 1.0])
+    return enlarge @ matrix @ np.diag([1 / factor, 1 / factor, 1.0])
