@@ -21,6 +21,8 @@ from regreveal.tensormap import find_tensor_map
 
 OVERLAY_PARTICIPANTS, OVERLAY_VALUES = 60, 2**24
 RECONSTRUCTED_PARTICIPANTS = 8
+QUALITY_QUANTILES = (0.05, 0.5, 0.95)
+LEAST_FOR_QUANTILES = 100
 
 
 class ArmStages:
@@ -217,9 +219,7 @@ class ArmStages:
 
     def _description(self, store: TensorStore) -> dict:
         method = self.arm.registration.method if self.arm.registration else None
-        failed = None
-        if method:
-            failed = int((~pd.read_parquet(self.folder / "qc.parquet")["ok"]).sum())
+        quality = pd.read_parquet(self.folder / "qc.parquet") if method else None
         return {
             "tensor_map": self.tensor_map.name,
             "description": self.tensor_map.description,
@@ -228,6 +228,23 @@ class ArmStages:
             "sampling_rate": store.attributes(self.tensor_map.path).get("sampling_rate"),
             "registration": method,
             "after": self.arm.after,
-            "n_registered": len(store.sample_ids(self.tensor_map.path)) if method else None,
-            "n_failed": failed,
+            "n_registered": int(quality["ok"].sum()) if method else None,
+            "n_failed": int((~quality["ok"]).sum()) if method else None,
+            "quality": _quality_quantiles(quality) if method else {},
         }
+
+
+def _quality_quantiles(quality: pd.DataFrame) -> dict[str, list[float]]:
+    """Give the quantiles of a registration's figures over those registered, if they are many.
+
+    Of a few people, a quantile would be one person's value.
+    """
+    registered = quality[quality["ok"]]
+    if len(registered) < LEAST_FOR_QUANTILES:
+        return {}
+    figures = registered.select_dtypes("number").drop(columns="ok", errors="ignore")
+    return {
+        name: [float(value) for value in figures[name].quantile(QUALITY_QUANTILES)]
+        for name in figures
+        if figures[name].notna().all()
+    }

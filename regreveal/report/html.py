@@ -13,7 +13,7 @@ import jinja2
 from regreveal.report import sections
 from regreveal.report.parts import Figure, Section
 from regreveal.report.run_folder import Run, read_run
-from regreveal.report.summary import listed, summarise
+from regreveal.report.summary import glance_table, listed, summarise
 from regreveal.report.tables import Table, hide_small
 from regreveal.store.atomic import atomic_path
 
@@ -67,6 +67,7 @@ def _render(run: Run, chapters: list[Section], drawn: Path) -> str:
         style=(templates / "style.css").read_text("utf-8"),
         summary=summarise(run),
         sections=_numbered(chapters, drawn),
+        glance=glance_table(run),
     )
 
 

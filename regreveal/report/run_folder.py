@@ -182,7 +182,9 @@ def read_run(folder: str | os.PathLike) -> Run:
 def _read_arm(folder: Path, name: str) -> ArmRun:
     with _reading(folder / "examples.npz") as path, np.load(path) as examples:
         inputs, reconstructions = examples["inputs"], examples["reconstructions"]
-    described = "tensor_map shape units sampling_rate registration n_registered n_failed"
+    described = (
+        "tensor_map shape units sampling_rate registration after n_registered n_failed quality"
+    )
     model = "latent_size weights steps steps_per_epoch batch_size trained_on validated_on"
     losses = ("baseline_loss", "validation_baseline_loss", "best_epoch", "explained_variance")
     return ArmRun(

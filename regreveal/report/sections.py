@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from regreveal.report import signal_figures, tables
+from regreveal.report import image_figures, signal_figures, tables
 from regreveal.report.comparison_sections import comparison_sections
+from regreveal.report.image_figures import ImageExamples
 from regreveal.report.methods import methods_section
 from regreveal.report.parts import Figure, Section, Text
 from regreveal.report.run_folder import ArmRun, Run
@@ -12,6 +13,7 @@ from regreveal.report.style import arm_colours
 from regreveal.report.summary import listed
 from regreveal.report.tables import hide_small
 
+MODALITIES = {"ecg": "ECG", "dxa": "DXA", "brain": "Brain MRI", "cardiac": "Cardiac MRI"}
 _PURPOSES = {"train": "training", "validation": "validation", "analysis": "analysis"}
 
 
@@ -28,10 +30,11 @@ def make_sections(run: Run, figures: Path) -> list[Section]:
     -------
     list of Section
     """
-    colours = arm_colours(_baselines_first(run))
+    groups = arm_groups(run)
+    colours = {arm: colour for group in groups for arm, colour in arm_colours(group).items()}
     return [
-        _recordings(run, colours, figures),
-        _autoencoders(run, colours, figures),
+        _recordings(run, groups, colours, figures),
+        _autoencoders(run, groups, colours, figures),
         *comparison_sections(run, colours, figures),
         _dropped(run),
         methods_section(run),
@@ -39,56 +42,115 @@ def make_sections(run: Run, figures: Path) -> list[Section]:
     ]
 
 
-def _baselines_first(run: Run) -> list[str]:
-    """Order arms so that a baseline has the first colour, whatever the file's order."""
-    baselines = [comparison.baseline for comparison in run.comparisons]
-    return list(dict.fromkeys([*baselines, *run.arms]))
+def arm_groups(run: Run) -> list[list[str]]:
+    """Group arms that are compared with each other, directly or by way of others.
+
+    The first of a group is the baseline of its first comparison.
+    """
+    groups: list[list[str]] = []
+    compared = [list(comparison.arms) for comparison in run.comparisons]
+    for arms in [*compared, *([arm] for arm in run.arms)]:
+        joined = [group for group in groups if set(group) & set(arms)]
+        if not joined:
+            groups.append(list(arms))
+            continue
+        together = dict.fromkeys(arm for group in [*joined, arms] for arm in group)
+        groups = [group for group in groups if group not in joined[1:]]
+        groups[groups.index(joined[0])] = list(together)
+    return groups
 
 
-def _recordings(run: Run, colours: dict[str, str], figures: Path) -> Section:
+def _name(run: Run, group: list[str]) -> str:
+    """Name a group of arms by what they show, and by themselves where another shows the same."""
+    modality = _modality(run, group)
+    title = MODALITIES.get(modality, modality)
+    alike = [other for other in arm_groups(run) if _modality(run, other) == modality]
+    return title if len(alike) == 1 else f"{title}: {listed(group)}"
+
+
+def _modality(run: Run, group: list[str]) -> str:
+    return run.arms[group[0]].description["tensor_map"].split(".")[0]
+
+
+def _file_name(name: str, groups: list[list[str]], group: list[str]) -> str:
+    return name if len(groups) == 1 else f"{name}-{groups.index(group) + 1}"
+
+
+def _recordings(
+    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
+) -> Section:
     parts = []
-    for arm in run.arms.values():
-        method = arm.description["registration"]
-        kind = method or "as recorded"
-        parts.append(Text(arm.description["description"], lead=f"{arm.name} ({kind})."))
-    ecgs = _ecg_examples(run, colours)
-    if ecgs:
-        signal_figures.overlay(ecgs, figures / "overlay.png")
-        shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(ecg.inputs) for ecg in ecgs))
-        parts.append(
-            Figure(
-                "overlay",
-                "Recordings of many participants over one another.",
-                f"{hide_small(shown)} analysis participants in each panel, leads "
-                f"{listed(signal_figures.SHOWN_LEADS)}, drawn on one scale of time and one of "
-                f"voltage for each lead; at most the first {signal_figures.SHOWN_SECONDS} s. "
-                "Black: their mean. Where beats are not aligned they cancel in the mean.",
+    for group in groups:
+        if len(groups) > 1:
+            parts.append(Text(_name(run, group), "heading"))
+        for name in group:
+            arm = run.arms[name]
+            parts.append(
+                Text(arm.description["description"], lead=f"{name} ({_made_by(run, arm)}).")
             )
-        )
+        parts.append(_overlay(run, group, colours, figures, _file_name("overlay", groups, group)))
+    registered = [arm for arm in run.arms.values() if arm.description["registration"]]
+    quality = tables.quality_table({arm.name: arm.description for arm in registered})
+    parts += [quality] if quality else []
     return Section("recordings", "Recordings before and after registration", parts)
 
 
-def _ecg_examples(run: Run, colours: dict[str, str]) -> list[EcgExamples]:
-    """Examples of the arms whose tensors are twelve-lead ECGs."""
-    return [
-        EcgExamples(
-            arm.name,
-            colours[arm.name],
-            arm.inputs,
-            arm.reconstructions,
-            arm.description["sampling_rate"],
+def _made_by(run: Run, arm: ArmRun) -> str:
+    """Say by which registrations an arm's tensors were made, the first first."""
+    steps = []
+    while arm is not None:
+        steps += [arm.description["registration"]] if arm.description["registration"] else []
+        arm = run.arms.get(arm.description["after"])
+    return ", then ".join(reversed(steps)) or "as recorded"
+
+
+def _overlay(
+    run: Run, group: list[str], colours: dict[str, str], figures: Path, name: str
+) -> Figure:
+    if _modality(run, group) == "ecg":
+        ecgs = [_ecg_examples(run.arms[arm], colours) for arm in group]
+        signal_figures.overlay(ecgs, figures / f"{name}.png")
+        shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(ecg.inputs) for ecg in ecgs))
+        return Figure(
+            name,
+            "Recordings of many participants over one another.",
+            f"{hide_small(shown)} analysis participants in each panel, leads "
+            f"{listed(signal_figures.SHOWN_LEADS)}, drawn on one scale of time and one of "
+            f"voltage for each lead; at most the first {signal_figures.SHOWN_SECONDS} s. "
+            "Black: their mean. Where beats are not aligned they cancel in the mean.",
         )
-        for name in colours
-        for arm in [run.arms[name]]
-        if arm.description["tensor_map"].startswith("ecg.")
-    ]
-
-
-def _autoencoders(run: Run, colours: dict[str, str], figures: Path) -> Section:
-    arms = [run.arms[name] for name in colours]
-    signal_figures.loss_curves(
-        [_loss_curve(arm, colours[arm.name]) for arm in arms], figures / "loss.png"
+    images = [_image_examples(run.arms[arm], colours) for arm in group]
+    image_figures.overlay(images, figures / f"{name}.png")
+    return Figure(
+        name,
+        "Three participants over one another in red, green and blue.",
+        "The same analysis participants in every row, three to a picture. Grey: all three agree; "
+        "coloured: they do not. Every image has its own scale of brightness.",
+        width=_image_width(images),
     )
+
+
+def _image_width(images: list[ImageExamples]) -> float:
+    """Volumes are drawn in three views and take the width of the page; others need less."""
+    return 52.0 if images[0].inputs.ndim == 5 else 40.0
+
+
+def _ecg_examples(arm: ArmRun, colours: dict[str, str]) -> EcgExamples:
+    rate = arm.description["sampling_rate"]
+    return EcgExamples(arm.name, colours[arm.name], arm.inputs, arm.reconstructions, rate)
+
+
+def _image_examples(arm: ArmRun, colours: dict[str, str]) -> ImageExamples:
+    return ImageExamples(arm.name, colours[arm.name], arm.inputs, arm.reconstructions)
+
+
+def _autoencoders(
+    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
+) -> Section:
+    arms = [run.arms[name] for name in colours]
+    curves = [[_loss_curve(run.arms[arm], colours[arm]) for arm in group] for group in groups]
+    titles = [_name(run, group) for group in groups] if len(groups) > 1 else [""]
+    signal_figures.loss_curves(curves, titles, figures / "loss.png")
     parts = [
         tables.model_table(
             {arm.name: arm.model for arm in arms}, {arm.name: arm.description for arm in arms}
@@ -100,22 +162,37 @@ def _autoencoders(run: Run, colours: dict[str, str], figures: Path) -> Section:
             f"training participants, for {_learners(arms)}. Training loss is the mean over an "
             "epoch, so it is of slightly earlier weights than validation loss. The arms' losses "
             "are of different recordings and do not rank them.",
-            width=40,
+            width=40 if len(groups) == 1 else 52,
         ),
     ]
-    ecgs = _ecg_examples(run, colours)
-    if ecgs:
-        signal_figures.reconstructions(ecgs, figures / "reconstructions.png")
-        parts.append(
-            Figure(
-                "reconstructions",
-                "Recordings and their reconstructions.",
-                f"A few analysis participants, whom no autoencoder has seen, leads "
-                f"{listed(signal_figures.SHOWN_LEADS)}; at most the first "
-                f"{signal_figures.SHOWN_SECONDS} s.",
-            )
-        )
+    for group in groups:
+        name = _file_name("reconstructions", groups, group)
+        parts.append(_reconstructions(run, group, colours, figures, name))
     return Section("autoencoders", "Autoencoders", parts)
+
+
+def _reconstructions(
+    run: Run, group: list[str], colours: dict[str, str], figures: Path, name: str
+) -> Figure:
+    unseen = "A few analysis participants, whom no autoencoder has seen"
+    if _modality(run, group) == "ecg":
+        ecgs = [_ecg_examples(run.arms[arm], colours) for arm in group]
+        signal_figures.reconstructions(ecgs, figures / f"{name}.png")
+        return Figure(
+            name,
+            "Recordings and their reconstructions.",
+            f"{unseen}, leads {listed(signal_figures.SHOWN_LEADS)}; at most the first "
+            f"{signal_figures.SHOWN_SECONDS} s.",
+        )
+    images = [_image_examples(run.arms[arm], colours) for arm in group]
+    image_figures.reconstructions(images, figures / f"{name}.png")
+    return Figure(
+        name,
+        f"Images and their reconstructions, {_name(run, group)}.",
+        f"{unseen}, in pairs: the image, and what its latents make of it on the same scale of "
+        "brightness.",
+        width=_image_width(images),
+    )
 
 
 def _loss_curve(arm: ArmRun, colour: str) -> LossCurve:
@@ -129,12 +206,15 @@ def _loss_curve(arm: ArmRun, colour: str) -> LossCurve:
 
 
 def _learners(arms: list[ArmRun]) -> str:
-    told = [
-        f"{arm.name} {hide_small(len(arm.model['trained_on']))} training and "
-        f"{hide_small(len(arm.model['validated_on']))} validation participants"
-        for arm in arms
-    ]
-    return listed(told)
+    """Say how many each arm learned from, together for those with the same numbers."""
+    by_number: dict[str, list[str]] = {}
+    for arm in arms:
+        told = (
+            f"{hide_small(len(arm.model['trained_on']))} training and "
+            f"{hide_small(len(arm.model['validated_on']))} validation participants"
+        )
+        by_number.setdefault(told, []).append(arm.name)
+    return listed([f"{listed(names)} {told}" for told, names in by_number.items()])
 
 
 def _dropped(run: Run) -> Section:

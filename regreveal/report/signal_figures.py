@@ -154,17 +154,40 @@ class LossCurve:
 
 
 @styled
-def loss_curves(curves: Sequence[LossCurve], path: str | os.PathLike) -> None:
+def loss_curves(
+    groups: Sequence[Sequence[LossCurve]], titles: Sequence[str], path: str | os.PathLike
+) -> None:
     """Draw training and validation loss as share of variance left unexplained.
 
     Parameters
     ----------
-    curves : sequence of LossCurve
+    groups : sequence of sequence of LossCurve
+        A panel for each group of arms that are compared.
+    titles : sequence of str
+        Of the panels.
     path : path-like
         PNG to write; a PDF is written beside it.
     """
-    figure = Figure(figsize=(5.6, 2.7))
-    axes = figure.add_axes((0.11, 0.155, 0.56, 0.8))
+    columns = min(len(groups), 2)
+    rows = -(-len(groups) // columns)
+    width, height = (5.6, 2.7) if columns == 1 else (WIDTH + 1, 2.5 * rows)
+    figure = Figure(figsize=(width, height))
+    grid = GridSpec(
+        rows, columns, figure, left=0.62 / width, right=1 - 1.9 / width, top=1 - 0.25 / height,
+        bottom=0.42 / height, wspace=2.2 / (width / columns), hspace=0.42,
+    )  # fmt: skip
+    for place, (curves, title) in enumerate(zip(groups, titles, strict=True)):
+        axes = figure.add_subplot(grid[divmod(place, columns)])
+        _draw_losses(axes, curves)
+        axes.set_title(title, fontweight="bold")
+        if place >= len(groups) - columns:
+            axes.set_xlabel("Optimiser steps")
+        if place % columns == 0:
+            axes.set_ylabel("Share of variance unexplained")
+    write_figure(figure, path)
+
+
+def _draw_losses(axes: Axes, curves: Sequence[LossCurve]) -> None:
     dashed, dotted = (0, (4, 3)), (0, (2, 1.5))
     for curve in curves:
         best = int(np.argmin(curve.validation))
@@ -184,10 +207,7 @@ def loss_curves(curves: Sequence[LossCurve], path: str | os.PathLike) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.3g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(left=0)
-    axes.set_xlabel("Optimiser steps")
-    axes.set_ylabel("Share of variance unexplained")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=7, handlelength=1.8)
-    write_figure(figure, path)
 
 
 def _lead(tensors: np.ndarray, lead: str, arm: EcgExamples) -> np.ndarray:

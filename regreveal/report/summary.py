@@ -1,12 +1,13 @@
 """The report's summary: plain sentences out of the numbers, whichever arm they favour."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from regreveal.report.comparison_figures import METRICS, spoken
 from regreveal.report.run_folder import ANALYSES, Comparison, Run
-from regreveal.report.tables import hide_small, number
+from regreveal.report.tables import Cell, Column, Table, hide_small, number
 
 FALSE_DISCOVERY_RATE = 0.05
 EARLY = 0.7  # of the training: a best epoch before this is worth a sentence
@@ -19,7 +20,15 @@ _NAMES = {
 }
 
 
-def summarise(run: Run) -> list[str]:
+@dataclass(frozen=True)
+class Findings:
+    """Sentences that belong together, under the name of what they are about, if it needs one."""
+
+    title: str
+    sentences: list[str]
+
+
+def summarise(run: Run) -> list[Findings]:
     """Say what a run found, a sentence or two a finding.
 
     Parameters
@@ -28,11 +37,11 @@ def summarise(run: Run) -> list[str]:
 
     Returns
     -------
-    list of str
+    list of Findings
+        One a comparison, and one of what concerns them all.
     """
     findings = []
     for comparison in run.comparisons:
-        opening = f"{comparison.name}: " if len(run.comparisons) > 1 else ""
         sentences = [
             *_truth(comparison),
             *_loci(comparison),
@@ -40,9 +49,84 @@ def summarise(run: Run) -> list[str]:
             *_phewas(comparison),
             *_clusters(comparison),
         ]
-        findings += [opening + sentence for sentence in sentences]
-    findings += [*_models(run), *_registration(run), *_not_made(run)]
-    return findings
+        findings.append(Findings(comparison.name, sentences))
+    general = [*_models(run), *_registration(run), *_not_made(run)]
+    if len(findings) <= 1:
+        return [Findings("", [*(s for f in findings for s in f.sentences), *general])]
+    return [*findings, Findings("All arms", general)]
+
+
+def glance_table(run: Run) -> Table | None:
+    """Make the table that answers the question for every comparison, a row each.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    Table or None
+        None where there is only one comparison: a sentence says as much.
+    """
+    if len(run.comparisons) <= 1:
+        return None
+    rows = []
+    for comparison in run.comparisons:
+        baseline, against = comparison.arms
+        loci = _found(comparison)
+        probes = phewas = ["–"] * 2
+        if comparison.differences is not None:
+            wins, losses = _told_apart(comparison)
+            compared = comparison.differences["difference"].notna().sum()
+            probes = [f"{len(wins)} of {compared}", str(len(losses))]
+        if comparison.phewas:
+            phewas = [
+                str(int((comparison.phewas[arm]["bonferroni"] < 0.05).sum()))
+                for arm in (baseline, against)
+            ]
+        texts = [comparison.name, f"{baseline} → {against}", *loci, *probes, *phewas]
+        rows.append([Cell(text) for text in texts])
+    planted = any(comparison.truth_summary is not None for comparison in run.comparisons)
+    counted = "Planted loci found" if planted else "Loci"
+    return Table(
+        title="The answer at a glance.",
+        caption=f"{counted} by the baseline and by the arm compared with it"
+        + (", of how many, and loci of either arm that are false" if planted else "")
+        + "; phenotypes that a linear probe predicts better, and worse, from the second arm than "
+        "from the first (false discovery rate 5 %); phecodes associated with each (Bonferroni).",
+        columns=(
+            Column("Comparison"),
+            Column("Arms", wrap=True),
+            *(
+                Column(title, number=True)
+                for title in ("Loci before", "after", "of", "false", "Better", "Worse")
+            ),
+            Column("Phecodes before", number=True),
+            Column("after", number=True),
+        ),
+        rows=rows,
+    )
+
+
+def _found(comparison: Comparison) -> list[str]:
+    """Loci of the baseline and the other arm, how many there are to find, and false ones."""
+    if not comparison.gwas:
+        return ["–"] * 4
+    if comparison.truth_summary is None:
+        counts = [str(len(comparison.gwas[arm].loci)) for arm in comparison.arms]
+        return [*counts, "–", "–"]
+    of = comparison.truth_summary.set_index("arm")
+    found = [str(int(of.loc[arm, "found"])) for arm in comparison.arms]
+    false = sum(int(of.loc[arm, "false"]) for arm in comparison.arms)
+    return [*found, str(int(of.loc[ORACLE, "planted"])), str(false)]
+
+
+def _told_apart(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the phenotypes that the second arm predicts better, and those it predicts worse."""
+    scored = comparison.differences.dropna(subset="difference")
+    told_apart = scored["q_value"] < FALSE_DISCOVERY_RATE
+    wins = scored[told_apart & (scored["difference"] > 0)]
+    return wins, scored[told_apart & (scored["difference"] < 0)]
 
 
 def listed(words: Sequence[str]) -> str:
@@ -117,9 +201,7 @@ def _probes(comparison: Comparison) -> list[str]:
         return []
     baseline, against = comparison.arms
     scored = comparison.differences.dropna(subset="difference")
-    told_apart = scored["q_value"] < FALSE_DISCOVERY_RATE
-    wins = scored[told_apart & (scored["difference"] > 0)]
-    losses = scored[told_apart & (scored["difference"] < 0)]
+    wins, losses = _told_apart(comparison)
     open_ = scored.drop(wins.index).drop(losses.index)
     sentence = f"Of {plural(len(scored), 'phenotype')} probed, the {against} arm predicts "
     sentence += f"{len(wins) or 'none'} better than the {baseline} arm"

@@ -283,3 +283,52 @@ def version_table(versions: Mapping[str, str]) -> Table:
 def rest(count: int, what: str, file: str) -> str:
     """Say how many rows a table leaves out, and where they are."""
     return f"{count - MOST_ROWS} more {what} are in {file}." if count > MOST_ROWS else ""
+
+
+def quality_table(descriptions: Mapping[str, dict]) -> Table | None:
+    """Make the table of the registrations' own figures of quality.
+
+    Parameters
+    ----------
+    descriptions : mapping of str to dict
+        `arm.json` by registered arm.
+
+    Returns
+    -------
+    Table or None
+        None where no registration gives figures of enough people.
+    """
+    rows = []
+    for arm, description in descriptions.items():
+        for place, (figure, quantiles) in enumerate(description["quality"].items()):
+            first = place == 0
+            rows.append(
+                [
+                    Cell(arm if first else ""),
+                    Cell(description["registration"] if first else ""),
+                    Cell(hide_small(description["n_registered"]) if first else ""),
+                    Cell(spoken(figure)),
+                    *(Cell(_significant(value)) for value in quantiles),
+                ]
+            )
+    if not rows:
+        return None
+    numbers = ("5 %", "median", "95 %")
+    return Table(
+        title="How well each registration fits, by its own figures.",
+        caption="Over everyone registered. Who could not be registered is left out and counted "
+        "under “What was left out”.",
+        columns=(
+            Column("Arm"),
+            Column("Method"),
+            Column("Registered", number=True),
+            Column("Figure", wrap=True),
+            *(Column(name, number=True) for name in numbers),
+        ),
+        rows=rows,
+    )
+
+
+def _significant(value: float) -> str:
+    """Write a number with three significant digits and a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")

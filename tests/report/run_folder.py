@@ -137,6 +137,8 @@ def _write_arms(folder: Path, ids: list[str], rng: np.random.Generator) -> None:
             "registration": "QRSAlignment" if registered else None,
             "n_registered": PARTICIPANTS - 15 if registered else None,
             "n_failed": 15 if registered else None,
+            "after": None,
+            "quality": {"beats": [8.0, 10.0, 12.5]} if registered else {},
         }
         _json(place / "arm.json", description)
         loss = 0.3 * (left + (1 - left) * np.exp(-epochs / 3))
