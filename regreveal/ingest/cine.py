@@ -241,7 +241,7 @@ def _ordered(where: str, frames: list[_Frame]) -> list[_Frame]:
 def _trigger_time(frame: _Frame) -> float | None:
     """Milliseconds after the R peak."""
     group = functional_group(frame.dataset, frame.index, "CardiacSynchronizationSequence")
-    value = group and group.get("NominalCardiacTriggerDelayTime")
+    value = None if group is None else group.get("NominalCardiacTriggerDelayTime")
     if value is None and frame.is_alone:
         value = frame.dataset.get("TriggerTime")
     return None if value in (None, "") else float(value)
@@ -252,7 +252,7 @@ def _number(frame: _Frame) -> int | None:
         value = frame.dataset.get("InstanceNumber")
         return None if value in (None, "") else int(value)
     content = functional_group(frame.dataset, frame.index, "FrameContentSequence")
-    value = content and content.get("TemporalPositionIndex")
+    value = None if content is None else content.get("TemporalPositionIndex")
     # A multi-frame file that says nothing else has its frames in order.
     return frame.index + 1 if value is None else int(value)
 

@@ -185,14 +185,12 @@ def spacing(dataset: "pydicom.Dataset") -> tuple[float, float] | None:
         At the object, else at the detector; for GE's DXA, which has neither, the exposed area
         (along a row, along a column; PS3.3, C.8.7.2) over the number of pixels.
     """
-    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
-    values = None
-    for holder, keyword in (
-        (measures, "PixelSpacing"),
-        (dataset, "PixelSpacing"),
-        (dataset, "ImagerPixelSpacing"),
-    ):
-        values = values or (holder and holder.get(keyword))
+    measures = functional_group(dataset, 0, "PixelMeasuresSequence") or dataset
+    values = (
+        measures.get("PixelSpacing")
+        or dataset.get("PixelSpacing")
+        or dataset.get("ImagerPixelSpacing")
+    )
     if not values and "ExposedArea" in dataset and dataset["ExposedArea"].VM == 2:
         along_row, along_column = dataset.ExposedArea
         values = (along_column / dataset.Rows, along_row / dataset.Columns)
