@@ -14,13 +14,7 @@ from regreveal.registration import deformation
 from regreveal.registration import voxelmorph_adapter as adapter
 from regreveal.registration.base import Registered, Registration
 from regreveal.registration.images import correlation, unusable_reason
-from regreveal.registration.voxelmorph_training import (
-    Padding,
-    check_trainable,
-    set_weights,
-    standardise,
-    train,
-)
+from regreveal.registration.voxelmorph_images import Padding, standardise
 
 INTEGRATION_STEPS = 7
 REFERENCE_CANDIDATES = 200
@@ -160,6 +154,9 @@ class VoxelMorph(Registration):
             If a parameter or the shape is out of range, no sample is usable, the checkpoint is of
             another training, or the loss is not finite.
         """
+        # TensorFlow is loaded by those who train or register, not by those who look up the class.
+        from regreveal.registration.voxelmorph_training import train_to_reference
+
         parameters = self._checked_parameters()
         shape = tuple(x.shape[1:])
         if len(shape) not in (3, 4):
@@ -167,11 +164,10 @@ class VoxelMorph(Registration):
                 f"voxelmorph: an array of shape {tuple(x.shape)}; expected (n, rows, columns, "
                 "channels) or (n, x, y, z, channels)"
             )
-        check_trainable(x)
         self.reference_ = self._chosen_reference(x)
         checkpoint = None if checkpoint is None else Path(checkpoint)
         fixed = standardise(self.reference_)
-        self.weights_, self.losses_ = train(x, fixed, parameters, checkpoint)
+        self.weights_, self.losses_ = train_to_reference(x, fixed, parameters, checkpoint)
         self.least_similarity_ = LEAST_LIKENESS
         self.least_similarity_ = self._least_similarity(x)
         return self
@@ -312,6 +308,8 @@ class VoxelMorph(Registration):
 
     def _registering(self, x):
         """Give the network this one's weights; return what registers one sample's images by it."""
+        from regreveal.registration.voxelmorph_training import set_weights
+
         if not hasattr(self, "weights_"):
             raise InputError("voxelmorph: not fitted; call fit first, or load a fitted one")
         if tuple(x.shape[1:]) != self.reference_.shape:

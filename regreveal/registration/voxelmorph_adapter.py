@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import ModuleType
 
@@ -41,7 +41,7 @@ def load() -> ModuleType:
 
 @lru_cache(1)
 def _load() -> ModuleType:
-    # This package sets TensorFlow's environment, which is read at its first import.
+    # It sets what TensorFlow reads in the environment at its first import.
     importlib.import_module("regreveal.models")
     tensorflow = importlib.import_module("tensorflow")
     legacy = importlib.import_module(LEGACY_KERAS)
@@ -196,28 +196,39 @@ def initial_weights(model, rng: np.random.Generator) -> list[np.ndarray]:
     return drawn
 
 
-def compile_network(model, similarity: str, smoothness: float, schedule: dict) -> None:
+def compile_network(model, parameters: dict) -> None:
     """Give a network its losses and a new optimizer.
 
     Parameters
     ----------
     model : voxelmorph.networks.VxmDense
-    similarity : {"ncc", "mse"}
-    smoothness : float
-        Weight of the mean squared slope of the predicted field.
-    schedule : dict
-        Arguments of Keras' CosineDecay.
+    parameters : dict
+        `similarity` ("ncc" or "mse"), `smoothness`, and those of `new_optimizer`.
+    """
+    similarity = local_correlation_loss if parameters["similarity"] == "ncc" else difference_loss
+    slope = load().losses.Grad("l2", loss_mult=2).loss
+    model.compile(
+        new_optimizer(parameters),
+        loss=[similarity, slope],
+        loss_weights=[1.0, parameters["smoothness"]],
+    )
+
+
+def new_optimizer(parameters: dict):
+    """Make the optimizer of a training: Adam, by the schedule all networks share.
+
+    Parameters
+    ----------
+    parameters : dict
+        `steps` and `learning_rate`.
     """
     import tf_keras
 
-    optimizer = tf_keras.optimizers.Adam(
+    from regreveal.models.loop import learning_rates
+
+    schedule = learning_rates(parameters["steps"], parameters["learning_rate"])
+    return tf_keras.optimizers.Adam(
         tf_keras.optimizers.schedules.CosineDecay(**schedule), clipnorm=1.0
-    )
-    slope = load().losses.Grad("l2", loss_mult=2).loss
-    model.compile(
-        optimizer,
-        loss=[local_correlation_loss if similarity == "ncc" else difference_loss, slope],
-        loss_weights=[1.0, smoothness],
     )
 
 
@@ -275,25 +286,23 @@ def difference_loss(fixed, moved):
     )
 
 
-def batches(length: int, make, field_shape: Sequence[int]):
-    """Wrap a function that makes pairs as the batches that `fit` and `evaluate` take.
+def batches(length: int, make: Callable[[int], tuple]):
+    """Wrap a function as the batches that `fit` and `evaluate` of a tf_keras model take.
 
     Parameters
     ----------
     length : int
+        How many batches.
     make : callable
-        From the number of a batch to moving and fixed images, (b, *shape, 1).
-    field_shape : sequence of int
-        Of the network's second output, which has no target.
+        From the number of a batch to inputs and targets.
     """
     import tf_keras
 
-    class Pairs(tf_keras.utils.Sequence):
+    class Batches(tf_keras.utils.Sequence):
         def __len__(self):
             return length
 
         def __getitem__(self, index):
-            moving, fixed = make(index)
-            return (moving, fixed), (fixed, np.zeros((len(fixed), *field_shape), np.float32))
+            return make(index)
 
-    return Pairs()
+    return Batches()
