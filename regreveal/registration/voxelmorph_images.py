@@ -1,4 +1,4 @@
-"""Images as VoxelMorph's network sees them: standardised, of sizes it can halve, one channel each."""
+"""Images as VoxelMorph sees them: standardised, of sizes it can halve, one channel each."""
 
 import math
 
