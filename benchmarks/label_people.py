@@ -46,8 +46,9 @@ BRIGHTNESS = {
     4: FLUID, 43: FLUID, 5: FLUID, 44: FLUID, 14: FLUID, 15: FLUID, 24: FLUID,
     30: VESSEL, 62: VESSEL,
 }  # fmt: skip
-OTHER_BRAIN = 0.8
+OTHER_BRAIN, OTHER_HEAD = 0.8, 0.5
 FIRST_OUTSIDE = 500  # labels from here on are skull, scalp, eyes, neck
+HEAD = {515: 0.1, 516: 0.7, 507: 0.7, 511: 0.6, 509: 0.25, 514: 0.4, 530: 0.9}
 
 
 def load_people(folder: str | Path) -> np.ndarray:
@@ -110,7 +111,7 @@ def paint(labels: np.ndarray, rng: np.random.Generator, head: bool = False) -> n
         if label < FIRST_OUTSIDE:
             brightness[label] = BRIGHTNESS.get(label, OTHER_BRAIN) + rng.normal(0, 0.04)
         elif head:
-            brightness[label] = rng.uniform(0.1, 1.0)
+            brightness[label] = HEAD.get(label, OTHER_HEAD) + rng.normal(0, 0.04)
     image = brightness[labels]
     bias = ndimage.gaussian_filter(rng.standard_normal(labels.shape), 40 / VOXEL_SIZE)
     image *= 1 + 0.08 * bias / bias.std()
