@@ -131,7 +131,8 @@ def _read_stream(path: Path, stream: BinaryIO, member: str = "") -> Image:
             raise UnusableRecordingError(
                 path, "unreadable file", f"voxels of {found} mm; expected 0.1 to 30 mm"
             )
-        pixels = volume.get_fdata(dtype=np.float32, caching="unchanged")
+        with np.errstate(over="ignore"):  # What is too large becomes infinite, and is told.
+            pixels = volume.get_fdata(dtype=np.float32, caching="unchanged")
     flags = (f"oblique: {tilt:.0f}°",) if tilt > OBLIQUE_DEGREES else ()
     series = MNI if _on_mni_grid(pixels.shape, scale * volume.affine[:3]) else NATIVE
     if series == MNI and code != MNI_SFORM_CODE:

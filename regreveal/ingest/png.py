@@ -7,6 +7,7 @@ in 8 bits, and transparency is ignored.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,16 +102,19 @@ def sample_identity(path: Path) -> tuple[str, int | None]:
 def _pixels(path: Path) -> np.ndarray:
     from PIL import Image as Picture
 
-    with parsing(path, Picture.DecompressionBombError, SyntaxError), Picture.open(path) as picture:
-        if picture.width * picture.height > MOST_PIXELS:
-            raise UnusableRecordingError(
-                path, "unreadable file", f"{picture.width} × {picture.height} pixels"
-            )
-        if picture.mode in ("1", "LA"):
-            picture = picture.convert("L")
-        elif picture.mode in ("P", "PA", "RGBA"):
-            picture = picture.convert("RGB")
-        values = np.asarray(picture)
+    with warnings.catch_warnings(), parsing(path, Picture.DecompressionBombError, SyntaxError):
+        # Pillow warns of sizes that are refused here, and of damage.
+        warnings.simplefilter("ignore")
+        with Picture.open(path) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise UnusableRecordingError(
+                    path, "unreadable file", f"{picture.width} × {picture.height} pixels"
+                )
+            if picture.mode in ("1", "LA"):
+                picture = picture.convert("L")
+            elif picture.mode in ("P", "PA", "RGBA"):
+                picture = picture.convert("RGB")
+            values = np.asarray(picture)
     if values.ndim == 3:
         values = values @ LUMINANCE / 1000
     return values.astype(np.float32)
