@@ -1,4 +1,4 @@
-"""The demo for several seeds: what each arm finds, how long it takes, how much memory.
+"""The demo for several seeds: what each arm finds and knows, how long it takes, how much memory.
 
     python benchmarks/demo.py --out runs/benchmark --seeds 1 2 3
 
@@ -48,28 +48,34 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the run folders")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
-    rows = []
+    pd.set_option("display.width", 200)
     for seed in arguments.seeds:
         folder = arguments.out / f"seed-{seed}"
         seconds, memory = run_demo(folder, seed)
-        summary = pd.read_csv(
-            folder / "comparisons/alignment/truth_summary.tsv", sep="\t", index_col="arm"
+        rows = [of_comparison(path) for path in sorted((folder / "comparisons").iterdir())]
+        print(f"\nseed {seed}: {seconds / 60:.1f} min, {memory:.1f} GiB")
+        print(pd.DataFrame(rows).to_string(index=False), flush=True)
+
+
+def of_comparison(folder: Path) -> dict[str, str]:
+    """Planted loci found, and what probes read off, before and after registration."""
+    loci = pd.read_csv(folder / "truth_summary.tsv", sep="\t", index_col="arm")
+    means = pd.read_csv(folder / "probe_means.tsv", sep="\t")
+    differences = pd.read_csv(folder / "probe_differences.tsv", sep="\t")
+    before, after = (arm for arm in loci.index if arm != "oracle")
+    row = {"comparison": folder.name, "planted": loci["planted"].iloc[0]}
+    for name in ("oracle", before, after):
+        label = {before: "before", after: "after"}.get(name, name)
+        row[f"{label} (false)"] = f"{loci['found'][name]} ({loci['false'][name]})"
+    for mean in means.itertuples():
+        row[f"mean {mean.metric}"] = f"{mean.baseline_score:.3f} → {mean.score:.3f}"
+        row[f"difference in {mean.metric}"] = (
+            f"{mean.difference:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})"
         )
-        counts = {
-            f"{row.Index} found (false)": f"{row.found} ({row.false})"
-            for row in summary.itertuples()
-        }
-        rows.append(
-            {
-                "seed": seed,
-                "planted": summary["planted"].iloc[0],
-                **counts,
-                "share of oracle": f"{summary['share_of_oracle']['registered']:.0%}",
-                "minutes": f"{seconds / 60:.1f}",
-                "peak GiB": f"{memory:.1f}",
-            }
-        )
-    print(pd.DataFrame(rows).to_string(index=False))
+    told_apart = differences["q_value"] < 0.05
+    better, worse = (told_apart & (sign * differences["difference"] > 0) for sign in (1, -1))
+    row["better, worse"] = f"{better.sum()}, {worse.sum()} of {len(differences)}"
+    return row
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def probe(
 ) -> None:
     """Predict phenotypes from latents by linear probes, and compare embeddings.
 
-    Writes probes.tsv (scores), differences.tsv (each embedding against the first) and probe.json
-    (who was left out, and why). Participants that a model was trained or validated on are left out.
+    Writes probes.tsv (scores), differences.tsv (each embedding against the first), means.tsv (the
+    same over all targets) and probe.json (who was left out, and why). Participants that a model was
+    trained or validated on are left out.
     """
     from regreveal.phenome.probes import run_probes
     from regreveal.store.cohort import read_splits, read_table, write_table
@@ -50,9 +51,9 @@ def probe(
     chosen, left_out = common_participants(embeddings, split, {"phenotypes": table.index})
     arms = {name: each.select(chosen) for name, each in embeddings.items()}
     kinds = dict.fromkeys(split_names(categories), "category")
-    scores, differences = run_probes(arms, table.loc[chosen, names], split["fold"], kinds=kinds)
-    write_table(scores, out / "probes.tsv")
-    write_table(differences, out / "differences.tsv")
+    tables = run_probes(arms, table.loc[chosen, names], split["fold"], kinds=kinds)
+    for result, name in zip(tables, ("probes", "differences", "means"), strict=True):
+        write_table(result, out / f"{name}.tsv")
     write_json({"participants": len(chosen), "left_out": left_out}, out / "probe.json")
     echo_left_out(left_out)
     typer.echo(f"{len(names)} targets, {len(chosen)} participants: {out / 'probes.tsv'}")

@@ -11,9 +11,15 @@ def simulate(
     participants: Annotated[int, typer.Option(help="How many participants.")] = 4000,
     variants: Annotated[int, typer.Option(help="How many genotyped variants.")] = 20000,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 1,
+    modalities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality", help="ecg, dxa, brain or cardiac; give it again for more. By default all."
+        ),
+    ] = None,
 ) -> None:
-    """Simulate a biobank: genomes, ECGs, phenotypes and diagnoses, and the truth behind them."""
-    from regreveal.simulation.biobank import simulate_biobank
+    """Simulate a biobank: genomes, images, phenotypes and diagnoses, and the truth behind them."""
+    from regreveal.simulation.biobank import MODALITIES, simulate_biobank
 
-    simulate_biobank(folder, participants, variants, seed)
+    simulate_biobank(folder, participants, variants, seed, modalities or MODALITIES)
     typer.echo(folder)

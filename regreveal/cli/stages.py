@@ -63,12 +63,27 @@ def register(
         typer.Option(help="Split file, to fit the method on training participants only."),
     ] = None,
     parameters: Annotated[str, typer.Option(help="Parameters of the method, as JSON.")] = "{}",
+    exemplar: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of --phenotypes, such as bmi: the participant who has its median is what "
+            "others are registered to. By default the method chooses."
+        ),
+    ] = None,
+    phenotypes: Annotated[Path | None, typer.Option(help="Table with that column.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Image to register to (.npy, NIfTI, PNG), instead.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work.")
+    ] = None,
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Register a tensor of everyone in a store."""
     from regreveal.errors import InputError
+    from regreveal.registration.reference import find_column, median_participant, read_reference
     from regreveal.registration.stage import count_failures, fit_registration, register_store
-    from regreveal.store.cohort import read_splits
+    from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
 
@@ -80,6 +95,10 @@ def register(
         raise InputError(f"--parameters is {parameters}; expected names and values, as {{...}}")
     if (out / "registered").exists():
         raise InputError(f"{out}: already holds a registration; choose another folder")
+    if exemplar and reference:
+        raise InputError("--exemplar and --reference are both given; expected at most one")
+    if bool(exemplar) != bool(phenotypes):
+        raise InputError("--exemplar and --phenotypes need each other; got only one of them")
     input_map, output_map = (find_tensor_map(name, package) for name in (source, target))
     tensors = TensorStore(store)
     if splits is None:
@@ -87,8 +106,16 @@ def register(
     else:
         split = read_splits(splits)["split"]
         learn_from = split.index[split == "train"]
-    fit_registration(method, chosen, tensors, input_map, learn_from, out / "registration")
-    qc = register_store(method, out / "registration", tensors, input_map, output_map, out)
+    image = None
+    if reference:
+        image = read_reference(reference, input_map.channelled_shape)
+    elif exemplar:
+        values = find_column(exemplar, [read_table(phenotypes)])
+        chosen_one = median_participant(values, tensors, input_map, learn_from)
+        image = input_map.read(tensors, [chosen_one])[0]
+    saved = out / "registration"
+    fit_registration(method, chosen, tensors, input_map, learn_from, saved, image)
+    qc = register_store(method, saved, tensors, input_map, output_map, out, dask)
     typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
     echo_left_out(count_failures(qc))
 

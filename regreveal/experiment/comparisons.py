@@ -102,7 +102,8 @@ class ComparisonStages:
     def _probe(self) -> None:
         settings = self.experiment.probes
         of_arms = [target.split(".")[0] for target in self.targets if "." in target]
-        outputs = [self.folder / "probes.tsv", self.folder / "probe_differences.tsv"]
+        names = ("probes.tsv", "probe_differences.tsv", "probe_means.tsv")
+        outputs = [self.folder / name for name in names]
         self.manifest.run(
             self._stage("probes"),
             lambda: self._write_probes(*outputs),
@@ -112,19 +113,19 @@ class ComparisonStages:
             after=self._embedded(*{*self.arms, *(a for a in of_arms if a in self.all_arms)}),
         )
 
-    def _write_probes(self, scores_file: Path, differences_file: Path) -> None:
+    def _write_probes(self, *files: Path) -> None:
         from regreveal.phenome.probes import run_probes
 
         categories = [c for c in self.experiment.probes.categories if c in self.targets]
-        scores, differences = run_probes(
+        tables = run_probes(
             {name: self._latents(name) for name in self.arms},
             self._probe_targets(),
             self.participants["fold"],
             baseline=self.comparison.baseline,
             kinds=dict.fromkeys(categories, "category"),
         )
-        write_table(scores, scores_file)
-        write_table(differences, differences_file)
+        for table, file in zip(tables, files, strict=True):
+            write_table(table, file)
 
     def _latents(self, arm: str):
         return Embedding.read(self.arms[arm].embedding).select(self.participants.index)

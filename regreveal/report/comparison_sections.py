@@ -12,11 +12,12 @@ from regreveal.report import (
     phewas_figures,
     tables,
 )
+from regreveal.report.comparison_figures import METRICS
 from regreveal.report.figures import GenomeScan
 from regreveal.report.parts import Figure, Section, Text
 from regreveal.report.run_folder import ArmClusters, Comparison, Run
 from regreveal.report.summary import listed, plural
-from regreveal.report.tables import hide_small
+from regreveal.report.tables import hide_small, number, with_interval
 
 
 def comparison_sections(run: Run, colours: dict[str, str], folder: Path) -> list[Section]:
@@ -57,9 +58,15 @@ def comparison_sections(run: Run, colours: dict[str, str], folder: Path) -> list
 
 def _probes(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
     baseline, against = comparison.arms
-    parts = [
-        tables.probe_table(comparison.scores, comparison.differences, baseline, against),
+    told = [
+        f"{METRICS[mean.metric]} {number(mean.score)} in {against} and "
+        f"{number(mean.baseline_score)} in {baseline}, a difference of "
+        f"{with_interval(mean.difference, mean.low, mean.high)}, over "
+        f"{plural(mean.targets, 'phenotype')}"
+        for mean in comparison.means.itertuples()
     ]
+    parts = [Text(f"On average: {'; '.join(told)}.")] if told else []
+    parts.append(tables.probe_table(comparison.scores, comparison.differences, baseline, against))
     if comparison.differences["difference"].notna().any():
         name = f"{comparison.name}-probes"
         comparison_figures.probe_forest(

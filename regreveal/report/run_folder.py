@@ -83,6 +83,7 @@ class Comparison:
     participants: int
     scores: pd.DataFrame | None
     differences: pd.DataFrame | None
+    means: pd.DataFrame | None
     gwas: dict[str, ArmGwas]
     phewas: dict[str, pd.DataFrame]
     clusters: dict[str, ArmClusters]
@@ -201,12 +202,15 @@ def _read_comparison(folder: Path, name: str, settings: dict, experiment: dict) 
     arms = (settings["baseline"], settings["against"])
     with _reading(folder / "participants.parquet") as path:
         participants = len(pd.read_parquet(path, columns=["sample_id"]))
-    scores = differences = truth = truth_summary = None
+    scores = differences = means = truth = truth_summary = None
     if "probes" in experiment:
         scores = _table(folder / "probes.tsv", "arm target metric n score low high reason")
         differences = _table(
             folder / "probe_differences.tsv",
             "target metric n arm difference low high q_value reason",
+        )
+        means = _table(
+            folder / "probe_means.tsv", "metric targets score baseline_score difference low high"
         )
     if "gwas" in experiment and (folder / "truth.tsv").exists():
         seen_by = " ".join(f"{a} neg_log10_p_{a}" for a in ("oracle", *arms))
@@ -224,6 +228,7 @@ def _read_comparison(folder: Path, name: str, settings: dict, experiment: dict) 
         participants=participants,
         scores=scores,
         differences=differences,
+        means=means,
         gwas={arm: _read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in experiment},
         phewas={
             arm: _table(folder / arm / "phewas" / "phewas.tsv", _PHEWAS)

@@ -255,7 +255,7 @@ def test_tables_have_a_row_an_arm_and_target():
     targets = pd.DataFrame({"rate": target, "sex": np.where(target > 0, "female", "male")})
     targets["constant"] = 1.0
     arms = {"native": latents[:, 1:], "registered": latents}
-    scores, differences = run_probes(arms, targets, _folds(150))
+    scores, differences, _ = run_probes(arms, targets, _folds(150))
     assert list(scores["arm"] + ":" + scores["target"]) == [
         f"{arm}:{target}" for target in targets for arm in arms
     ]
@@ -279,16 +279,67 @@ def test_q_values_of_differences_are_over_the_targets_of_each_pair_of_arms():
     targets["constant"] = 1.0
     worse = latents + generator.normal(size=latents.shape)
     arms = {"native": worse, "registered": latents, "shuffled": latents[::-1]}
-    _, differences = run_probes(arms, targets, _folds(200))
+    _, differences, _ = run_probes(arms, targets, _folds(200))
     for arm in ("registered", "shuffled"):
         of_arm = differences[differences["arm"] == arm].set_index("target")
         scored = of_arm.drop("constant")
         expected = multipletests(scored["p"], method="fdr_bh")[1]
         np.testing.assert_allclose(scored["q_value"], expected)
         assert np.isnan(of_arm.loc["constant", "q_value"])
-    _, nothing = run_probes({"native": latents}, targets, _folds(200))
+    _, nothing, _ = run_probes({"native": latents}, targets, _folds(200))
     assert nothing.empty
     assert "q_value" in nothing
+
+
+def _mean(targets, latents, other, folds, metric="r2"):
+    _, differences, means = run_probes({"one": other, "two": latents}, targets, folds)
+    return differences, means.set_index("metric").loc[metric]
+
+
+def test_the_mean_over_one_target_is_that_target():
+    latents, target = _cohort(300, seed=16)
+    other = latents + np.random.default_rng(17).normal(size=latents.shape)
+    sex = pd.Series(np.where(target > 0, "female", "male"), target.index, name="sex")
+    for values, metric in ((target, "r2"), (sex, "auc")):
+        differences, mean = _mean(values.to_frame(), latents, other, _folds(300), metric)
+        (row,) = differences.to_dict("records")
+        assert mean["targets"] == 1
+        assert mean["difference"] == pytest.approx(row["difference"])
+        assert mean["score"] - mean["baseline_score"] == pytest.approx(mean["difference"])
+        width = row["high"] - row["low"]
+        assert mean["high"] - mean["low"] == pytest.approx(width, rel=0.03)
+
+
+def test_the_same_target_twice_is_no_more_certain_than_once():
+    latents, target = _cohort(300, seed=18)
+    other = latents + np.random.default_rng(19).normal(size=latents.shape)
+    once, twice = (
+        _mean(pd.concat([target.rename(f"t{i}") for i in range(n)], axis=1), latents, other, folds)[
+            1
+        ]
+        for n, folds in ((1, _folds(300)), (2, _folds(300)))
+    )
+    assert twice["high"] - twice["low"] == pytest.approx(once["high"] - once["low"])
+
+
+def test_intervals_of_the_mean_hold_the_truth_of_targets_that_go_together():
+    """The mean difference of two arms that know equally much is 0 in the long run."""
+    held, widths = 0, []
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        signal, shared = generator.normal(size=(2, 250))
+        one, two = (
+            np.column_stack([signal + 0.7 * generator.normal(size=250), generator.normal(size=250)])
+            for _ in range(2)
+        )
+        targets = pd.DataFrame(
+            {f"t{i}": signal + shared + 0.5 * generator.normal(size=250) for i in range(3)},
+            index=_ids(250),
+        )
+        _, mean = _mean(targets, two, one, _folds(250))
+        held += mean["low"] < 0 < mean["high"]
+        widths.append(mean["high"] - mean["low"])
+    assert 89 <= held <= 100  # 95 of 100 expected; fewer than 89 in 1 of 200 such tests
 
 
 def test_bad_input_ends_in_one_clear_line():

@@ -189,6 +189,17 @@ def _write_probes(comparison: Path) -> None:
     )
     differences.append(nothing | {"arm": "registered", "baseline": "native"})
     _tsv(pd.DataFrame(differences), comparison / "probe_differences.tsv")
+    means = []
+    for metric in ("r2", "auc"):
+        scored = [scores for name, *scores in TARGETS.values() if name == metric]
+        native, registered = np.mean(scored, axis=0)
+        difference = registered - native
+        means.append(
+            {"metric": metric, "targets": len(scored), "arm": "registered", "baseline": "native"}
+            | {"score": registered, "baseline_score": native, "difference": difference}
+            | {"low": difference - 0.02, "high": difference + 0.02, "p": 0.001}
+        )
+    _tsv(pd.DataFrame(means), comparison / "probe_means.tsv")
 
 
 def _write_genetics(comparison: Path, rng: np.random.Generator) -> None:

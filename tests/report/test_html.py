@@ -13,7 +13,7 @@ from regreveal.cli.report import report
 from regreveal.errors import InputError
 from regreveal.report.html import build_report
 
-from .run_folder import EXPERIMENT, GENETICS, make_run_folder, sample_ids
+from .run_folder import EXPERIMENT, GENETICS, TARGETS, make_run_folder, sample_ids
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -86,6 +86,14 @@ def test_figures_and_tables_are_numbered_through(full_page):
     for kind, count in (("Figure", 9), ("Table", 11)):
         numbers = re.findall(rf"{kind} (\d+)\. ", text)
         assert [int(number) for number in numbers] == list(range(1, count + 1))
+
+
+def test_the_mean_over_phenotypes_is_told_with_its_interval(full_page):
+    text = " ".join(Page(full_page).text.split())
+    numbers = [scores for metric, *scores in TARGETS.values() if metric == "r2"]
+    native, registered = (sum(arm) / len(numbers) for arm in zip(*numbers, strict=True))
+    assert f"{registered:.3f} in registered and {native:.3f} in native" in text
+    assert f"over {len(numbers)} phenotypes" in text
 
 
 def test_no_participant_is_on_the_page(full_page, probes_page):
