@@ -18,12 +18,10 @@ from regreveal.simulation.recordings import Recordings
 __all__ = ["LABELS", "VIEWS", "draw_bodies", "draw_poses", "pose_homographies", "record"]
 
 # What weakens the beam: a mm of tissue, and a mm of full dense bone.
-TISSUE_PER_MM, BONE_PER_MM = 0.0011, 0.022
+TISSUE_PER_MM, BONE_PER_MM = 0.0010, 0.026
 OVERSAMPLING = 2
 # What is found where another part of the body was to be.
 MISTAKEN_FOR = {"body": "hip", "hip": "spine", "spine": "hip"}
-# A hip or a spine is positioned with more care than a whole body.
-POSTURE_SPREAD = {"body": 1.0, "hip": 0.5, "spine": 0.5}
 
 
 def record(traits: pd.DataFrame, rng: np.random.Generator) -> Recordings:
@@ -48,7 +46,7 @@ def record(traits: pd.DataFrame, rng: np.random.Generator) -> Recordings:
     anatomy, implants = draw_anatomy(traits, rng), draw_implants(n, rng)
     images, labels, truth = {}, {}, [pd.DataFrame({"implant": implants})]
     for view, properties in VIEWS.items():
-        posture = draw_posture(n, rng, POSTURE_SPREAD[view])
+        posture = draw_posture(n, rng)
         poses, exposures = draw_poses(n, rng), draw_exposures(n, rng)
         solids, origins = build_bodies(anatomy, posture, implants)
         matrices = pose_homographies(poses, properties.shape)

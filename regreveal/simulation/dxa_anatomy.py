@@ -11,56 +11,56 @@ FACTORS = {
     "skull_width": 0.045,
     "skull_height": 0.045,
     "jaw": 0.07,
-    "neck": 0.07,
+    "neck": 0.05,
     "chest_width": 0.05,
-    "bone_calibre": 0.05,
-    "cortex": 0.05,
+    "bone_calibre": 0.04,
+    "cortex": 0.04,
     "vertebra_width": 0.06,
     "lumbar_share": 0.02,
     "pelvis_height": 0.05,
     "hip_distance": 0.03,
     "femoral_head": 0.05,
-    "neck_length": 0.06,
+    "neck_length": 0.09,
     "femur_share": 0.012,
-    "humerus_share": 0.015,
-    "hand_size": 0.05,
+    "humerus_share": 0.010,
+    "hand_size": 0.03,
     "foot_size": 0.05,
     "lung": 0.08,
-    "waist": 0.08,
+    "waist": 0.06,
     "hips": 0.05,
-    "limb_fat": 0.08,
-    "depth": 0.06,
-    "skull_density": 0.08,
-    "spine_density": 0.06,
-    "pelvis_density": 0.05,
-    "leg_density": 0.05,
-    "arm_density": 0.06,
-    "tissue_density": 0.03,
+    "limb_fat": 0.05,
+    "depth": 0.04,
+    "skull_density": 0.04,
+    "spine_density": 0.03,
+    "pelvis_density": 0.03,
+    "leg_density": 0.03,
+    "arm_density": 0.03,
+    "tissue_density": 0.02,
 }
 # In degrees or mm, around 0.
 SHIFTS = {
     "rib_slope": 4.0,
     "ilium_flare": 3.0,
     "scapula_turn": 4.0,
-    "shoulder_drop": 7.0,
+    "shoulder_drop": 4.0,
     "second_curve": 1.2,
-    "bowlegs": 2.0,
+    "bowlegs": 1.2,
 }
 # Mean and SD; angles in degrees. Those of limbs are drawn for each side.
 POSTURE = {
-    "lean": (0.0, 1.0),
-    "head_tilt": (0.0, 4.0),
+    "lean": (0.0, 0.8),
+    "head_tilt": (0.0, 2.5),
     "head_nod": (0.0, 1.0),
 }
 LIMB_POSTURE = {
-    "arm": (9.5, 2.5),
-    "elbow": (-5.0, 4.0),
-    "wrist": (0.0, 7.0),
-    "pronation": (0.35, 0.3),
+    "arm": (9.5, 0.9),
+    "elbow": (-5.0, 1.4),
+    "wrist": (0.0, 3.0),
+    "pronation": (0.2, 0.12),
     "finger_spread": (5.0, 1.5),
-    "hip": (2.0, 1.6),
-    "knee": (0.0, 1.5),
-    "foot": (12.0, 9.0),
+    "hip": (2.0, 0.7),
+    "knee": (0.0, 1.0),
+    "foot": (12.0, 5.0),
 }
 IMPLANT_SHARES = {
     "left_hip": 0.008,
@@ -104,7 +104,7 @@ def draw_anatomy(traits: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     return anatomy
 
 
-def draw_posture(n: int, rng: np.random.Generator, spread: float = 1.0) -> pd.DataFrame:
+def draw_posture(n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Draw how the trunk leans and the limbs lie: what no homography of the whole can undo.
 
     Parameters
@@ -113,8 +113,6 @@ def draw_posture(n: int, rng: np.random.Generator, spread: float = 1.0) -> pd.Da
         How many people.
     rng : numpy.random.Generator
         Source of everything random.
-    spread : float
-        Factor of the SDs: a hip or a spine is positioned with more care than a whole body.
 
     Returns
     -------
@@ -123,13 +121,13 @@ def draw_posture(n: int, rng: np.random.Generator, spread: float = 1.0) -> pd.Da
     """
     posture = {}
     for name, (mean, sd) in POSTURE.items():
-        posture[name] = mean + spread * sd * _normal(n, rng)
+        posture[name] = mean + sd * _normal(n, rng)
     for name, (mean, sd) in LIMB_POSTURE.items():
         # Both sides of a person have half of the variance in common.
         common = _normal(n, rng)
         for side in ("right", "left"):
             own = (common + _normal(n, rng)) / np.sqrt(2)
-            posture[f"{side}_{name}"] = mean + spread * sd * own
+            posture[f"{side}_{name}"] = mean + sd * own
     return pd.DataFrame(posture)
 
 

@@ -93,8 +93,8 @@ def draw_exposures(n: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "gain": np.exp(rng.normal(0, 0.06, n).clip(-0.18, 0.18)),
-            "gamma": GAMMA + rng.normal(0, 0.03, n).clip(-0.09, 0.09),
-            "offset": np.abs(rng.normal(0, 5.0, n)).clip(0, 15),
+            "gamma": GAMMA + rng.normal(0, 0.02, n).clip(-0.06, 0.06),
+            "offset": np.abs(rng.normal(0, 4.0, n)).clip(0, 12),
             "vignetting": np.abs(rng.normal(0, 0.06, n)).clip(0, 0.18),
             "noise": 0.004 * np.exp(rng.normal(0, 0.3, n).clip(-0.9, 0.9)),
             "table": TABLE_ATTENUATION * np.exp(rng.normal(0, 0.3, n).clip(-0.9, 0.9)),

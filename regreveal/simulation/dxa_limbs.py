@@ -10,6 +10,11 @@ HUMERUS_SHARE, FOREARM_SHARE = 0.435, 0.335  # of the arm down to the fingertips
 NECK_LENGTH = 50.0  # from the middle of the femoral head to the axis of the shaft, mm
 
 
+def wall_thickness(body):
+    """Give the factor of how thick the walls of long bones are; denser bones have thicker ones."""
+    return body.cortex * np.sqrt(body.density)
+
+
 def limb_points(body, spine) -> dict:
     """Give the joints of all limbs, (x, y) by `side_name`, and the point of each femur's neck.
 
@@ -90,7 +95,7 @@ def _add_femur(builder, body, side, sign, place, density, calibre) -> None:
     lesser = _between(neck, knee, 0.10)
     builder.ellipsoid((lesser[0] - sign * 14 * calibre, lesser[1]), 9 * calibre, 13.0, 30.0)
     radii = [20 * calibre, 15.5 * calibre, 17 * calibre, 24 * calibre]
-    hollow = 0.62 / body.cortex
+    hollow = 0.62 / wall_thickness(body)
     _add_shaft(builder, density, hollow, neck, _between(neck, knee, 0.95), radii)
     builder.material(wall=0.22 * density, marrow=0.15 * density, hollow=0.92)
     for edge in (-1, 1):
@@ -107,7 +112,7 @@ def _add_lower_leg(builder, body, side, sign, place, density, calibre) -> None:
     builder.block((knee[0], knee[1] + 17), 37 * calibre, 13 * calibre, 44.0)
     radii = [28 * calibre, 14 * calibre, 12 * calibre, 19 * calibre]
     start, end = _between(knee, ankle, 0.075), _between(knee, ankle, 0.965)
-    _add_shaft(builder, density, 0.58 / body.cortex, start, end, radii)
+    _add_shaft(builder, density, 0.58 / wall_thickness(body), start, end, radii)
     builder.piece(label, wall=0.45 * density, marrow=0.1 * density, hollow=0.5)
     head = knee[0] + sign * 34 * calibre, knee[1] + 34
     middle = _between(knee, ankle, 0.5)
@@ -150,7 +155,7 @@ def add_arms(builder: SolidsBuilder, body, points: dict) -> None:
         )
         builder.ellipsoid(shoulder, 24 * calibre, 24 * calibre, 42.0)
         radii = [20 * calibre, 11.5 * calibre, 11 * calibre, 14 * calibre]
-        _add_shaft(builder, density, 0.58 / body.cortex, shoulder, elbow, radii)
+        _add_shaft(builder, density, 0.58 / wall_thickness(body), shoulder, elbow, radii)
         builder.material(wall=0.36 * density, marrow=0.2 * density, hollow=0.8)
         left, right = (elbow[0] - 20 * calibre, elbow[1]), (elbow[0] + 20 * calibre, elbow[1])
         builder.capsule(left, right, 9.0, 9.0)
@@ -163,13 +168,13 @@ def _add_forearm(builder, body, side, sign, elbow, wrist, density) -> None:
     # The radius is outside where the palm shows, and crosses the ulna as the hand turns over.
     turned = np.cos(np.pi * np.clip(getattr(body, f"{side}_pronation"), 0.0, 1.0))
     gap = sign * calibre
-    hollow = 0.55 / body.cortex
+    hollow = 0.55 / wall_thickness(body)
     start, end = (elbow[0] + 9 * gap, elbow[1] + 8), (wrist[0] + 13 * gap * turned, wrist[1] - 6)
-    builder.piece(label, wall=0.46 * density, marrow=0.08 * density, hollow=hollow)
+    builder.piece(label, wall=0.55 * density, marrow=0.10 * density, hollow=hollow)
     radii = [9 * calibre, 7 * calibre, 7.5 * calibre, 13 * calibre]
     builder.chain([start, _between(start, end, 0.25), _between(start, end, 0.8), end], radii)
     start, end = (elbow[0] - 9 * gap, elbow[1] - 6), (wrist[0] - 13 * gap * turned, wrist[1] - 8)
-    builder.piece(label, wall=0.46 * density, marrow=0.08 * density, hollow=hollow)
+    builder.piece(label, wall=0.55 * density, marrow=0.10 * density, hollow=hollow)
     radii = [12 * calibre, 8 * calibre, 6 * calibre, 7 * calibre]
     builder.chain([start, _between(start, end, 0.25), _between(start, end, 0.8), end], radii)
 
@@ -196,8 +201,8 @@ def _add_hand(builder, body, side, sign, wrist, degrees, density) -> None:
     for finger, reach in enumerate((0.93, 1.0, 0.95, 0.80)):
         side_step = 15.0 - 10.0 * finger
         out = side_step * (1 + 3 * spread)
-        builder.piece(label, wall=0.42 * density, marrow=0.06 * density, hollow=0.5)
+        builder.piece(label, wall=0.55 * density, marrow=0.10 * density, hollow=0.5)
         builder.chain([at(0.18, 0.75 * side_step), at(0.50, side_step * 1.1)], [4.4, 4.6])
         builder.chain([at(0.53, side_step * 1.15), at(reach, out * 1.2)], [4.2, 3.0])
-    builder.piece(label, wall=0.42 * density, marrow=0.06 * density, hollow=0.5)
+    builder.piece(label, wall=0.55 * density, marrow=0.10 * density, hollow=0.5)
     builder.chain([at(0.12, 20.0), at(0.34, 36.0), at(0.55, 42.0)], [5.0, 5.0, 3.4])

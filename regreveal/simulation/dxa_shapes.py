@@ -59,10 +59,19 @@ class Solids:
 
 
 class SolidsBuilder:
-    """Collects solids; each number may be one for all people or an array of one a person."""
+    """Collects solids; each number may be one for all people or an array of one a person.
 
-    def __init__(self, n: int):
+    Parameters
+    ----------
+    n : int
+        People.
+    spongy : float or ndarray, shape (n,)
+        Factor of the density of all bone's inside.
+    """
+
+    def __init__(self, n: int, spongy=1.0):
         self._n = n
+        self._spongy = spongy
         self._values, self._kinds, self._groups, self._labels, self._tissue = [], [], [], [], []
         self._group = 0
         self._look = (UNNAMED, False, 0.0, 0.0, 0.0)
@@ -96,6 +105,8 @@ class SolidsBuilder:
 
     def _add(self, kind: int, shape: tuple) -> None:
         label, tissue, hollow, wall, marrow = self._look
+        if not tissue:
+            marrow = marrow * self._spongy
         row = np.empty((self._n, 10))
         for column, value in enumerate((*shape, hollow, wall, marrow)):
             row[:, column] = value

@@ -63,7 +63,8 @@ def build_bodies(
     body = SimpleNamespace(**columns)
     spine = spine_frame(body)
     points = limb_points(body, spine)
-    builder = SolidsBuilder(len(anatomy))
+    # Spongy bone is the first to go: it falls with the square of what all bone falls with.
+    builder = SolidsBuilder(len(anatomy), spongy=body.density)
     add_tissue(builder, body, spine, points)
     add_trunk(builder, body, spine)
     add_legs(builder, body, points)

@@ -55,7 +55,7 @@ def _add_arm(builder, body, side, sign, points, fat) -> None:
     builder.capsule(elbow, wrist, 41 * size, 27.0)
     angle = np.deg2rad(points[f"{side}_hand_angle"])
     tip = wrist[0] + sign * 120 * np.sin(angle), wrist[1] + 120 * np.cos(angle)
-    builder.capsule(wrist, tip, 30.0, 34.0)
+    builder.capsule(wrist, tip, 32.0, 36.0)
 
 
 def _add_leg(builder, body, side, sign, points, fat) -> None:

@@ -214,7 +214,7 @@ def _add_skull(builder, body, spine) -> None:
         return x + right * cosine - down * sine, y + right * sine + down * cosine
 
     label = LABELS["skull"]
-    builder.piece(label, wall=0.55 * density, hollow=0.91)
+    builder.piece(label, wall=0.34 * density, hollow=0.89)
     builder.ellipsoid(at(0, 0), wide, high, 180.0, turn)
     builder.piece(label, wall=0.20 * density)
     builder.ellipsoid(at(0, 0.42 * high), 0.80 * wide, 0.34 * high, 70.0, turn)
@@ -225,7 +225,7 @@ def _add_skull(builder, body, spine) -> None:
         builder.capsule(at(sign * 0.74 * wide, 0.45 * high), corner, 7.0, 8.0)
         builder.capsule(corner, at(sign * 14, 1.20 * high * jaw), 8.0, 10.0)
     builder.capsule(at(-14, 1.20 * high * jaw), at(14, 1.20 * high * jaw), 10.0, 10.0)
-    builder.piece(label, wall=0.75 * density)
+    builder.piece(label, wall=0.55 * density)
     builder.ellipsoid(at(0, 0.96 * high), 22.0, 11.0, 18.0, turn)
     # Eye sockets and nose let more of the beam through.
     builder.piece(UNNAMED, wall=-0.14)
