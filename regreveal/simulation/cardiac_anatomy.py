@@ -51,34 +51,35 @@ def draw_anatomy(traits: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
         return mean + sd * rng.standard_normal(n).clip(-2.5, 2.5)
 
     ejection_fraction = traits["ejection_fraction"].to_numpy()
-    shortening = ejection_fraction / USUAL_EF
+    # Hearts that eject little shorten even less.
+    shortening = (ejection_fraction / USUAL_EF) ** 1.3
     return pd.DataFrame(
         {
             "lv_volume": 1000 * traits["lv_volume"].to_numpy(),
             "rv_volume": 1000 * traits["rv_volume"].to_numpy(),
             "la_volume": 1000 * traits["la_volume"].to_numpy(),
-            "ra_volume": 1000 * np.exp(vary(np.log(80.0), 0.17)),
+            "ra_volume": 1000 * np.exp(vary(np.log(80.0), 0.12)),
             "wall_thickness": traits["wall_thickness"].to_numpy(),
             "lv_ejected": ejection_fraction / 100,
-            "rv_ejected": (ejection_fraction - RV_EF_BELOW_LV + vary(0.0, 3.0)) / 100,
-            "la_emptied": vary(0.58, 0.05),
-            "ra_emptied": vary(0.50, 0.05),
+            "rv_ejected": (ejection_fraction - RV_EF_BELOW_LV + vary(0.0, 2.0)) / 100,
+            "la_emptied": vary(0.58, 0.04),
+            "ra_emptied": vary(0.50, 0.04),
             "kick_share": vary(0.22, 0.04),
-            "lv_roundness": vary(0.40, 0.022),  # half width over half length of the ellipsoid
-            "la_roundness": vary(0.72, 0.05),
-            "ra_roundness": vary(0.80, 0.06),
-            "mitral_excursion": shortening * vary(13.5, 1.5),
-            "tricuspid_excursion": shortening * vary(20.0, 2.5),
-            "rv_taper": vary(0.75, 0.07),
-            "rv_bulge": vary(1.3, 0.25),
-            "bend": vary(0.0, 2.0),  # of the long axis, mm at 60 mm from the valve
-            "la_lean": vary(-0.12, 0.08),
-            "ra_lean": vary(0.05, 0.08),
+            "lv_roundness": vary(0.40, 0.018),  # half width over half length of the ellipsoid
+            "la_roundness": vary(0.72, 0.04),
+            "ra_roundness": vary(0.80, 0.04),
+            "mitral_excursion": shortening * vary(13.5, 0.8),
+            "tricuspid_excursion": shortening * vary(20.0, 1.2),
+            "rv_taper": vary(0.75, 0.05),
+            "rv_bulge": vary(1.3, 0.18),
+            "bend": vary(0.0, 1.5),  # of the long axis, mm at 60 mm from the valve
+            "la_lean": vary(-0.12, 0.05),
+            "ra_lean": vary(0.05, 0.05),
             "papillary": vary(0.50, 0.06),  # where along the ventricle
             "atrial_septum": vary(3.0, 0.5),
-            "fat_extra": vary(0.0, 1.2),  # mm around the heart, beside what weight brings
-            "chest_extra": vary(0.0, 5.0),
-            "chest_width": vary(1.0, 0.05),
+            "fat_extra": vary(0.0, 0.8),  # mm around the heart, beside what weight brings
+            "chest_extra": vary(0.0, 3.0),
+            "chest_width": vary(1.0, 0.03),
             "aorta_radius": vary(12.0, 1.2),
         }
     )

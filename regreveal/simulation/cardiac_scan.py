@@ -39,9 +39,9 @@ def draw_tissues(traits: pd.DataFrame, anatomy: pd.DataFrame, rng) -> pd.DataFra
     weight = (traits["bmi"].to_numpy() - USUAL_BMI).clip(-10, 18)
     return pd.DataFrame(
         {
-            "chest_fat": (16 + 1.3 * weight + anatomy["chest_extra"].to_numpy()).clip(4, 50),
-            "heart_fat": (3.2 + 0.25 * weight + anatomy["fat_extra"].to_numpy()).clip(0.8, 11),
-            "body_fat": (0.6 * weight).clip(-6, 10),
+            "chest_fat": (16 + 1.0 * weight + anatomy["chest_extra"].to_numpy()).clip(4, 50),
+            "heart_fat": (3.2 + 0.2 * weight + anatomy["fat_extra"].to_numpy()).clip(0.8, 11),
+            "body_fat": (0.4 * weight).clip(-4, 7),
             "muscle": (0.36 + 0.035 * rng.standard_normal(n)).clip(0.26, 0.48),
             "fat": (0.92 + 0.08 * rng.standard_normal(n)).clip(0.7, 1.15),
             "rib_phase": rng.uniform(0, 2 * np.pi, n),
@@ -69,7 +69,7 @@ def draw_nuisance(traits: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
     weight = (traits["bmi"].to_numpy() - USUAL_BMI).clip(-10, 18)
     failed = rng.random(n) < FAILURE_SHARE
     kind = rng.choice(FAILURES, n)
-    coil_angle, coil_slope = rng.uniform(-2.4, -0.4, n), rng.normal(0.45, 0.15, n)
+    coil_angle, coil_slope = rng.uniform(-1.6, -0.8, n), rng.normal(0.4, 0.08, n)
     banding = rng.random(n) < BANDING_SHARE
     return pd.DataFrame(
         {
@@ -80,17 +80,17 @@ def draw_nuisance(traits: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
             "shift_right_mm": rng.uniform(-FARTHEST_MM, FARTHEST_MM, n),
             "shift_down_mm": rng.uniform(-FARTHEST_MM, FARTHEST_MM, n),
             "rotation_degrees": rng.uniform(-FARTHEST_DEGREES, FARTHEST_DEGREES, n),
-            "scale": np.exp(rng.normal(0, 0.025, n).clip(-0.06, 0.06)),
-            "heart_rotation_degrees": 0.5 * weight + rng.normal(0, 5, n).clip(-12, 12),
-            "heart_right_mm": rng.normal(0, 3, n).clip(-7, 7),
-            "heart_down_mm": -0.2 * weight + rng.normal(0, 3, n).clip(-7, 7),
-            "tilt_degrees": rng.normal(0, 6, n).clip(-14, 14),
-            "slice_offset_mm": rng.normal(0, 3, n).clip(-7, 7),
+            "scale": np.exp(rng.normal(0, 0.045, n).clip(-0.1, 0.1)),
+            "heart_rotation_degrees": 0.3 * weight + rng.normal(0, 3, n).clip(-8, 8),
+            "heart_right_mm": rng.normal(0, 2, n).clip(-5, 5),
+            "heart_down_mm": -0.1 * weight + rng.normal(0, 2, n).clip(-5, 5),
+            "tilt_degrees": rng.normal(0, 5, n).clip(-12, 12),
+            "slice_offset_mm": rng.normal(0, 2.5, n).clip(-6, 6),
             "gain": USUAL_GAIN * np.exp(rng.normal(0, 0.15, n).clip(-0.4, 0.4)),
-            "gamma": np.exp(rng.normal(0, 0.08, n)),
+            "gamma": np.exp(rng.normal(0, 0.06, n)),
             "coil_right": coil_slope * np.cos(coil_angle),
             "coil_down": coil_slope * np.sin(coil_angle),
-            "coil_bend": rng.normal(0.0, 0.12, n),
+            "coil_bend": rng.normal(0.0, 0.06, n),
             "texture": np.exp(rng.normal(0, 0.3, n)),
             "noise": np.exp(rng.normal(np.log(0.045), 0.3, n)),
             "breathing_mm": np.abs(rng.normal(0, 1.3, n)),
