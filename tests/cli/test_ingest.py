@@ -1,0 +1,89 @@
+"""`regreveal ingest` of images, from the shell's side; the library's own tests say the rest."""
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from typer.testing import CliRunner
+
+from regreveal.cli.main import app
+from regreveal.errors import InputError
+from regreveal.store.tensors import TensorStore
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["ingest", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    body = np.zeros((928, 352), np.uint8)
+    body[100:-100, 50:-50] = np.random.default_rng(0).integers(100, 200, (728, 252))
+    Picture.fromarray(body).save(folder / "a.png")
+    Picture.fromarray(np.full((928, 352), 9, np.uint8)).save(folder / "blank.png")
+    return folder
+
+
+def test_dxa_by_the_number_of_its_series(pictures, tmp_path):
+    report = tmp_path / "report.tsv"
+    result = run("dxa", pictures, "--store", tmp_path / "s", "--series", 11, "--report", report)
+    lines = [line.split(maxsplit=2) for line in result.output.splitlines()]
+    assert lines == [["read", "2"], ["kept", "1"], ["dropped", "1", "blank image"]]
+    assert len(report.read_text().splitlines()) == 3
+    assert TensorStore(tmp_path / "s").shape("dxa/dxa_11") == (928, 352)
+
+
+def test_a_brain_at_the_resolution_asked_for(tmp_path):
+    head = np.zeros((208, 256, 200), np.uint8)
+    head[40:170, 40:210, 40:160] = 100
+    nibabel.save(nibabel.Nifti1Image(head, np.eye(4)), tmp_path / "a.nii.gz")
+    arguments = ("brain", tmp_path / "a.nii.gz", "--store", tmp_path / "s")
+    run(*arguments, "--to", "brain.t1_native_6mm", "--voxel-size", "6")
+    store = TensorStore(tmp_path / "s")
+    assert store.attributes("brain/t1_native_6mm")["voxel_size"] == [6, 6, 6]
+    # The head keeps its volume, and is where it was about the centre.
+    small = store.read("brain/t1_native_6mm")[0]
+    assert 216 * small.sum() == pytest.approx(head.sum(dtype=float), rel=0.01)
+    centre = (np.indices(small.shape) * small).sum(axis=(1, 2, 3)) / small.sum()
+    offset_mm = np.array([104.5, 124.5, 99.5]) - np.array([103.5, 127.5, 99.5])
+    expected = (np.array(small.shape) - 1) / 2 + offset_mm / 6  # An odd voxel moves it by half.
+    np.testing.assert_allclose(centre, expected, atol=0.6)
+
+
+def test_a_cine_of_frames(tmp_path):
+    folder = tmp_path / "raw" / "p"
+    folder.mkdir(parents=True)
+    for frame in range(25):
+        noise = np.random.default_rng(frame).integers(0, 255, (96, 96)).astype(np.uint8)
+        Picture.fromarray(noise).save(folder / f"frame_{frame}.png")
+    arguments = ("cardiac", tmp_path / "raw", "--store", tmp_path / "s")
+    with pytest.raises(InputError, match="p: other number of frames: 25; expected 50"):
+        run(*arguments)
+    result = run(*arguments, "--resample-frames")
+    assert "flagged        1  frames resampled" in result.output
+    assert TensorStore(tmp_path / "s").shape("cardiac/lax_4ch") == (96, 96, 50)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dxa"], "ingest dxa: give --series or --to"),
+        (["dxa", "--to", "brain.t1_mni"], "is of modality 'brain'; expected 'dxa'"),
+        (["dxa", "--series", "99"], r"no tensor map 'dxa\.dxa_99'"),
+        (["dxa", "--series", "11", "--voxel-size", "fine"], "--voxel-size fine: expected"),
+        (["dxa", "--series", "11", "--voxel-size", "1,1,1"], "expected 2 lengths in millimetres"),
+        (["brain", "--to", "brain.t1_mni"], "none of 2 files could be used: 2 not a known image"),
+        (["dxa", "--to", "dxa.dxa_11", "--package", "nowhere"], "'nowhere' cannot be imported"),
+    ],
+)
+def test_bad_requests_are_one_line_and_leave_no_store(pictures, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message) as caught:
+        run(arguments[0], pictures, "--store", tmp_path / "s", *arguments[1:])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "s").exists()
