@@ -37,6 +37,7 @@ UID = re.compile(r"\d+(\.\d+){4,}")
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 NO_IMAGE, TRUNCATED, TOO_LARGE = "no image", "truncated pixel data", "image too large"
+SEVERAL_PEOPLE = "images of several people"
 COMPRESSION, PHOTOMETRIC = "compression not supported", "photometric interpretation not supported"
 
 
@@ -98,12 +99,12 @@ def open_datasets(
     Raises
     ------
     UnusableRecordingError
-        If a file is damaged or there is no image.
+        If a file is damaged, there is no image, or the images are of several people.
     """
     import pydicom
 
     files = sorted(files, key=lambda named: named[0])
-    opened = []
+    opened, patients = [], set()
     for number, (name, file) in enumerate(files, start=1):
         # By number, since DICOM files are named after dates and devices.
         where = f"{source}, file {number} of {len(files)}" if len(files) > 1 else str(source)
@@ -116,9 +117,14 @@ def open_datasets(
             dataset = pydicom.dcmread(BytesIO(content))
             if "Rows" in dataset and "FloatPixelData" not in dataset:
                 opened.append((where, name, dataset))
+                patients.add(str(dataset.get("PatientID") or ""))
     if not opened:
         raise UnusableRecordingError(
             source, NO_IMAGE, f"none of {len(files)} files is an image in DICOM"
+        )
+    if len(patients) > 1:
+        raise UnusableRecordingError(
+            source, SEVERAL_PEOPLE, f"{len(patients)} patient ids; make a folder of each"
         )
     return opened
 

@@ -125,6 +125,15 @@ def test_of_a_repeated_view_the_first_scan_is_kept_and_the_other_counted(write_z
     assert image.flags == ("other images of the series left out: 1",)
 
 
+def test_images_of_several_people_are_refused(write_zip, body):
+    people = [content(body, view=2, PatientID=patient) for patient in ("A17", "A17", "B42")]
+    path = write_zip({f"{number}.dcm": one for number, one in enumerate(people)})
+    with pytest.raises(InputError, match=r"zip: images of several people: 2 patient ids; ") as said:
+        read_zip(path)
+    assert "B42" not in str(said.value)
+    assert len(read_zip(write_zip({"a.dcm": people[0], "b.dcm": people[1]}))) == 1
+
+
 def test_other_devices_images_are_told_apart_by_the_series_number(write_zip, body):
     path = write_zip(
         {
