@@ -37,6 +37,7 @@ GE_LUNAR_UID = re.compile(
     r"1\.2\.840\.113619\.2\.110\.\d+\.\d{14}\.(?P<scan>\d{1,3})\.(?P<view>\d{1,3})\.\d+\.\d+"
 )
 OTHER_KIND, SEVERAL_FRAMES = "another kind of image", "several frames"
+BURNED_IN = "the file says that text is burned into the picture"
 LEFT_OUT, TURNED = "other images of the series left out", "turned to be head up, left on the right"
 
 
@@ -126,6 +127,7 @@ def _read_dxa(
                     series=_name(view),
                     flags=(
                         *([TURNED] if turned else []),
+                        *([BURNED_IN] if dataset.get("BurnedInAnnotation") == "YES" else []),
                         *([f"{LEFT_OUT}: {len(others)}"] if others else []),
                     ),
                 )

@@ -171,6 +171,12 @@ def test_bodies_are_turned_head_up_and_left_on_the_right(tmp_path, body, orienta
     assert bool(image.flags) == (orientation[0] == "R" or orientation[1] == "H")
 
 
+def test_text_burned_into_a_picture_is_flagged(tmp_path, body):
+    [image] = dicom_image.read(write(tmp_path / "a.dcm", body, BurnedInAnnotation="YES"))
+    assert image.flags == ("the file says that text is burned into the picture",)
+    assert not dicom_image.read(write(tmp_path / "a.dcm", body, BurnedInAnnotation="NO"))[0].flags
+
+
 def test_the_spacing_of_ge_is_the_exposed_area_over_the_pixels(tmp_path, body):
     [image] = dicom_image.read(write(tmp_path / "a.dcm", body, ExposedArea=[70, 400]))
     assert image.voxel_size == (20.0, 10.0)
