@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BRIGHTEST = 99  # Percentile, so that a few outliers don't count.
+DARKEST, BRIGHTEST = 1, 99  # Percentiles, so that a few outliers don't count.
 TISSUE_SHARE = 0.2  # Of the way from the background to the brightest: above noise, below muscle.
 
 
@@ -71,22 +71,33 @@ def fit_shape(pixels: np.ndarray, shape: Sequence[int]) -> Fitted:
 
 
 def background(pixels: np.ndarray, spatial: int) -> float:
-    """Value that half of the voxels at an image's border have at most.
+    """Value of an image where nobody is.
 
     Parameters
     ----------
     pixels : ndarray, shape (*space, ...)
     spatial : int
         Number of axes of space.
+
+    Returns
+    -------
+    float
+        What half of the border's voxels have or more; where there is no such value, as with noise
+        or with tissue up to the border, the border's darkest but for a hundredth.
     """
     ends = [np.take(pixels, end, axis).ravel() for axis in range(spatial) for end in (0, -1)]
-    return float(np.percentile(np.concatenate(ends), 50, method="lower"))
+    border = np.concatenate(ends)
+    values, counts = np.unique(border, return_counts=True)
+    if 2 * counts.max() >= border.size:
+        return float(values[counts.argmax()])
+    return float(np.percentile(border, DARKEST, method="lower"))
 
 
 def _tissue_cut(pixels: np.ndarray, kept: np.ndarray, ground: float) -> float:
-    threshold = ground + TISSUE_SHARE * (np.percentile(pixels, BRIGHTEST) - ground)
-    tissue = np.count_nonzero(pixels > threshold)
-    return 1 - np.count_nonzero(kept > threshold) / tissue if tissue else 0.0
+    # Either side of the background, which may be white.
+    threshold = TISSUE_SHARE * np.percentile(np.abs(pixels - ground), BRIGHTEST)
+    tissue = np.count_nonzero(np.abs(pixels - ground) > threshold)
+    return 1 - np.count_nonzero(np.abs(kept - ground) > threshold) / tissue if tissue else 0.0
 
 
 def to_voxel_size(

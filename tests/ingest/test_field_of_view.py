@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Picture
 from scipy import ndimage
 
 from regreveal.ingest.field_of_view import background, fit_shape, to_frames, to_voxel_size
@@ -36,6 +37,13 @@ def test_padding_has_the_value_of_the_images_own_background():
     assert fit_shape(white, (22, 10)).pixels[0, 0] == 252
 
 
+def test_a_chest_that_fills_the_image_is_padded_with_black_not_with_its_own_grey(shared_data):
+    chest = np.asarray(Picture.open(shared_data / "radiograph/00000001_000.png"))
+    padded = fit_shape(chest, (640, 400)).pixels
+    assert set(np.unique(padded[:64])) == {background(chest, 2)}
+    assert background(chest, 2) < 20
+
+
 def test_tissue_that_is_cut_off_is_measured_and_air_is_not():
     rng = np.random.default_rng(0)
     head = np.abs(rng.normal(0, 5, (40, 40, 60))).astype(np.float32)
@@ -43,6 +51,7 @@ def test_tissue_that_is_cut_off_is_measured_and_air_is_not():
     assert fit_shape(head, (24, 24, 44)).tissue_cut == 0
     assert fit_shape(head, (40, 40, 20)).tissue_cut == pytest.approx(0.5)
     assert fit_shape(head, (50, 50, 60)).tissue_cut == 0
+    assert fit_shape(255 - head, (40, 40, 20)).tissue_cut == pytest.approx(0.5)
 
 
 def test_a_cines_frames_are_never_cropped():

@@ -208,6 +208,7 @@ def test_multi_frame_files_in_one_folder_are_people_of_their_own(tmp_path, store
     )
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
 def test_nothing_personal_reaches_store_report_or_table(tmp_path, store):
     raw = tmp_path / "raw"
     write_dxa_zip(raw / "1000012_20158_2_0.zip")
@@ -301,6 +302,8 @@ def test_tissue_that_is_cut_off_is_flagged(tmp_path, store):
     write_brain(tmp_path / "a.nii", volume)
     [flags] = ingest_images([tmp_path / "a.nii"], store, T1_NATIVE)["flags"]
     assert flags == "tissue cut off: 25%"
+    row = read_table(store.path / "brain_t1_native_images.tsv").loc["a"]
+    assert row[["cropped", "tissue_cut", "flags"]].tolist() == ["0 × 0 × 8", 0.25, flags]
 
 
 def test_another_voxel_size_drops_an_image_or_has_it_resampled(tmp_path, store):
