@@ -333,7 +333,7 @@ class Likeness:
 
 def _reason(quality: AffineQuality, scales: np.ndarray, shears: np.ndarray) -> str:
     if quality.overlap < LEAST_OVERLAP:
-        return "most of the reference lies outside the image"
+        return "part of the reference lies outside the image"
     if not (SCALES[0] <= scales.min() and scales.max() <= SCALES[1]):
         return "implausible scale"
     if np.abs(shears).max() > MOST_SHEAR:
