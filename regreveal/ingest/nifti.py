@@ -30,7 +30,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 MAGIC = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}
 LARGEST_HEADER = max(MAGIC)
 MOST_VOXELS = 150_000_000  # 600 MB; 512×512×256 is 67 million. A damaged size may ask for anything.
-MOST_BYTES_BEFORE_DATA = 10_000_000
+MOST_BYTES_BESIDE_DATA = 10_000_000
 MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 VOXEL_SIZES = (0.1, 30.0)  # In millimetres: beyond these a unit or an affine is wrong.
 OBLIQUE_DEGREES = 1.0
@@ -114,7 +114,7 @@ def _read_stream(path: Path, stream: BinaryIO, member: str = "") -> Image:
     import nibabel
     from nibabel.affines import obliquity, voxel_sizes
 
-    with parsing(path, nibabel.spatialimages.HeaderDataError):
+    with parsing(path, nibabel.spatialimages.HeaderDataError), _silence():
         header = _header(path, stream)
         stream.seek(0)
         kinds = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}
@@ -133,6 +133,8 @@ def _read_stream(path: Path, stream: BinaryIO, member: str = "") -> Image:
             )
         with np.errstate(over="ignore"):  # What is too large becomes infinite, and is told.
             pixels = volume.get_fdata(dtype=np.float32, caching="unchanged")
+        # A compressed stream is compared with its checksum only where it ends.
+        stream.read(MOST_BYTES_BESIDE_DATA)
     flags = (f"oblique: {tilt:.0f}°",) if tilt > OBLIQUE_DEGREES else ()
     series = MNI if _on_mni_grid(pixels.shape, scale * volume.affine[:3]) else NATIVE
     if series == MNI and code != MNI_SFORM_CODE:
@@ -166,6 +168,18 @@ def _opened(path: Path):
             yield stream
 
 
+@contextmanager
+def _silence():
+    """Keep nibabel from writing what it finds odd in a header to standard error."""
+    from nibabel.imageglobals import logger
+
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled
+
+
 def _header_size(start: bytes) -> int | None:
     for size, (at, magic) in MAGIC.items():
         said = (int.from_bytes(start[:4], order) for order in ("little", "big"))
@@ -194,7 +208,7 @@ def _header(path: Path, stream: BinaryIO):
         raise UnusableRecordingError(path, "more than one volume", f"{volumes} volumes")
     if len(shape) < 3 or min(shape[:3]) < 2:
         raise UnusableRecordingError(path, "no volume", " × ".join(map(str, shape)) + " voxels")
-    if not 0 <= float(header["vox_offset"]) <= MOST_BYTES_BEFORE_DATA:
+    if not 0 <= float(header["vox_offset"]) <= MOST_BYTES_BESIDE_DATA:
         raise UnusableRecordingError(path, "unreadable file", "its data start too far from it")
     if header.get_data_dtype().kind not in "iuf":
         raise UnusableRecordingError(path, "no grey values", "complex numbers or colours")
