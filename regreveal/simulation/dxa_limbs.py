@@ -60,13 +60,13 @@ def limb_points(body, spine) -> dict:
 
 def add_legs(builder: SolidsBuilder, body, points: dict) -> None:
     """Add femora, lower legs and feet."""
-    density, calibre = body.density * body.leg_density, body.bone_calibre
+    density = body.density * body.leg_density
     for side, sign in SIDES.items():
         place = {name: points[f"{side}_{name}"] for name in ("hip", "neck", "knee", "ankle")}
         foot_angle = getattr(body, f"{side}_foot")
-        _add_lower_leg(builder, body, side, sign, place, density, calibre)
+        _add_lower_leg(builder, body, side, sign, place, density)
         _add_foot(builder, body, side, sign, place["ankle"], foot_angle, density)
-        _add_femur(builder, body, side, sign, place, density, calibre)
+        _add_femur(builder, body, side, sign, place, density)
 
 
 def _between(start, end, share):
@@ -84,8 +84,9 @@ def _add_shaft(builder, density, hollow, start, end, radii) -> None:
     builder.capsule(lower, end, radii[2], radii[3])
 
 
-def _add_femur(builder, body, side, sign, place, density, calibre) -> None:
+def _add_femur(builder, body, side, sign, place, density) -> None:
     hip, neck, knee = place["hip"], place["neck"], place["knee"]
+    calibre = body.bone_calibre
     builder.piece(LABELS[f"{side}_femur"], wall=0.36 * density, marrow=0.20 * density, hollow=0.86)
     builder.ellipsoid(hip, 24 * calibre * body.femoral_head, 24 * calibre * body.femoral_head, 44)
     builder.capsule(hip, neck, 15.5 * calibre, 19.0 * calibre)
@@ -105,8 +106,8 @@ def _add_femur(builder, body, side, sign, place, density, calibre) -> None:
     builder.ellipsoid((knee[0], knee[1] - 30), 20.0, 22.0, 20.0)
 
 
-def _add_lower_leg(builder, body, side, sign, place, density, calibre) -> None:
-    label = LABELS[f"{side}_lower_leg"]
+def _add_lower_leg(builder, body, side, sign, place, density) -> None:
+    label, calibre = LABELS[f"{side}_lower_leg"], body.bone_calibre
     knee, ankle = place["knee"], place["ankle"]
     builder.piece(label, wall=0.24 * density, marrow=0.15 * density, hollow=0.9)
     builder.block((knee[0], knee[1] + 17), 37 * calibre, 13 * calibre, 44.0)

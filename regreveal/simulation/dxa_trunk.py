@@ -70,7 +70,7 @@ def shoulder_joint(body, spine, sign):
 
 def hip_joint(body, sign):
     """Middle of the femoral head."""
-    return sign * 0.305 * body.pelvis_width * body.hip_distance, 0.0 * body.pelvis_width
+    return sign * 0.305 * body.pelvis_width * body.hip_distance, 0.0
 
 
 def chest_half_width(body):
