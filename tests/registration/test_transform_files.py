@@ -8,8 +8,11 @@ from scipy import ndimage
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
+from regreveal.brain_atlas import template
 from regreveal.errors import InputError
 from regreveal.registration.transform_files import apply_transform, read_transform
+from regreveal.registration.volume_ready import register_files
+from regreveal.store.tensors import TensorStore
 
 SMALL_TURN = Rotation.from_euler("xyz", [4, -7, 11], degrees=True).as_matrix()
 
@@ -201,3 +204,39 @@ def test_missing_file_and_deformations_are_refused(tmp_path):
     SimpleITK.WriteTransform(SimpleITK.AffineTransform(2), str(tmp_path / "c.tfm"))
     with pytest.raises(InputError, match="in 2 dimensions"):
         read_transform(tmp_path / "c.tfm")
+
+
+def test_files_are_brought_to_the_template_and_wrong_transforms_are_told(tmp_path):
+    volumes, transforms = {}, {}
+    fine, fine_affine = template(2)
+    turned = SMALL_TURN @ np.diag([-2.0, 2, 2])
+    middle = PULL @ [0, -18, 18, 1]  # where the template's middle lies in the scan
+    native = affine_of(turned, middle[:3] - turned @ [50, 60, 50])
+    to_voxels = np.linalg.inv(fine_affine) @ np.linalg.inv(PULL) @ native
+    head = ndimage.affine_transform(
+        fine, to_voxels[:3, :3], to_voxels[:3, 3], output_shape=(100, 120, 100), order=1
+    )
+    push = np.linalg.inv(PULL)
+    for name, matrix in (("a", push), ("wrong way", PULL), ("b", push)):
+        nibabel.Nifti1Image(100 * head, native).to_filename(tmp_path / f"{name}.nii.gz")
+        (tmp_path / f"{name}.lta").write_text(lta(1, matrix)[0])
+        volumes[name], transforms[name] = tmp_path / f"{name}.nii.gz", tmp_path / f"{name}.lta"
+    del transforms["b"]
+    store = TensorStore(tmp_path / "store")
+    qc = register_files(
+        volumes, transforms, store, "brain/t1_mni_6mm", voxel_size=6, workers=1
+    ).set_index("sample_id")
+    assert qc["ok"].to_dict() == {"a": True, "wrong way": False, "b": False}
+    assert qc.loc["b", "reason"] == "no transform"
+    assert store.sample_ids("brain/t1_mni_6mm") == ["a"]
+    got = store.read("brain/t1_mni_6mm", ["a"])[0] / 100
+    # Interpolated twice, so smoother than the template, but neither moved nor stretched.
+    np.testing.assert_allclose(moments(got), moments(template(6)[0]), atol=0.1)
+    assert np.corrcoef(got.ravel(), template(6)[0].ravel())[0, 1] > 0.98
+
+
+def moments(image):
+    """Centre of mass and spread along each axis, in voxels."""
+    places = np.argwhere(image > -1)
+    centre = np.average(places, axis=0, weights=image.ravel())
+    return centre, np.sqrt(np.average((places - centre) ** 2, axis=0, weights=image.ravel()))
