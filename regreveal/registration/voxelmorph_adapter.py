@@ -26,10 +26,8 @@ import numpy as np
 # Their backend would be PyTorch if a user's environment says so.
 BACKEND_VARIABLES = ("VXM_BACKEND", "NEURITE_BACKEND")
 KERAS = "tensorflow.keras"
+FLOW, DISPLACEMENT = "flow", "displacement"
 LEGACY_KERAS = "tf_keras.api._v2.keras"
-WINDOW = 9  # voxels along each axis, of the local correlation
-SMALLEST_VARIANCE = 1e-5
-INTENSITY_NOISE = 0.1  # of the standardised range: the mean squared difference is in its squares
 _LOADING = threading.Lock()
 
 
@@ -115,7 +113,8 @@ def network(shape: tuple[int, ...], features: tuple[int, ...], integration_steps
     """Build VoxelMorph's network, or give back the one there is: its weights are to be set.
 
     The velocity is predicted at half the resolution of the images, integrated and then enlarged;
-    without integration the displacement is predicted at theirs.
+    without integration the displacement is predicted at theirs. The U-net is voxelmorph's; what
+    follows it is in `voxelmorph_layers`.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ def network(shape: tuple[int, ...], features: tuple[int, ...], integration_steps
 
     Returns
     -------
-    voxelmorph.networks.VxmDense
+    tf_keras.Model
         From moving and fixed images, (b, *shape, 1), to moved images and the field that is to be
         smooth.
 
@@ -138,14 +137,26 @@ def network(shape: tuple[int, ...], features: tuple[int, ...], integration_steps
     Balakrishnan et al. (2019), IEEE Trans. Med. Imaging 38:1788; Dalca et al. (2019), Med. Image
     Anal. 57:226.
     """
-    resolution = 2 if integration_steps else 1
-    return load().networks.VxmDense(
-        shape,
-        nb_unet_features=[list(features), [*reversed(features), features[0]]],
-        int_steps=integration_steps,
-        svf_resolution=resolution,
-        int_resolution=resolution,
+    import tensorflow as tf
+    import tf_keras
+
+    from regreveal.registration.voxelmorph_layers import displacement_layer, warp_layer
+
+    inputs = [tf_keras.Input((*shape, 1)) for _ in range(2)]
+    # Batches come with sizes that TensorFlow does not know before it sees them.
+    of_shape = tf_keras.layers.Lambda(lambda images: tf.ensure_shape(images, (None, *shape, 1)))
+    images = [of_shape(given) for given in inputs]
+    u_net = load().networks.Unet(
+        input_model=tf_keras.Model(inputs, images),
+        nb_features=[list(features), [*reversed(features), features[0]]],
+        nb_upsample_skips=1 if integration_steps else 0,
     )
+    dimensions = len(shape)
+    convolution = tf_keras.layers.Conv2D if dimensions == 2 else tf_keras.layers.Conv3D
+    predicted = convolution(dimensions, 3, padding="same", name=FLOW)(u_net.output)
+    displacement = displacement_layer(integration_steps, name=DISPLACEMENT)(predicted)
+    moved = warp_layer()([images[0], displacement])
+    return tf_keras.Model(inputs, [moved, predicted])
 
 
 @lru_cache(4)
@@ -161,11 +172,14 @@ def registering(shape: tuple[int, ...], features: tuple[int, ...], integration_s
     import tensorflow as tf
     import tf_keras
 
+    from regreveal.registration.voxelmorph_layers import warp_layer
+
     model = network(shape, features, integration_steps)
-    field = model.references.pos_flow
+    displacement = model.get_layer(DISPLACEMENT).output
     along = tf_keras.Input((*shape, 2))
-    moved = load().layers.SpatialTransformer()([along, field])
-    both = tf_keras.Model([*model.inputs, along], [field, moved])
+    both = tf_keras.Model(
+        [*model.inputs, along], [displacement, warp_layer()([along, displacement])]
+    )
     one, two = (tf.TensorSpec((None, *shape, channels), tf.float32) for channels in (1, 2))
     return tf.function(
         lambda moving, fixed, along: both([moving, fixed, along]), input_signature=(one, one, two)
@@ -177,7 +191,7 @@ def initial_weights(model, rng: np.random.Generator) -> list[np.ndarray]:
 
     Parameters
     ----------
-    model : voxelmorph.networks.VxmDense
+    model : tf_keras.Model
     rng : numpy.random.Generator
 
     Returns
@@ -191,7 +205,7 @@ def initial_weights(model, rng: np.random.Generator) -> list[np.ndarray]:
         if len(shape) == 1:
             drawn.append(np.zeros(shape, np.float32))
             continue
-        deviation = 1e-5 if "flow" in weight.name else np.sqrt(2 / np.prod(shape[:-1]))
+        deviation = 1e-5 if weight.name.startswith(FLOW) else np.sqrt(2 / np.prod(shape[:-1]))
         drawn.append((deviation * rng.standard_normal(shape)).astype(np.float32))
     return drawn
 
@@ -201,10 +215,12 @@ def compile_network(model, parameters: dict) -> None:
 
     Parameters
     ----------
-    model : voxelmorph.networks.VxmDense
+    model : tf_keras.Model
     parameters : dict
         `similarity` ("ncc" or "mse"), `smoothness`, and those of `new_optimizer`.
     """
+    from regreveal.registration.voxelmorph_layers import difference_loss, local_correlation_loss
+
     similarity = local_correlation_loss if parameters["similarity"] == "ncc" else difference_loss
     slope = load().losses.Grad("l2", loss_mult=2).loss
     model.compile(
@@ -229,60 +245,6 @@ def new_optimizer(parameters: dict):
     schedule = learning_rates(parameters["steps"], parameters["learning_rate"])
     return tf_keras.optimizers.Adam(
         tf_keras.optimizers.schedules.CosineDecay(**schedule), clipnorm=1.0
-    )
-
-
-def local_correlation_loss(fixed, moved):
-    """Minus the mean squared local correlation, in windows of 9 voxels along each axis.
-
-    The same as voxelmorph's NCC loss, whose sums over windows are taken here axis by axis: in
-    three dimensions that is several times faster.
-
-    Parameters
-    ----------
-    fixed, moved : tensor, shape (b, *shape, 1)
-
-    Returns
-    -------
-    tensor, shape (b,)
-
-    References
-    ----------
-    Avants et al. (2008), Med. Image Anal. 12:26; Balakrishnan et al. (2019), eq. 3.
-    """
-    import tensorflow as tf
-
-    dimensions = len(moved.shape) - 2
-    products = [fixed, moved, fixed * fixed, moved * moved, fixed * moved]
-    sums = tf.concat(products, axis=0)
-    for axis in range(dimensions):
-        window = [1] * dimensions
-        window[axis] = WINDOW
-        sums = tf.nn.convolution(sums, tf.ones((*window, 1, 1)), padding="SAME")
-    of_fixed, of_moved, fixed_squares, moved_squares, both = tf.split(sums, 5, axis=0)
-    size = WINDOW**dimensions
-    covariance = tf.maximum(both - of_fixed * of_moved / size, SMALLEST_VARIANCE)
-    fixed_variance = tf.maximum(fixed_squares - of_fixed**2 / size, SMALLEST_VARIANCE)
-    moved_variance = tf.maximum(moved_squares - of_moved**2 / size, SMALLEST_VARIANCE)
-    squared = (covariance / fixed_variance) * (covariance / moved_variance)
-    return -tf.reduce_mean(squared, axis=range(1, dimensions + 2))
-
-
-def difference_loss(fixed, moved):
-    """Mean squared difference, in squares of a tenth of the standardised range.
-
-    Parameters
-    ----------
-    fixed, moved : tensor, shape (b, *shape, 1)
-
-    Returns
-    -------
-    tensor, shape (b,)
-    """
-    import tensorflow as tf
-
-    return tf.reduce_mean(tf.square(fixed - moved), axis=range(1, len(moved.shape))) / (
-        INTENSITY_NOISE**2
     )
 
 
