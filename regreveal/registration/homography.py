@@ -206,7 +206,7 @@ def _grey(image):
 
 
 def _resample(image, matrix, size):
-    """Registered image, (*size, channels)."""
+    """Make the registered image, (*size, channels)."""
     import cv2
 
     registered = np.empty((*size, image.shape[2]), np.float32)

@@ -6,8 +6,9 @@ for the warp together with gain and offset, by least squares. Here the step is
 
 - second-order: gradients are the mean of the reference's and the warped sample's (Benhimane & Malis
   2004, IROS), which reaches farther and takes fewer steps;
-- robust: pixels are weighted by Cauchy's function of what they are off, so that what is in one
-  image only (an implant, a table's edge) counts little;
+- robust: the sample is explained by the reference, not the reverse, and its pixels are weighted by
+  Cauchy's function of what they are off, so that what only the sample has (an implant, a table's
+  edge) counts little;
 - blind to what lies outside the sample, and to the margin that smoothing falsified. OpenCV's own
   functions count that in, which makes its warps too small (opencv/opencv issues 29774, 29781);
 - held by a prior: two people differ in more than a homography can tell, and without it perspective
@@ -33,6 +34,15 @@ LEAST_SPREAD = 0.005  # of the grey values' range
 STRETCH_SD = 0.1
 PERSPECTIVE_SD = 0.05
 INDEPENDENT_RESIDUALS = 20  # in an image: what two people differ in are whole limbs, not pixels
+# What it holds, in SDs, by each parameter: stretch along axes and diagonals, and perspective.
+PRIOR_CHANGE = np.array(
+    [
+        [0.5 / STRETCH_SD, 0, 0, 0, -0.5 / STRETCH_SD, 0, 0, 0],
+        [0, 0.5 / STRETCH_SD, 0, 0.5 / STRETCH_SD, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1 / PERSPECTIVE_SD, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1 / PERSPECTIVE_SD],
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Fit:
     matrix : ndarray, shape (3, 3)
         From the reference's pixels (x, y, 1) to the sample's, at the level in question.
     gain, offset, spread : float
-        Reference = gain * sample + offset, and the root mean square of what is left; gain and
+        Sample = gain * reference + offset, and the root mean square of what is left; gain and
         spread are 0 while they are unknown.
     """
 
@@ -120,7 +130,7 @@ def refine(level: Level, sample: np.ndarray, start: Fit, parameters: int, most_s
     solved = [*range(parameters), 8, 9]
     corners = corner_points(level.image.shape)
     totals = np.empty((COLUMNS, COLUMNS))
-    fit, at = start, _places(start.matrix, corners)
+    fit, at = start, places_of(start.matrix, corners)
     for _ in range(most_steps):
         _sum_products(
             level.x, level.y, level.values, level.gradient_x, level.gradient_y, sample,
@@ -138,7 +148,7 @@ def refine(level: Level, sample: np.ndarray, start: Fit, parameters: int, most_s
         step = np.append(np.zeros(8), 1.0)
         step[:parameters] = solution[:parameters]
         matrix = fit.matrix @ to_pixels @ (step.reshape(3, 3) + np.diag([1, 1, 0])) @ to_unit
-        moved_to = _places(matrix, corners)
+        moved_to = places_of(matrix, corners)
         gain, offset = solution[parameters:]
         if moved_to is None or gain <= 0 or np.abs(moved_to - at).max() > max(sample.shape):
             return start
@@ -151,8 +161,8 @@ def refine(level: Level, sample: np.ndarray, start: Fit, parameters: int, most_s
     return fit
 
 
-def _places(matrix, points):
-    """Where points (n, 3) go, as (n, 2); None where one goes to infinity or beyond."""
+def places_of(matrix, points):
+    """Take points (n, 3) through a homography, (n, 2); None if one goes to infinity or beyond."""
     places = points @ matrix.T
     if not np.isfinite(places).all() or (places[:, 2] <= 1e-3).any():
         return None
@@ -160,7 +170,7 @@ def _places(matrix, points):
 
 
 def _prior(matrix, parameters):
-    """Second and first derivative of the prior's half square, by the parameters of a step.
+    """Give second and first derivatives of the prior's half square by the parameters of a step.
 
     The prior holds stretch (two numbers: along the axes, along the diagonals) and perspective, of
     the homography as it is and the step together; scale, rotation and place are free.
@@ -178,12 +188,10 @@ def _prior(matrix, parameters):
             matrix[2, 1] / PERSPECTIVE_SD,
         ]
     )
-    change = np.zeros((4, 8))
-    change[0, [0, 4]] = 0.5 / STRETCH_SD, -0.5 / STRETCH_SD
-    change[1, [1, 3]] = 0.5 / STRETCH_SD
-    change[[2, 3], [6, 7]] = 1 / PERSPECTIVE_SD
-    change = np.pad(change[:, :parameters], ((0, 0), (0, 2)))
-    return change.T @ change, change.T @ now
+    change = PRIOR_CHANGE[:, :parameters]
+    held, pull = np.zeros((parameters + 2, parameters + 2)), np.zeros(parameters + 2)
+    held[:parameters, :parameters], pull[:parameters] = change.T @ change, change.T @ now
+    return held, pull
 
 
 def _compiled(function):
@@ -199,9 +207,10 @@ def _sum_products(
 ):
     """Sum the weighted products of all pairs of columns over the pixels inside the sample.
 
-    The columns of a pixel at u, v (in units of `to_unit`), where the gradient of the reference and
-    of the warped sample is p, q on average: pu, pv, p, qu, qv, q, -(pu + qv)u, -(pu + qv)v (what a
-    small homography after the present one changes), the warped sample, one, the reference.
+    The columns of a pixel at u, v (in units of `to_unit`), where the gradient of the sample and of
+    the reference times gain is -p, -q on average: pu, pv, p, qu, qv, q, -(pu + qv)u, -(pu + qv)v
+    (what the sample loses by a small homography before the present one), the reference, one, the
+    sample.
     """
     m = matrix.astype(np.float32)
     one, nothing = np.float32(1), np.float32(0)
@@ -209,8 +218,8 @@ def _sum_products(
     left, top = np.float32(to_unit[0, 2]), np.float32(to_unit[1, 2])
     gain, offset = np.float32(gain), np.float32(offset)
     precision = np.float32(1 / (CAUCHY * spread) ** 2) if spread > 0 else nothing
-    # While the gain is unknown, the sample's gradient can't be set beside the reference's.
-    share = (np.float32(0.5) if gain > 0 else one) / scale
+    # While the gain is unknown, the reference's gradient can't be set beside the sample's.
+    share = -(np.float32(0.5) if gain > 0 else one) / scale
     lowest = np.float32(MARGIN)
     right_end = np.float32(sample.shape[1] - 1 - MARGIN)
     bottom_end = np.float32(sample.shape[0] - 1 - MARGIN)
@@ -224,9 +233,7 @@ def _sum_products(
             w = one / (m[2, 0] * x + m[2, 1] * y + m[2, 2])
             sx = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) * w
             sy = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) * w
-            if not (
-                w > 0 and sx >= lowest and sx < right_end and sy >= lowest and sy < bottom_end
-            ):
+            if not (w > 0 and sx >= lowest and sx < right_end and sy >= lowest and sy < bottom_end):
                 weights[i] = nothing
                 block[:, i] = nothing
                 continue
@@ -241,15 +248,15 @@ def _sum_products(
             # Chain rule: the sample's gradient as seen from the reference.
             p = w * (dx * (m[0, 0] - m[2, 0] * sx) + dy * (m[1, 0] - m[2, 0] * sy))
             q = w * (dx * (m[0, 1] - m[2, 1] * sx) + dy * (m[1, 1] - m[2, 1] * sy))
-            p = share * (gradient_x[first + i] + gain * p)
-            q = share * (gradient_y[first + i] + gain * q)
+            p = share * (p + gain * gradient_x[first + i])
+            q = share * (q + gain * gradient_y[first + i])
             u, v = scale * x + left, scale * y + top
             along = p * u + q * v
             block[0, i], block[1, i], block[2, i] = p * u, p * v, p
             block[3, i], block[4, i], block[5, i] = q * u, q * v, q
             block[6, i], block[7, i] = -along * u, -along * v
-            block[8, i], block[9, i], block[10, i] = value, one, values[first + i]
-            residual = values[first + i] - gain * value - offset
+            block[8, i], block[9, i], block[10, i] = values[first + i], one, value
+            residual = value - gain * values[first + i] - offset
             weights[i] = one / (one + residual * residual * precision)
         for c in range(COLUMNS):
             for d in range(c + 1):

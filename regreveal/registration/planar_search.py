@@ -108,7 +108,7 @@ class CoarseSearch:
 
 
 def _translations(reference_side: int, sample_side: int) -> np.ndarray:
-    """Translations of one axis, about the one that puts centre on centre."""
+    """List translations of one axis, about the one that puts centre on centre."""
     middle = round((sample_side - reference_side) / 2)
     reach = max(2, int(REACH * reference_side))
     return np.arange(middle - reach, middle + reach + 1)
