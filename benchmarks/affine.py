@@ -17,6 +17,7 @@
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--heads", type=int, default=200)
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # minutes lie between figures
     folder = arguments.data / "brain"
     labels = label_people.load_people(folder / "synthseg_labels")
     t1 = np.load(folder / "voxelmorph" / "test_scan.npz")["vol"].astype(np.float32)
