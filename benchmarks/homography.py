@@ -4,7 +4,8 @@
 
 `--data` is a folder with `radiograph/*.png`, one real radiograph. A failure is a mean error over
 the four corners of the reference of more than 2 pixels. Compared with a plain pyramid: OpenCV's
-ECC from the identity, a translation, then affine, then a homography at every level of a pyramid.
+ECC from the identity, a translation, then affine, then a homography at every level of a pyramid,
+on the first 100 trials.
 Images are moved by up to 40 pixels, 10 degrees and 10 % (and slightly in perspective), at half the
 size by half the pixels; exposed anew (gain, gamma, offset) and noisy. Times are on one core.
 """
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.registration.planar_phantoms import corner_error, photograph, random_homography
 
 LIMIT = 2.0  # pixels
+COMPARED = 100
 VIEWS = ("body", "hip", "spine")
 ECC_LEVELS, ECC_STEPS = 4, (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-5)
 
@@ -86,10 +88,12 @@ def moved_phantom(name: str, reference: np.ndarray, n: int, seed: int) -> dict:
             for i, m in zip(chunk, registered.transforms, strict=True)
         ]
         start = time.perf_counter()
-        found = [plain_pyramid(reference, images[i][..., 0]) for i in chunk]
-        plain.append((time.perf_counter() - start) / len(chunk))
+        compared = [i for i in chunk if i < COMPARED]
+        found = [plain_pyramid(reference, images[i][..., 0]) for i in compared]
+        if compared:
+            plain.append((time.perf_counter() - start) / len(compared))
         plain_errors += [
-            corner_error(m, truth[i], shape) for i, m in zip(chunk, found, strict=True)
+            corner_error(m, truth[i], shape) for i, m in zip(compared, found, strict=True)
         ]
     ok, errors = pd.concat(tables)["ok"].to_numpy(), np.array(errors)
     return {
