@@ -39,5 +39,7 @@ def correlation(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray | None =
         return 0.0
     fixed, moving = (values.ravel().astype(np.float64) for values in (fixed, moving))
     fixed, moving = fixed - fixed.mean(), moving - moving.mean()
-    scale = np.sqrt(fixed @ fixed) * np.sqrt(moving @ moving)
-    return float(fixed @ moving / scale) if scale > 0 else 0.0
+    # einsum rather than the linear algebra library: its threads cost more than they give here, and
+    # the order in which they add up depends on their number.
+    squares = np.einsum("i,i", fixed, fixed) * np.einsum("i,i", moving, moving)
+    return float(np.einsum("i,i", fixed, moving) / np.sqrt(squares)) if squares > 0 else 0.0

@@ -15,6 +15,7 @@ from regreveal.simulation.biobank import simulate_biobank
 from regreveal.simulation.genome import SIBLING_SHARE
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import list_tensor_maps
 
 from .conftest import PARTICIPANTS, SEED, VARIANTS
 
@@ -31,15 +32,40 @@ def table(path):
     return pd.read_csv(path, sep="\t")
 
 
-def test_same_seed_gives_the_same_bytes_on_any_number_of_cores(biobank, tmp_path, monkeypatch):
-    monkeypatch.setattr(biobank_module, "available_cores", lambda: 1)
-    simulate_biobank(tmp_path / "again", PARTICIPANTS, VARIANTS, SEED)
-    assert hashes(tmp_path / "again") == hashes(biobank)
+def test_same_seed_gives_the_same_bytes_on_any_number_of_cores(imaged, tmp_path, monkeypatch):
+    monkeypatch.setattr(biobank_module, "CHUNK", 60)
+    monkeypatch.setattr("regreveal.compute.available_cores", lambda: 1)
+    simulate_biobank(tmp_path / "again", 100, 300, SEED)
+    assert hashes(tmp_path / "again") == hashes(imaged)
+
+
+def test_every_modality_has_images_labels_and_truth_of_everyone(imaged):
+    ids = read_table(imaged / "cohort.tsv").index.to_list()
+    images, labels = TensorStore(imaged / "tensors"), TensorStore(imaged / "truth" / "labels")
+    assert set(labels.names()) == set(images.names()) - {"ecg/rest_10s"}
+    declared = {m.path: m for m in list_tensor_maps() if m.path in images.names()}
+    assert set(declared) == set(images.names())
+    for name, tensor_map in declared.items():
+        assert images.sample_ids(name) == ids
+        tensor_map.check_stored(images)
+    for name in labels.names():
+        assert labels.sample_ids(name) == ids
+        assert labels.shape(name) == images.shape(name)
+        assert len(images.attributes(name)["voxel_size"]) in (2, 3)
+    for name in ("ecg", "dxa", "brain", "cardiac"):
+        assert read_table(imaged / "truth" / f"{name}.parquet").index.to_list() == ids
+
+
+def test_people_are_the_same_whichever_modalities_they_are_recorded_in(imaged, tmp_path):
+    simulate_biobank(tmp_path / "hearts", 100, 300, SEED, ["ecg"])
+    for name in ("cohort.tsv", "phenotypes.tsv", "diagnoses.tsv", "genotypes/genome.bed"):
+        assert (tmp_path / "hearts" / name).read_bytes() == (imaged / name).read_bytes()
+    assert not (tmp_path / "hearts" / "tensors" / "dxa").exists()
 
 
 def test_another_seed_gives_another_biobank(biobank, tmp_path):
-    simulate_biobank(tmp_path / "other", 100, 300, SEED + 1)
-    simulate_biobank(tmp_path / "third", 100, 300, SEED + 2)
+    simulate_biobank(tmp_path / "other", 100, 300, SEED + 1, ["ecg"])
+    simulate_biobank(tmp_path / "third", 100, 300, SEED + 2, ["ecg"])
     other, third = hashes(tmp_path / "other"), hashes(tmp_path / "third")
     unchanging = {name for name in other if other[name] == third[name]}
     assert unchanging == {
@@ -104,11 +130,13 @@ def test_causal_variants_are_in_the_genotypes_and_in_their_genes(biobank):
         near = genes[genes["chromosome"] == variant.chromosome]
         distance = np.maximum(near["start"] - variant.position, variant.position - near["end"])
         assert near.loc[distance.clip(0).idxmin(), "gene"] == variant.gene
-    assert 18 <= causal["gene"].nunique() <= 24
+    genes_of = causal.groupby("modality")["gene"].nunique()
+    assert genes_of.between(10, 24).all()
+    assert set(genes_of.index) == {"ecg", "dxa", "brain", "cardiac"}
     assert causal["variant_id"].nunique() == causal["gene"].nunique()
     assert causal["variance_explained"].between(0.02, 0.05).all()
     of_heart_rate = causal.loc[causal["trait"] == "heart_rate", "gene"].nunique()
-    assert of_heart_rate <= 0.15 * causal["gene"].nunique()
+    assert of_heart_rate <= 0.15 * genes_of["ecg"]
     assert genes["gene"].is_unique
     assert len(genes) > 1000
 
@@ -128,13 +156,13 @@ def test_description_says_what_was_made_and_nothing_of_when(biobank):
 
 def test_a_biobank_that_is_there_is_left_as_it_is(biobank):
     before = {path: path.stat().st_mtime_ns for path in biobank.rglob("*")}
-    simulate_biobank(biobank, PARTICIPANTS, VARIANTS, SEED)
+    simulate_biobank(biobank, PARTICIPANTS, VARIANTS, SEED, ["ecg"])
     assert {path: path.stat().st_mtime_ns for path in biobank.rglob("*")} == before
 
 
 def test_a_biobank_of_other_parameters_is_not_overwritten(biobank):
     with pytest.raises(InputError, match=f"holds a biobank with seed {SEED}, not 8"):
-        simulate_biobank(biobank, PARTICIPANTS, VARIANTS, 8)
+        simulate_biobank(biobank, PARTICIPANTS, VARIANTS, 8, ["ecg"])
 
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path):
@@ -169,7 +197,7 @@ def test_an_interrupted_simulation_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(biobank_module, "_write_ecgs", interrupt)
+    monkeypatch.setattr(biobank_module, "_write_images", interrupt)
     with pytest.raises(KeyboardInterrupt):
         simulate_biobank(tmp_path / "biobank", 100, 300, 1)
     assert not list(tmp_path.iterdir())
@@ -180,6 +208,7 @@ def test_the_command_makes_a_biobank(tmp_path):
     app.command()(simulate)
     folder = tmp_path / "biobank"
     arguments = [str(folder), "--participants", "100", "--variants", "300", "--seed", "4"]
+    arguments += ["--modality", "ecg"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert str(folder) in result.output.replace("\n", "")
