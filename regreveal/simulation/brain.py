@@ -33,13 +33,18 @@ LARGEST_ROTATION, ROTATION_SD = (
     np.array([5.0, 3.0, 3.5]),
 )  # degrees: nodding, tilting, turning
 LARGEST_TRANSLATION, TRANSLATION_SD = 20.0, np.array([4.0, 6.0, 7.0])  # mm
+# The template is an average: sulci and the folia of the cerebellum are blurred in it, and at 6 mm
+# what moves at their borders all but cancels out. So that what people differ in can be seen, sulci
+# widen by this much more, in proportion, than the cortex thins, and the cerebellum's white matter
+# shows by this much more than its border moves.
+SULCI_PER_THICKNESS, FOLIA_PER_SHIFT = 8.0, 4.0
 PROPORTIONS_SD, SHEAR_SD = 0.02, 0.01
-GREY_CONTRAST_SD, FLUID_CONTRAST_SD = 0.025, 0.025
-FAT, FAT_SD, HEAD_SD = 0.95, 0.12, 0.08
-WEAKEST_BIAS, STRONGEST_BIAS = 0.05, 0.20
+GREY_CONTRAST_SD, FLUID_CONTRAST_SD = 0.008, 0.02
+FAT, FAT_SD, HEAD_SD = 0.95, 0.08, 0.05
+WEAKEST_BIAS, STRONGEST_BIAS = 0.02, 0.20
 WHITE_LEVEL, GAIN_SD = 125.0, 0.12  # grey value of white matter before gain
-LOWEST_NOISE, HIGHEST_NOISE = 0.01, 0.03  # of white matter
-BIAS_DEGREE = 3
+LOWEST_NOISE, HIGHEST_NOISE = 0.01, 0.02  # of white matter
+BIAS_DEGREE = 2
 
 FAILURE_SHARE = 0.005
 FAILURES = ("blank", "noise only", "wrong body part")
@@ -58,6 +63,8 @@ class Person:
         From there to the template, mm, on the grid of brain_shape.py.
     cortex_shift, cerebellum_shift : float
         How far (mm) the border of white matter lies further out than in the template.
+    sulcal_widening : float
+        What the share of fluid within the cortex is greater by, in proportion.
     facts : dict
         Pose, contrast and scanner, by the columns of the truth table.
     bias : ndarray, shape (degree + 1,) * 3
@@ -69,6 +76,7 @@ class Person:
     displacement: np.ndarray
     cortex_shift: float
     cerebellum_shift: float
+    sulcal_widening: float
     facts: dict
     bias: np.ndarray
     noise_seed: int
@@ -157,7 +165,8 @@ def draw_person(traits: pd.Series, rng: np.random.Generator) -> Person:
     mni_to_native[:3, :3] = linear
     mni_to_native[:3, 3] = translation - linear @ CENTRE_MM
 
-    strength = rng.uniform(WEAKEST_BIAS, STRONGEST_BIAS)
+    # Most coils are corrected for well; a few leave all of their field.
+    strength = WEAKEST_BIAS + (STRONGEST_BIAS - WEAKEST_BIAS) * rng.beta(1, 4)
     scanner = {
         "bias_field": strength,
         "gain": np.exp(rng.normal(0, GAIN_SD)),
@@ -171,6 +180,7 @@ def draw_person(traits: pd.Series, rng: np.random.Generator) -> Person:
         np.linalg.inv(mni_to_native),
         displacement,
         *_border_shifts(traits, grown),
+        max(SULCI_PER_THICKNESS * (1 - traits["cortical_thickness"] / AVERAGE_THICKNESS_MM), -0.95),
         pose | scanner,
         _draw_bias(strength, rng),
         int(rng.integers(2**63)),
@@ -248,10 +258,10 @@ def _brain_weights(person: Person) -> np.ndarray:
     weights = {
         "template": 1,
         "grey": grey,
-        "white": 0,
         "fluid": person.facts["fluid_contrast"],
+        "sulci": -(brain_tissue.GREY + grey - brain_tissue.FLUID) * person.sulcal_widening,
         "cerebral_border": step * person.cortex_shift,
-        "cerebellar_border": step * person.cerebellum_shift,
+        "cerebellar_border": step * FOLIA_PER_SHIFT * person.cerebellum_shift,
     }
     return np.array([weights[channel] for channel in brain_tissue.CHANNELS], np.float32)
 
@@ -303,7 +313,7 @@ def _truncated(sd: np.ndarray, largest: float, rng: np.random.Generator) -> np.n
 
 def _draw_bias(strength: float, rng: np.random.Generator) -> np.ndarray:
     """Coefficients of a smooth field whose logarithm reaches `strength` either way."""
-    degrees = np.add.outer(np.add.outer(*[np.arange(BIAS_DEGREE + 1)] * 2), np.arange(4))
+    degrees = sum(np.ogrid[(slice(0, BIAS_DEGREE + 1),) * 3])
     coefficients = np.where(
         (degrees > 0) & (degrees <= BIAS_DEGREE), rng.standard_normal(degrees.shape), 0
     ) / np.maximum(degrees, 1)

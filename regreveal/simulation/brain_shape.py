@@ -33,11 +33,11 @@ GROWN = ("ventricles", "cerebellum")
 # How far around a region gives up what the region takes.
 SURROUNDINGS_MM = {"ventricles": 14.0, "cerebellum": 12.0}
 # Spacing of the knots of the random field and the spread of its velocities, mm.
-RANDOM_PARTS = ((27.0, 2.6), (14.0, 0.9))
+RANDOM_PARTS = ((32.0, 2.0), (16.0, 0.5))
 # The random field fades to nothing over this far from the edge of its grid.
 FADING_MM = 20.0
 DOUBLINGS = 4
-GROWTHS_TRIED = np.linspace(-1.6, 1.6, 17)
+GROWTHS_TRIED = np.linspace(-1.6, 1.6, 9)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Shapes:
         Times a velocity field, raveled: growth rates of `REGIONS`.
     volumes : dict of str to float
         Of the template's regions, in ml.
-    reached : dict of str to ndarray, shape (17,)
+    reached : dict of str to ndarray, shape (9,)
         For each region of `GROWN`, logarithm of what its volume is multiplied by at each of
         `GROWTHS_TRIED`.
     """

@@ -2,11 +2,13 @@
 
 A scan's intensity is a sum over maps, weighted by the person's own contrast:
 
-    I = T + Δgrey G + Δwhite W + Δfluid F + (white − grey) (s₁ D₁ + s₂ D₂) + H + f·fat
+    I = T + Δgrey G + Δfluid F + (fluid − grey) w S + (white − grey) (s₁ D₁ + s₂ D₂) + H + f·fat
 
-T is the template, G, W and F shares of tissue, H and fat the head around them. D₁ and D₂ are what
-the share of white matter changes by where its border moves outwards by a millimetre, its
-gradient's length, in the cerebrum and in the cerebellum; s₁ and s₂ are how far it moves.
+T is the template, G and F are shares of tissue, H and fat the head around them. S is the share of
+fluid within the cortex, in sulci too fine for the template; it grows by w where the cortex thins.
+D₁ and D₂ are what the share of white matter changes by where its border moves outwards by a
+millimetre, its gradient's length, in the cerebrum and in the cerebellum; s₁ and s₂ are how far it
+moves.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from regreveal.simulation import brain_head
 
 # Intensities of the template's own tissues.
 GREY, WHITE, FLUID = 0.65, 0.87, 0.25
-CHANNELS = ("template", "grey", "white", "fluid", "cerebral_border", "cerebellar_border")
+CHANNELS = ("template", "grey", "fluid", "sulci", "cerebral_border", "cerebellar_border")
 # Grey and white matter of each part of the brain.
 PARTS = {
     "cerebrum": (LABELS["cortex"], LABELS["white_matter"]),
@@ -120,7 +122,8 @@ def brain_maps(voxel_size_mm: float) -> Maps:
     border = _border(white)
     cerebral = border * np.isin(labels, PARTS["cerebrum"])
     cerebellar = border * np.isin(labels, PARTS["cerebellum"])
-    volumes = (template, grey, white, fluid, cerebral, cerebellar)
+    sulci = fluid * (labels == LABELS["cortex"])
+    volumes = (template, grey, fluid, sulci, cerebral, cerebellar)
     origin = brain_atlas.grid(1)[1][:3, 3]
     return _as_seen(volumes, origin, 1.0, voxel_size_mm)
 
