@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from regreveal.ingest.recording import UnusableRecordingError, parsing
+from regreveal.ingest.files import UnusableFileError, parsing
 
 MAGIC = b"PK\x03\x04"
 # UK Biobank's own list of a zip's files, with ids and dates; some are misspelt.
@@ -47,7 +47,7 @@ def members(path: Path) -> list[str]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the file is damaged or no zip; is encrypted; has absolute names, names with "..", the
         same name twice, links or other special files; or is larger than an honest one would be.
     """
@@ -71,7 +71,7 @@ def read_members(path: Path, names: Iterable[str] | None = None) -> Iterator[tup
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         As by `members`; or if a member's content is damaged, as its checksum tells.
     KeyError
         If there is no such member.
@@ -92,20 +92,20 @@ def read_members(path: Path, names: Iterable[str] | None = None) -> Iterator[tup
 def _checked(path: Path, archive: zipfile.ZipFile) -> list[str]:
     entries = archive.infolist()
     if len(entries) > MOST_MEMBERS:
-        raise UnusableRecordingError(path, TOO_LARGE, f"{len(entries):,} members")
+        raise UnusableFileError(path, TOO_LARGE, f"{len(entries):,} members")
     names = set()
     for number, entry in enumerate(entries, start=1):
         # Members are told by number: names hold participants' ids, dates and device numbers.
         which = f"member {number} of {len(entries)}"
         if problem := _problem(entry):
             reason, detail = problem
-            raise UnusableRecordingError(path, reason, f"{which} {detail}")
+            raise UnusableFileError(path, reason, f"{which} {detail}")
         if entry.filename in names:
-            raise UnusableRecordingError(path, UNSAFE, f"{which} has the name of an earlier one")
+            raise UnusableFileError(path, UNSAFE, f"{which} has the name of an earlier one")
         names.add(entry.filename)
     total = sum(entry.file_size for entry in entries)
     if total > LARGEST_TOTAL:
-        raise UnusableRecordingError(path, TOO_LARGE, f"{total / 2**20:,.0f} MB unpacked")
+        raise UnusableFileError(path, TOO_LARGE, f"{total / 2**20:,.0f} MB unpacked")
     return sorted(
         name
         for name in names

@@ -13,13 +13,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.recording import (
-    Facts,
-    Recording,
-    UnusableRecordingError,
-    identity,
-    parsing,
-)
+from regreveal.ingest.files import UnusableFileError, identity, parsing
+from regreveal.ingest.recording import Facts, Recording
 
 NAME = "cardiosoft"
 RESOLUTION_UNITS = re.compile(r"(?P<units>[num]?V)perLsb", re.IGNORECASE)
@@ -44,7 +39,7 @@ def read(path: Path) -> list[Recording]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the XML is broken, has a document type or entities (which could pull in other files),
         or has no whole strip.
     """
@@ -52,7 +47,7 @@ def read(path: Path) -> list[Recording]:
         try:
             root = parse(path, forbid_dtd=True).getroot()
         except DefusedXmlException as error:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path,
                 "unsafe XML",
                 f"it declares a document type or entities ({type(error).__name__})",
@@ -61,7 +56,7 @@ def read(path: Path) -> list[Recording]:
     facts = _facts(root)
     strip = root.find("StripData")
     if strip is None:
-        raise UnusableRecordingError(path, "no 10 s strip", "no element StripData")
+        raise UnusableFileError(path, "no 10 s strip", "no element StripData")
     recordings = [_recording(path, strip, "rest_10s", facts)]
     median = root.find("RestingECGMeasurements/MedianSamples")
     if median is not None and median.find("WaveformData") is not None:
@@ -73,7 +68,7 @@ def _recording(path: Path, element: Element, kind: str, facts: Facts) -> Recordi
     resolution = element.find("Resolution")
     units = RESOLUTION_UNITS.fullmatch("" if resolution is None else resolution.get("units", ""))
     if units is None:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path, "unknown units", f"{element.tag} has no Resolution in units such as uVperLsb"
         )
     waveforms = element.findall("WaveformData")
@@ -83,14 +78,14 @@ def _recording(path: Path, element: Element, kind: str, facts: Facts) -> Recordi
         columns = [_samples(waveform.text or "") for waveform in waveforms]
     except (TypeError, ValueError) as error:
         # The error's own text is left out, since it quotes the file.
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path, "unreadable file", f"{element.tag}: a sample, rate or resolution is no number"
         ) from error
     lengths = {len(column) for column in columns}
     announced = element.findtext("ChannelSampleCountTotal", "")
     if len(lengths) != 1 or (announced.isdecimal() and lengths != {int(announced)}):
         found = ", ".join(map(str, sorted(lengths))) or "no"
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path,
             "unreadable file",
             f"{element.tag}: leads of {found} samples; expected {announced or 'one length'}",

@@ -22,8 +22,8 @@ from regreveal.ingest.dicom_pixels import (
     reading,
     spacing,
 )
+from regreveal.ingest.files import UnusableFileError
 from regreveal.ingest.image import Image
-from regreveal.ingest.recording import UnusableRecordingError
 
 if TYPE_CHECKING:
     import pydicom
@@ -74,7 +74,7 @@ def read_cines(
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If there is no cine, none of these series, or one of them lacks frames, has one twice, mixes
         slices or sizes, or cannot be decoded.
     """
@@ -83,11 +83,11 @@ def read_cines(
         for frames in _acquisitions(datasets):
             named.setdefault(_name(frames[0].dataset), []).append(frames)
         if not named:
-            raise UnusableRecordingError(source, NO_CINE, "no MR series of several frames in it")
+            raise UnusableFileError(source, NO_CINE, "no MR series of several frames in it")
         chosen = [name for name in sorted(named) if series is None or name in series]
         if not chosen:
             there = ", ".join(sorted(named))
-            raise UnusableRecordingError(source, "no such series", f"there are {there}")
+            raise UnusableFileError(source, "no such series", f"there are {there}")
         return [_last_whole(source, name, named[name]) for name in chosen]
 
 
@@ -97,7 +97,7 @@ def _acquisitions(datasets: Iterable[tuple[str, "pydicom.Dataset"]]) -> list[lis
     for where, dataset in datasets:
         count = int(dataset.get("NumberOfFrames") or 1)
         if count * int(dataset.Rows) * int(dataset.Columns) > MOST_VALUES:
-            raise UnusableRecordingError(where, TOO_LARGE, f"{count} frames in one file")
+            raise UnusableFileError(where, TOO_LARGE, f"{count} frames in one file")
         by_uid.setdefault(str(dataset.get("SeriesInstanceUID") or ""), []).extend(
             _Frame(where, dataset, index, is_alone=count == 1) for index in range(count)
         )
@@ -115,7 +115,7 @@ def _acquisitions(datasets: Iterable[tuple[str, "pydicom.Dataset"]]) -> list[lis
 
 def _last_whole(source: Path, name: str, acquisitions: list[list[_Frame]]) -> Image:
     if not name and len(acquisitions) > 1:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source, MIXED, f"{len(acquisitions)} series that nothing tells apart"
         )
     others = len(acquisitions) - 1
@@ -123,11 +123,11 @@ def _last_whole(source: Path, name: str, acquisitions: list[list[_Frame]]) -> Im
     flags = [f"{REPEATED}: {others}"] if others else []
     try:
         return _read(source, name, last, flags)
-    except UnusableRecordingError:
+    except UnusableFileError:
         for frames in reversed(earlier):
             try:
                 return _read(source, name, frames, flags)
-            except UnusableRecordingError:
+            except UnusableFileError:
                 continue
         raise
 
@@ -169,18 +169,18 @@ def _expected(dataset: "pydicom.Dataset") -> int:
 def _check_they_belong_together(where: str, frames: list[_Frame]) -> None:
     files = {frame.where for frame in frames}
     if len(files) > 1 and not all(frame.is_alone for frame in frames):
-        raise UnusableRecordingError(where, MIXED, f"{len(files)} files, some of several frames")
+        raise UnusableFileError(where, MIXED, f"{len(files)} files, some of several frames")
     for what, of_frame in (
         ("sizes", lambda frame: (int(frame.dataset.Rows), int(frame.dataset.Columns))),
         ("pixel spacings", lambda frame: spacing(frame.dataset)),
     ):
         if (found := len({of_frame(frame) for frame in frames})) > 1:
-            raise UnusableRecordingError(where, MIXED, f"{found} different {what}")
+            raise UnusableFileError(where, MIXED, f"{found} different {what}")
     if len(frames) * frames[0].dataset.Rows * frames[0].dataset.Columns > MOST_VALUES:
-        raise UnusableRecordingError(where, TOO_LARGE, f"{len(frames)} frames")
+        raise UnusableFileError(where, TOO_LARGE, f"{len(frames)} frames")
     places = [place for frame in frames if (place := _place(frame)) is not None]
     if places and np.ptp(places, axis=0).max() > SAME_PLACE:
-        raise UnusableRecordingError(where, MIXED, "several slices, where one was expected")
+        raise UnusableFileError(where, MIXED, "several slices, where one was expected")
 
 
 def _place(frame: _Frame) -> list[float] | None:
@@ -195,16 +195,16 @@ def _check_numbers(where: str, frames: list[_Frame], numbers: list[int | None]) 
     known = sorted(number for number in numbers if number is not None)
     if len(known) == len(frames):
         if doubled := sorted({number for number in known if known.count(number) > 1}):
-            raise UnusableRecordingError(where, DUPLICATED, f"number {_some(doubled)}")
+            raise UnusableFileError(where, DUPLICATED, f"number {_some(doubled)}")
         if gaps := sorted(set(range(known[0], known[-1])).difference(known)):
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 where,
                 MISSING,
                 f"{len(frames)} frames, numbered {known[0]} to {known[-1]} without {_some(gaps)}",
             )
     if expected > 1 and len(frames) != expected:
         reason = MISSING if len(frames) < expected else MIXED
-        raise UnusableRecordingError(where, reason, f"{len(frames)} frames of {expected}")
+        raise UnusableFileError(where, reason, f"{len(frames)} frames of {expected}")
     starts_late = len(known) == len(frames) and known[0] > 1 and expected != len(frames)
     return [f"{LATE_START}: at {known[0]}"] if starts_late else []
 
@@ -225,15 +225,15 @@ def _ordered(where: str, frames: list[_Frame]) -> list[_Frame]:
         if None in values or (len(set(values)) == 1 and len(frames) > 1):
             continue
         if len(set(values)) < len(values):
-            raise UnusableRecordingError(where, DUPLICATED, f"two have the same {name}")
+            raise UnusableFileError(where, DUPLICATED, f"two have the same {name}")
         order = np.argsort(values)
         steps = np.diff(np.array(values, dtype=float)[order])
         if key is not _number and None in map(_number, frames) and len(steps) > 1:
             lost = int((steps > LONGEST_STEP * np.median(steps)).sum())
             if lost:
-                raise UnusableRecordingError(where, MISSING, f"{lost} gaps between {name}s")
+                raise UnusableFileError(where, MISSING, f"{lost} gaps between {name}s")
         return [frames[index] for index in order]
-    raise UnusableRecordingError(
+    raise UnusableFileError(
         where, UNORDERED, "no trigger time, number or acquisition time tells them apart"
     )
 

@@ -13,13 +13,8 @@ import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.recording import (
-    Facts,
-    Recording,
-    UnusableRecordingError,
-    identity,
-    parsing,
-)
+from regreveal.ingest.files import UnusableFileError, identity, parsing
+from regreveal.ingest.recording import Facts, Recording
 
 NAME = "dicom"
 MAGIC_OFFSET, MAGIC = 128, b"DICM"
@@ -60,7 +55,7 @@ def read(path: Path) -> list[Recording]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the file is damaged or truncated, or holds no waveform.
     """
     # All of it is parsing: pydicom decodes an element when it is asked for.
@@ -69,7 +64,7 @@ def read(path: Path) -> list[Recording]:
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(path)
         if "WaveformSequence" not in dataset:
-            raise UnusableRecordingError(path, "no waveform", "DICOM of another kind than an ECG")
+            raise UnusableFileError(path, "no waveform", "DICOM of another kind than an ECG")
         return _recordings(path, dataset)
 
 
@@ -80,7 +75,7 @@ def _recordings(path: Path, dataset: pydicom.Dataset) -> list[Recording]:
         is_median = MEDIAN_LABEL.search(group.get("MultiplexGroupLabel", "") or "")
         channels, signal = group.ChannelDefinitionSequence, _signal(dataset, index)
         if len(channels) != signal.shape[1]:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path,
                 "unreadable file",
                 f"a waveform of {signal.shape[1]} channels, of which {len(channels)} are described",
@@ -97,7 +92,7 @@ def _recordings(path: Path, dataset: pydicom.Dataset) -> list[Recording]:
             )
         )
     if not strips:
-        raise UnusableRecordingError(path, "no 10 s strip", "its only waveform is a median beat")
+        raise UnusableFileError(path, "no 10 s strip", "its only waveform is a median beat")
     longest = max(strips, key=lambda strip: strip.signal.size)
     return [longest, *medians[:1]]
 

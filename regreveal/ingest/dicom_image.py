@@ -22,8 +22,8 @@ from regreveal.ingest.dicom_pixels import (
     recognises,
     spacing,
 )
+from regreveal.ingest.files import UnusableFileError
 from regreveal.ingest.image import Image
-from regreveal.ingest.recording import UnusableRecordingError
 
 if TYPE_CHECKING:
     import pydicom
@@ -56,7 +56,7 @@ def read(path: Path, series: Collection[str] | None = None) -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         As by `read_files`.
     """
     return read_files([(path.name, path)], path, series)
@@ -85,7 +85,7 @@ def read_files(
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If there is no image, none of these series, or one of them cannot be used.
     """
     opened = open_datasets(files, source)
@@ -110,7 +110,7 @@ def _read_dxa(
     chosen = [view for view in sorted(by_series) if series is None or _name(view) in series]
     if not chosen:
         there = ", ".join(_name(view) or "one without a number" for view in sorted(by_series))
-        raise UnusableRecordingError(source, "no such series", f"there are {there}")
+        raise UnusableFileError(source, "no such series", f"there are {there}")
     sample_id, visit = owner(source)
     images = []
     for view in chosen:
@@ -155,12 +155,12 @@ def _single(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
     modality = str(dataset.get("Modality") or "")
     if modality not in MODALITIES:
         shown = modality if re.fullmatch("[A-Z]{2,8}", modality) else "unknown"
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             where, OTHER_KIND, f"modality {shown}; expected {', '.join(MODALITIES)} or all MR"
         )
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
-        raise UnusableRecordingError(where, SEVERAL_FRAMES, f"{frames}, of a DXA image one")
+        raise UnusableFileError(where, SEVERAL_FRAMES, f"{frames}, of a DXA image one")
     return grey(where, dataset)[0]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regreveal.ingest.recording import UnusableRecordingError, identity, parsing
+from regreveal.ingest.files import UnusableFileError, identity, parsing
 
 if TYPE_CHECKING:
     import pydicom
@@ -52,7 +52,7 @@ def reading(where: str | Path) -> Iterator[None]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
     """
     from PIL.Image import DecompressionBombWarning
     from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -98,7 +98,7 @@ def open_datasets(
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If a file is damaged, there is no image, or the images are of several people.
     """
     import pydicom
@@ -119,11 +119,11 @@ def open_datasets(
                 opened.append((where, name, dataset))
                 patients.add(str(dataset.get("PatientID") or ""))
     if not opened:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source, NO_IMAGE, f"none of {len(files)} files is an image in DICOM"
         )
     if len(patients) > 1:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source, SEVERAL_PEOPLE, f"{len(patients)} patient ids; make a folder of each"
         )
     return opened
@@ -143,13 +143,13 @@ def owner(source: Path) -> tuple[str, int | None]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the folder is named by a UID too: UIDs hold dates and device numbers.
     """
     for path in (source, source.absolute().parent):
         if not UID.match(path.name):
             return identity(path)
-    raise UnusableRecordingError(
+    raise UnusableFileError(
         source, "no sample id", "named by its DICOM UID; name it or its folder by the participant"
     )
 
@@ -221,14 +221,14 @@ def grey(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If pixels are missing, too many, or coded in a way that cannot be read.
     """
     shape = _shape(where, dataset)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     if photometric not in (*COLOUR, "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"):
         shown = photometric if CODE.fullmatch(photometric) else "none that exists"
-        raise UnusableRecordingError(where, PHOTOMETRIC, shown)
+        raise UnusableFileError(where, PHOTOMETRIC, shown)
     stored = _decoded(where, dataset).reshape(shape)
     if photometric == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
@@ -237,19 +237,17 @@ def grey(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
         return (apply_color_lut(stored[..., 0], dataset)[..., :3] @ LUMINANCE).astype(np.float32)
     if photometric in COLOUR:
         if shape[-1] != 3:
-            raise UnusableRecordingError(
-                where, PHOTOMETRIC, f"{photometric} of {shape[-1]} samples"
-            )
+            raise UnusableFileError(where, PHOTOMETRIC, f"{photometric} of {shape[-1]} samples")
         grey_values = stored[..., 0] if photometric in LUMINANCE_FIRST else stored @ LUMINANCE
         return grey_values.astype(np.float32)
     if shape[-1] != 1:
-        raise UnusableRecordingError(where, PHOTOMETRIC, f"{photometric} of {shape[-1]} samples")
+        raise UnusableFileError(where, PHOTOMETRIC, f"{photometric} of {shape[-1]} samples")
     return _monochrome(where, dataset, stored[..., 0], inverted=photometric == "MONOCHROME1")
 
 
 def _content(where: str, path: Path) -> bytes:
     if (size := path.stat().st_size) > LARGEST_FILE:
-        raise UnusableRecordingError(where, TOO_LARGE, f"a file of {size / 2**20:,.0f} MB")
+        raise UnusableFileError(where, TOO_LARGE, f"a file of {size / 2**20:,.0f} MB")
     # All at once: pydicom would otherwise allocate whatever length a damaged element gives.
     return path.read_bytes()
 
@@ -262,7 +260,7 @@ def _refuse_bomb(where: str, content: bytes) -> None:
     start = 144 + struct.unpack_from("<I", content, 140)[0]
     unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], LARGEST_FILE + 1)
     if len(unpacked) > LARGEST_FILE:
-        raise UnusableRecordingError(where, TOO_LARGE, "a deflated file that unpacks without end")
+        raise UnusableFileError(where, TOO_LARGE, "a deflated file that unpacks without end")
 
 
 def _shape(where: str, dataset: "pydicom.Dataset") -> tuple[int, int, int, int]:
@@ -270,9 +268,9 @@ def _shape(where: str, dataset: "pydicom.Dataset") -> tuple[int, int, int, int]:
     shape = (frames, int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel))
     described = "{} frames of {} × {} pixels with {} samples".format(*shape)
     if min(shape) < 1:
-        raise UnusableRecordingError(where, NO_IMAGE, described)
+        raise UnusableFileError(where, NO_IMAGE, described)
     if np.prod(shape, dtype=object) > MOST_VALUES:
-        raise UnusableRecordingError(where, TOO_LARGE, described)
+        raise UnusableFileError(where, TOO_LARGE, described)
     return shape
 
 
@@ -281,16 +279,16 @@ def _decoded(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
     from pydicom.pixels.utils import get_expected_length
 
     if not dataset.get("PixelData"):
-        raise UnusableRecordingError(where, TRUNCATED, "none of it is there; copy the file again")
+        raise UnusableFileError(where, TRUNCATED, "none of it is there; copy the file again")
     syntax = dataset.file_meta.TransferSyntaxUID
     # A UID that is none of DICOM's own is its own name, and may hold a device number.
     name = "one that is not DICOM's" if syntax.name == syntax else syntax.name
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise UnusableRecordingError(where, COMPRESSION, name) from error
+        raise UnusableFileError(where, COMPRESSION, name) from error
     if not decoder.is_available:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             where, COMPRESSION, f"{name}; uncompress the file, or install pylibjpeg with its codecs"
         )
     if not syntax.is_encapsulated:
@@ -298,16 +296,16 @@ def _decoded(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
         present, expected = len(dataset.PixelData), get_expected_length(dataset)
         if present < expected:
             share = f"{present / expected:.1%} of it is there; copy the file again"
-            raise UnusableRecordingError(where, TRUNCATED, share)
+            raise UnusableFileError(where, TRUNCATED, share)
         if dataset.BitsAllocated > 1 and dataset.HighBit != dataset.BitsStored - 1:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 where, "unreadable file", "pixels that are not in the lowest bits"
             )
         return pixel_array(dataset, raw=True)
     try:
         return pixel_array(dataset, raw=True)
     except RuntimeError as error:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             where, COMPRESSION, f"{name}: damaged, or of a variant that cannot be decoded"
         ) from error
 
@@ -341,7 +339,7 @@ def _rescaled(where: str, dataset: "pydicom.Dataset", frame: int, stored: np.nda
         for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
     )
     if slope == 0 or not np.isfinite([slope, intercept]).all():
-        raise UnusableRecordingError(where, "unusable rescale slope", f"{slope:g}, {intercept:g}")
+        raise UnusableFileError(where, "unusable rescale slope", f"{slope:g}, {intercept:g}")
     return stored * slope + intercept
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.ingest import cardiosoft, dicom, ml4h, wfdb
+from regreveal.ingest.files import UnusableFileError, identity
 from regreveal.ingest.normalisation import SAMPLING_RATE, normalise
 from regreveal.ingest.outcomes import (
     DROPPED,
@@ -28,7 +29,7 @@ from regreveal.ingest.outcomes import (
     find_files,
     first_visits,
 )
-from regreveal.ingest.recording import Facts, UnusableRecordingError, identity
+from regreveal.ingest.recording import Facts
 from regreveal.store.atomic import locked
 from regreveal.store.cohort import read_table, write_table
 from regreveal.store.tensors import TensorStore
@@ -156,16 +157,16 @@ def _read(file: tuple[Path, str]) -> _Read:
     try:
         recordings = {recording.kind: recording for recording in reader.read(path)}
         if "rest_10s" not in recordings:
-            raise UnusableRecordingError(path, "no 10 s strip", f"only {', '.join(recordings)}")
+            raise UnusableFileError(path, "no 10 s strip", f"only {', '.join(recordings)}")
         strip, flags = normalise(recordings["rest_10s"])
-    except UnusableRecordingError as error:
+    except UnusableFileError as error:
         return _Read(_outcome(path, name, DROPPED, error.reason, error.detail))
 
     median = None
     if "median" in recordings:
         try:
             median, _ = normalise(recordings["median"])
-        except UnusableRecordingError as error:
+        except UnusableFileError as error:
             flags += (f"device median left out: {error.reason}, {error.detail}",)
     outcome = Outcome(str(path), name, identity(path)[0], KEPT, flags="; ".join(flags))
     return _Read(outcome, strip, median, recordings["rest_10s"].facts)

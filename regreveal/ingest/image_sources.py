@@ -6,9 +6,9 @@ from pathlib import Path
 
 from regreveal.errors import InputError
 from regreveal.ingest import archive, dicom_image, dicom_pixels, ml4h_images, nifti, png
+from regreveal.ingest.files import UnusableFileError, identity
 from regreveal.ingest.image import Image
 from regreveal.ingest.outcomes import DROPPED, Outcome
-from regreveal.ingest.recording import UnusableRecordingError, identity
 
 UNKNOWN = "not a known image format"
 ZIP = "dicom zip"
@@ -87,7 +87,7 @@ def find_sources(files: Sequence[Path], kind: str) -> tuple[list[Source], list[O
         for path, members in _together(name, folder, paths, kind):
             try:
                 sources.append(Source(path, members, name, *_identity(path, members, name)))
-            except UnusableRecordingError as error:
+            except UnusableFileError as error:
                 # What it is named by may be a device number or a date.
                 outcomes.append(Outcome(str(path), name, "", DROPPED, error.reason, error.detail))
     return sources, outcomes
@@ -110,20 +110,20 @@ def read_source(source: Source, kind: str, series: str | None) -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If it is damaged or has no such image.
     """
     images = _read(source, kind, series)
     of_kind = [image for image in images if image.kind == kind]
     if not of_kind:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source.path, "another kind of image", f"{images[0].kind}; expected {kind}"
         )
     # A picture that does not tell its series is the one asked for.
     wanted = [image for image in of_kind if series in (None, image.series) or not image.series]
     if not wanted:
         there = ", ".join(sorted({image.series for image in of_kind}))
-        raise UnusableRecordingError(source.path, "no such series", f"there are {there}")
+        raise UnusableFileError(source.path, "no such series", f"there are {there}")
     return wanted
 
 
@@ -171,7 +171,7 @@ def _has_frames(path: Path) -> bool:
                 path, specific_tags=["NumberOfFrames"], stop_before_pixels=True
             )
             return int(header.get("NumberOfFrames") or 1) > 1
-    except UnusableRecordingError:
+    except UnusableFileError:
         return False
 
 

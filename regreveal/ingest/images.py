@@ -21,6 +21,7 @@ import pandas as pd
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.ingest.field_of_view import fit_shape, to_frames, to_voxel_size
+from regreveal.ingest.files import UnusableFileError
 from regreveal.ingest.image import Image
 from regreveal.ingest.image_sources import EXPECTED, Source, find_sources, read_source
 from regreveal.ingest.outcomes import (
@@ -34,7 +35,6 @@ from regreveal.ingest.outcomes import (
     find_files,
     first_visits,
 )
-from regreveal.ingest.recording import UnusableRecordingError
 from regreveal.store.atomic import locked
 from regreveal.store.cohort import read_table, write_table
 from regreveal.store.tensors import TensorStore
@@ -220,7 +220,7 @@ def _read(wanted: _Wanted, source: Source) -> _Read:
     try:
         image, flags = _choose(source, wanted)
         return _fitted(source, image, flags, wanted)
-    except UnusableRecordingError as error:
+    except UnusableFileError as error:
         return _Read(_outcome(source, DROPPED, error.reason, error.detail))
 
 
@@ -228,17 +228,15 @@ def _choose(source: Source, wanted: _Wanted) -> tuple[Image, list[str]]:
     images = read_source(source, wanted.kind, wanted.series)
     if len(images) > 1:
         there = ", ".join(image.series for image in images)
-        raise UnusableRecordingError(
-            source.path, "several series", f"{there}; choose one by its name"
-        )
+        raise UnusableFileError(source.path, "several series", f"{there}; choose one by its name")
     image = images[0]
     finite = np.isfinite(image.pixels)
     if not finite.all():
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source.path, "values not finite", f"{(~finite).mean():.2%} of the voxels"
         )
     if image.pixels.min() == image.pixels.max():
-        raise UnusableRecordingError(source.path, "blank image", "the same value everywhere")
+        raise UnusableFileError(source.path, "blank image", "the same value everywhere")
     return image, list(image.flags)
 
 
@@ -246,10 +244,10 @@ def _fitted(source: Source, image: Image, flags: list[str], wanted: _Wanted) -> 
     pixels, voxel_size = _with_axes(source, image, flags, wanted), image.voxel_size
     if image.series == "mni" and pixels.shape != wanted.shape:
         found = _written(pixels.shape)
-        raise UnusableRecordingError(source.path, "on another MNI152 grid", f"{found} voxels")
+        raise UnusableFileError(source.path, "on another MNI152 grid", f"{found} voxels")
     if wanted.voxel_size and voxel_size and not _same(voxel_size, wanted.voxel_size):
         if image.series == "mni":
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 source.path, "other voxel size", f"{_written(voxel_size)} mm, in MNI space"
             )
         pixels = to_voxel_size(pixels, voxel_size, wanted.voxel_size)
@@ -257,7 +255,7 @@ def _fitted(source: Source, image: Image, flags: list[str], wanted: _Wanted) -> 
         voxel_size = wanted.voxel_size
     fitted = fit_shape(pixels, wanted.shape[: wanted.spatial])
     if fitted.tissue_cut > MOST_TISSUE_CUT[wanted.kind]:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source.path,
             "most of it would be cut off",
             f"{fitted.tissue_cut:.0%} of the tissue; give a voxel size to resample to",
@@ -284,7 +282,7 @@ def _with_axes(source: Source, image: Image, flags: list[str], wanted: _Wanted) 
     if pixels.ndim == wanted.spatial and beyond_space == (1,):
         pixels = pixels[..., None]
     if pixels.ndim != len(wanted.shape):
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source.path,
             "other dimensions",
             f"{_written(pixels.shape)}; expected {len(wanted.shape)} axes",
@@ -292,7 +290,7 @@ def _with_axes(source: Source, image: Image, flags: list[str], wanted: _Wanted) 
     if pixels.shape[wanted.spatial :] == beyond_space:
         return pixels
     if not wanted.resample_frames:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             source.path,
             "other number of frames",
             f"{pixels.shape[-1]}; expected {beyond_space[0]}",

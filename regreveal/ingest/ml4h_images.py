@@ -29,37 +29,26 @@ import h5py
 import numpy as np
 
 from regreveal.brain_atlas import grid
+from regreveal.ingest import hdf5
+from regreveal.ingest.files import UnusableFileError, identity, parsing
 from regreveal.ingest.image import Image
-from regreveal.ingest.recording import (
-    PARSER_ERRORS,
-    UnusableRecordingError,
-    identity,
-    parsing,
-)
 
 NAME = "ml4h"
-MAGIC = b"\x89HDF\r\n\x1a\n"
 GROUPS = {"dxa": "ukb_dxa", "brain": "ukb_brain_mri", "cardiac": "ukb_cardiac_mri"}
-DXA = re.compile(r"(?:dxa_)?\d+_(\d+)")
+DXA = re.compile(r"(?:dxa_)?(?P<scan>\d+)_(?P<series>\d+)")
 BRAINS = {"native": ("T1", "T1_brain"), "mni": ("T1_brain_to_MNI",)}
 CINE = re.compile(r"cine_segmented_\w+_\dch", re.IGNORECASE)
 SLICE = re.compile(r"axial_(\d+)")
 INSTANCE = re.compile(r"instance_(\d+)")
 NUMBERED = re.compile(r"(?:frame_)?(\d+)")
-MOST_VALUES = 150_000_000  # In an image; a damaged size may ask for terabytes.
+MOST_VALUES = 150_000_000  # In an image.
+DEEPEST = 4  # Groups between a series and its values; ml4h has two.
+LATER = "later recordings left out"
 
 
 def recognises(path: Path) -> bool:
     """Tell whether a file is HDF5 with one of ml4h's groups of images."""
-    with open(path, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            return False
-    try:
-        with h5py.File(path, "r") as file:
-            return any(group in file for group in GROUPS.values())
-    except PARSER_ERRORS:
-        # A damaged HDF5 file: it is ml4h's by its suffix alone, and `read` says what is wrong.
-        return path.suffix == ".hd5"
+    return hdf5.holds(path, GROUPS.values())
 
 
 def read(path: Path, kind: str) -> list[Image]:
@@ -77,44 +66,51 @@ def read(path: Path, kind: str) -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the file is damaged, of another layout, or has no such image.
     """
     readers = {"dxa": _dxa, "brain": _brain, "cardiac": _cardiac}
     # All of it is parsing: h5py reads an object when it is asked for.
     with parsing(path), h5py.File(path, "r") as file:
-        group = file.get(GROUPS[kind])
+        group = hdf5.item(path, file, GROUPS[kind])
         images = readers[kind](path, group) if isinstance(group, h5py.Group) else []
     if not images:
-        raise UnusableRecordingError(path, f"no {kind} image", f"none known in /{GROUPS[kind]}")
+        raise UnusableFileError(path, f"no {kind} image", f"none known in /{GROUPS[kind]}")
     return images
 
 
 def _dxa(path: Path, group: h5py.Group) -> list[Image]:
+    scans: dict[int, list[tuple[int, str]]] = {}
+    for matched in filter(None, map(DXA.fullmatch, group)):
+        scans.setdefault(int(matched["series"]), []).append((int(matched["scan"]), matched[0]))
     images = []
-    for name, number in _children(group, DXA):
-        pixels, flags = _first(path, group[name])
+    for series in sorted(scans):
+        (_, name), *later = sorted(scans[series])
+        pixels, flags = _first(path, hdf5.item(path, group, name))
+        if later and LATER not in flags:
+            flags += (LATER,)
         flags += ("grey values as stored: they may be inverted",)
-        images.append(_image(path, pixels, "dxa", str(number), name, flags))
+        images.append(_image(path, pixels, "dxa", str(series), name, flags))
     return images
 
 
 def _brain(path: Path, group: h5py.Group) -> list[Image]:
     images = []
     for series, names in BRAINS.items():
-        name = next((name for name in names if name in group), None)
-        if name is None:
+        found = {name: hdf5.item(path, group, name) for name in names if name in set(group)}
+        if not found:
             continue
-        slices = _children(group[name], SLICE)
+        name, brain = next(iter(found.items()))
+        slices = _children(brain, SLICE)
         if slices:
-            pixels, flags = _stacked(path, group[name], slices, start=0)
+            pixels, flags = _stacked(path, brain, slices, start=0)
         else:
-            pixels, flags = _first(path, group[name])
+            pixels, flags = _first(path, brain)
         size = None
         if series == "mni":
             size = (1.0, 1.0, 1.0)
             if pixels.shape != grid(1)[0]:
-                raise UnusableRecordingError(
+                raise UnusableFileError(
                     path, "not on the MNI152 grid", " × ".join(map(str, pixels.shape)) + " voxels"
                 )
             pixels = pixels[::-1]
@@ -127,28 +123,34 @@ def _brain(path: Path, group: h5py.Group) -> list[Image]:
 def _cardiac(path: Path, group: h5py.Group) -> list[Image]:
     images = []
     for name in filter(CINE.fullmatch, group):
-        pixels, flags = _cine(path, group[name])
-        sizes = [group.file.get(f"mri_pixel_{side}_{name}") for side in ("width", "height")]
-        known = all(isinstance(size, h5py.Dataset) and size.size == 1 for size in sizes)
+        pixels, flags = _cine(path, hdf5.item(path, group, name))
+        sides = (f"mri_pixel_{side}_{name}" for side in ("width", "height"))
+        sizes = [hdf5.item(path, group.file, side) for side in sides]
+        known = all(hdf5.has_values(size, most=1) for size in sizes)
         spacing = tuple(float(np.ravel(size[()])[0]) for size in sizes) if known else None
         images.append(_image(path, pixels, "cardiac", name, name, flags, spacing))
     return images
 
 
-def _cine(path: Path, item: h5py.Group) -> tuple[np.ndarray, tuple[str, ...]]:
+def _cine(path: Path, found: h5py.HLObject) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a cine of either layout: a visit's number or a frame's, as the dimensions tell."""
-    if not isinstance(item, h5py.Group) or _children(item, INSTANCE):
-        return _first(path, item)
-    numbered = _children(item, NUMBERED)
-    if not numbered:
-        raise UnusableRecordingError(path, "unreadable file", "a cine of a layout not known")
-    below = item[numbered[0][0]]
-    while isinstance(below, h5py.Group) and _children(below, INSTANCE):
-        below = below[_children(below, INSTANCE)[0][0]]
-    if isinstance(below, h5py.Dataset) and below.ndim == 2:
-        return _stacked(path, item, numbered, start=numbered[0][1])
-    pixels, flags = _cine(path, item[numbered[0][0]])
-    return pixels, flags + (("later recordings left out",) if len(numbered) > 1 else ())
+    flags: tuple[str, ...] = ()
+    for _ in range(DEEPEST):
+        if not isinstance(found, h5py.Group) or _children(found, INSTANCE):
+            pixels, more = _first(path, found)
+            return pixels, flags or more
+        numbered = _children(found, NUMBERED)
+        if not numbered:
+            break
+        below = hdf5.item(path, found, numbered[0][0])
+        values = _first_dataset(path, below)[0] if _children(below, INSTANCE) else below
+        if isinstance(values, h5py.Dataset) and values.ndim == 2:
+            pixels, more = _stacked(path, found, numbered, start=numbered[0][1])
+            return pixels, flags or more
+        if len(numbered) > 1:
+            flags = (LATER,)
+        found = below
+    raise UnusableFileError(path, "unreadable file", "a cine of a layout not known")
 
 
 def _stacked(
@@ -157,7 +159,7 @@ def _stacked(
     """Stack the first recordings of slices or frames along a last axis, none of them missing."""
     numbers = [number for _, number in planes]
     if numbers != list(range(start, start + len(planes))):
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path,
             "missing slice or frame",
             f"{len(planes)} numbered {min(numbers)} to {max(numbers)}",
@@ -165,33 +167,35 @@ def _stacked(
     flags: tuple[str, ...] = ()
     stacked = []
     for name, _ in planes:
-        pixels, flags = _first(path, group[name])
+        pixels, flags = _first(path, hdf5.item(path, group, name))
         if stacked and pixels.shape != stacked[0].shape:
-            raise UnusableRecordingError(path, "unreadable file", "slices or frames differ in size")
+            raise UnusableFileError(path, "unreadable file", "slices or frames differ in size")
         if pixels.ndim != 2 or pixels.size * len(planes) > MOST_VALUES:
-            raise UnusableRecordingError(path, "unreadable file", "a slice or frame is no plane")
+            raise UnusableFileError(path, "unreadable file", "a slice or frame is no plane")
         stacked.append(pixels)
     return np.stack(stacked, axis=-1), flags
 
 
-def _first(path: Path, item: h5py.HLObject) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read a dataset, or the first recording of a group of them."""
-    flags: tuple[str, ...] = ()
-    while isinstance(item, h5py.Group):
-        inside = _children(item, INSTANCE) or _children(item, NUMBERED)
-        if not inside:
-            raise UnusableRecordingError(path, "unreadable file", f"no recording in {item.name}")
-        if len(inside) > 1:
-            flags = ("later recordings left out",)
-        item = item[inside[0][0]]
-    numeric = isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf"
-    if not numeric or not 0 < (item.size or 0) <= MOST_VALUES:
-        raise UnusableRecordingError(
-            path, "unreadable file", f"{item.name} is no dataset of 1 to {MOST_VALUES} numbers"
-        )
-    pixels = np.asarray(item[()], np.float32)
+def _first(path: Path, found: h5py.HLObject) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Values of a dataset, or of the first recording in a group of them."""
+    dataset, flags = _first_dataset(path, found)
+    pixels = np.asarray(hdf5.numbers(path, dataset, MOST_VALUES), np.float32)
     # Tensors of planes may have a channels axis of one.
     return (pixels[..., 0] if pixels.shape[-1:] == (1,) else pixels), flags
+
+
+def _first_dataset(path: Path, found: h5py.HLObject) -> tuple[h5py.HLObject, tuple[str, ...]]:
+    flags: tuple[str, ...] = ()
+    for _ in range(DEEPEST):
+        if not isinstance(found, h5py.Group):
+            return found, flags
+        inside = _children(found, INSTANCE) or _children(found, NUMBERED)
+        if not inside:
+            raise UnusableFileError(path, "unreadable file", f"no recording in {found.name}")
+        if len(inside) > 1:
+            flags = (LATER,)
+        found = hdf5.item(path, found, inside[0][0])
+    raise UnusableFileError(path, "unreadable file", "groups within groups without end")
 
 
 def _children(group: h5py.HLObject, pattern: re.Pattern) -> list[tuple[str, int]]:

@@ -21,8 +21,8 @@ import numpy as np
 
 from regreveal.brain_atlas import grid
 from regreveal.ingest import archive
+from regreveal.ingest.files import UnusableFileError, identity, parsing
 from regreveal.ingest.image import Image
-from regreveal.ingest.recording import UnusableRecordingError, identity, parsing
 
 NAME = "nifti"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -73,7 +73,7 @@ def read(path: Path, series: str = "") -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the file is damaged or truncated, its orientation is not known, or it is no volume; or
         if a zip has no such volume.
     """
@@ -92,17 +92,17 @@ def _read_zip(path: Path, wanted: list[str]) -> list[Image]:
             chosen.append(name)
     if not chosen:
         if any(name.startswith(USELESS_IN_ZIP) for name in present):
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path, "found useless by UK Biobank", f"its volumes lie in {USELESS_IN_ZIP}"
             )
         expected = " or ".join(name for series in wanted for name in ZIP_MEMBERS.get(series, ()))
-        raise UnusableRecordingError(path, "no such volume", f"no {expected} in the zip")
+        raise UnusableFileError(path, "no such volume", f"no {expected} in the zip")
     images = []
     for name, content in archive.read_members(path, chosen):
         with parsing(path), gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             image = _read_stream(path, stream, name)
         if (image.series == MNI) != (name in ZIP_MEMBERS[MNI]):
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path, "not in the space its name says", f"{name} is {image.series}"
             )
         images.append(image)
@@ -128,7 +128,7 @@ def _read_stream(path: Path, stream: BinaryIO, member: str = "") -> Image:
         voxel_size = tuple(float(size) * scale for size in voxel_sizes(volume.affine))
         if not all(VOXEL_SIZES[0] <= size <= VOXEL_SIZES[1] for size in voxel_size):
             found = " × ".join(f"{size:.3g}" for size in voxel_size)
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path, "unreadable file", f"voxels of {found} mm; expected 0.1 to 30 mm"
             )
         with np.errstate(over="ignore"):  # What is too large becomes infinite, and is told.
@@ -195,23 +195,23 @@ def _header(path: Path, stream: BinaryIO):
     start = stream.read(LARGEST_HEADER)
     size = _header_size(start)
     if size is None:
-        raise UnusableRecordingError(path, "unreadable file", "no NIfTI header")
+        raise UnusableFileError(path, "unreadable file", "no NIfTI header")
     kinds = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
     header = kinds[size](start[:size])
     shape = [int(count) for count in header["dim"][1 : 1 + int(header["dim"][0])]]
     if any(count < 1 for count in shape) or np.prod(shape, dtype=float) > MOST_VOXELS:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path, "unreadable file", f"a volume of {' × '.join(map(str, shape))} voxels"
         )
     volumes = int(np.prod(shape[3:], dtype=int))
     if volumes > 1:
-        raise UnusableRecordingError(path, "more than one volume", f"{volumes} volumes")
+        raise UnusableFileError(path, "more than one volume", f"{volumes} volumes")
     if len(shape) < 3 or min(shape[:3]) < 2:
-        raise UnusableRecordingError(path, "no volume", " × ".join(map(str, shape)) + " voxels")
+        raise UnusableFileError(path, "no volume", " × ".join(map(str, shape)) + " voxels")
     if not 0 <= float(header["vox_offset"]) <= MOST_BYTES_BESIDE_DATA:
-        raise UnusableRecordingError(path, "unreadable file", "its data start too far from it")
+        raise UnusableFileError(path, "unreadable file", "its data start too far from it")
     if header.get_data_dtype().kind not in "iuf":
-        raise UnusableRecordingError(path, "no grey values", "complex numbers or colours")
+        raise UnusableFileError(path, "no grey values", "complex numbers or colours")
     return header
 
 
@@ -219,12 +219,12 @@ def _check_orientation(path: Path, volume) -> int:
     """Return the code of the sform; an affine of nothing but voxel sizes would be a guess."""
     codes = [int(volume.header[name]) for name in ("qform_code", "sform_code")]
     if not any(codes):
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             path, "orientation unknown", "neither qform nor sform; set one, as by fslorient"
         )
     affine = volume.affine[:3, :3]
     if not np.isfinite(volume.affine).all() or np.linalg.matrix_rank(affine) < 3:
-        raise UnusableRecordingError(path, "orientation unknown", "its affine has no inverse")
+        raise UnusableFileError(path, "orientation unknown", "its affine has no inverse")
     return codes[1]
 
 

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from regreveal.ecg_leads import LEADS
-from regreveal.ingest.recording import Recording, UnusableRecordingError
+from regreveal.ingest.files import UnusableFileError
+from regreveal.ingest.recording import Recording
 
 SAMPLING_RATE = 500
 SAMPLES = {"rest_10s": 5000, "median": 600}
@@ -66,7 +67,7 @@ def normalise(recording: Recording) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         By the rules above.
     """
     where = recording.sample_id
@@ -83,9 +84,9 @@ def normalise(recording: Recording) -> tuple[np.ndarray, tuple[str, ...]]:
         flags.append(f"limb lead derived: {' '.join(derived)}")
     missing = [lead for lead in LEADS if lead not in live]
     if [lead for lead in missing if lead not in dead]:
-        raise UnusableRecordingError(where, "missing lead", " ".join(missing))
+        raise UnusableFileError(where, "missing lead", " ".join(missing))
     if not live:
-        raise UnusableRecordingError(where, "dead lead", " ".join(missing))
+        raise UnusableFileError(where, "dead lead", " ".join(missing))
     if missing:
         flags.append(f"dead lead: {' '.join(missing)}")
         live |= {lead: columns[lead] for lead in missing}
@@ -184,22 +185,18 @@ def _first_seconds(recording: Recording) -> Recording:
     """Cut a strip to 10 s (and a margin), in its own sampling rate."""
     rate, kind = recording.sampling_rate, recording.kind
     if not (np.isfinite(rate) and rate > 0):
-        raise UnusableRecordingError(
-            recording.sample_id, "unreadable file", f"sampling rate {rate} Hz"
-        )
+        raise UnusableFileError(recording.sample_id, "unreadable file", f"sampling rate {rate} Hz")
     seconds = len(recording.signal) / rate
     wanted = SAMPLES[kind] / SAMPLING_RATE
     tolerance = 0.5 / SAMPLING_RATE
     if seconds < wanted - tolerance:
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             recording.sample_id, f"shorter than {wanted:g} s", f"{seconds:.4g} s"
         )
     if seconds < wanted + tolerance:
         return recording
     if kind == "median":
-        raise UnusableRecordingError(
-            recording.sample_id, "median of another length", f"{seconds:.4g} s"
-        )
+        raise UnusableFileError(recording.sample_id, "median of another length", f"{seconds:.4g} s")
     kept = int(np.ceil((wanted + MARGIN_SECONDS) * rate))
     return replace(
         recording,
@@ -220,17 +217,17 @@ def _columns(recording: Recording) -> tuple[dict[str, np.ndarray], list[str]]:
             continue
         lead, sign = standard
         if lead in columns:
-            raise UnusableRecordingError(recording.sample_id, "lead given twice", lead)
+            raise UnusableFileError(recording.sample_id, "lead given twice", lead)
         millivolts = MILLIVOLTS.get(units.strip().lower().replace("µ", "u").replace("μ", "u"))
         if millivolts is None:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 recording.sample_id, "unknown units", f"lead {lead} is in '{units}'"
             )
         column = column.astype(np.float64) * (sign * millivolts)
         if not np.isfinite(column).all():
-            raise UnusableRecordingError(recording.sample_id, "missing samples", f"in lead {lead}")
+            raise UnusableFileError(recording.sample_id, "missing samples", f"in lead {lead}")
         if np.ptp(column) > IMPLAUSIBLE_RANGE:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 recording.sample_id,
                 "implausible amplitude",
                 f"lead {lead} spans {np.ptp(column):.3g} mV; check the units",

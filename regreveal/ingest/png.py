@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from regreveal.ingest.files import UnusableFileError, identity, parsing
 from regreveal.ingest.image import Image
-from regreveal.ingest.recording import UnusableRecordingError, identity, parsing
 
 NAME = "png"
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +46,7 @@ def read(path: Path) -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the file is damaged or truncated.
     """
     numbered = SERIES.fullmatch(path.stem)
@@ -70,23 +70,23 @@ def read_frames(paths: Sequence[Path]) -> list[Image]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If a frame is damaged, missing, or differs in size.
     """
     folder = paths[0].parent
     by_number = {int(FRAME.fullmatch(path.stem)[1]): path for path in paths}
     first, last = min(by_number), max(by_number)
     if len(by_number) < len(paths) or last - first + 1 != len(by_number):
-        raise UnusableRecordingError(
+        raise UnusableFileError(
             folder, "missing frame", f"{len(paths)} frames numbered {first} to {last}"
         )
     frames: list[np.ndarray] = []
     for number in sorted(by_number):
         frame = _pixels(by_number[number])
         if frames and frame.shape != frames[0].shape:
-            raise UnusableRecordingError(folder, "unreadable file", "frames differ in size")
+            raise UnusableFileError(folder, "unreadable file", "frames differ in size")
         if frame.size * len(paths) > MOST_VALUES:
-            raise UnusableRecordingError(folder, "unreadable file", "too many or too large frames")
+            raise UnusableFileError(folder, "unreadable file", "too many or too large frames")
         frames.append(frame)
     sample_id, visit = sample_identity(paths[0])
     return [Image(np.stack(frames, axis=-1), None, "cardiac", sample_id, visit)]
@@ -107,7 +107,7 @@ def _pixels(path: Path) -> np.ndarray:
         warnings.simplefilter("ignore")
         with Picture.open(path) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise UnusableRecordingError(
+                raise UnusableFileError(
                     path, "unreadable file", f"{picture.width} × {picture.height} pixels"
                 )
             if picture.mode in ("1", "LA"):

@@ -15,14 +15,8 @@ import numpy as np
 import wfdb
 
 from regreveal.ingest.facts import age_in_years, rhythm_of_text, sex_of
-from regreveal.ingest.recording import (
-    PARSER_ERRORS,
-    Facts,
-    Recording,
-    UnusableRecordingError,
-    identity,
-    parsing,
-)
+from regreveal.ingest.files import PARSER_ERRORS, UnusableFileError, identity, parsing
+from regreveal.ingest.recording import Facts, Recording
 
 NAME = "wfdb"
 RECORD_LINE = re.compile(r"\S+\s+\d+(\s+\S+)*\s*")
@@ -102,29 +96,27 @@ def read(path: Path) -> list[Recording]:
 
     Raises
     ------
-    UnusableRecordingError
+    UnusableFileError
         If the header cannot be understood, or a signal file is missing or too short for it.
     """
     name = str(path.with_suffix(""))
     with parsing(path):
         header = wfdb.rdheader(name)
         if isinstance(header, wfdb.MultiRecord):
-            raise UnusableRecordingError(
-                path, "several segments", "convert it to one segment first"
-            )
+            raise UnusableFileError(path, "several segments", "convert it to one segment first")
         if not SAMPLE_FORMATS.issuperset(header.fmt or ()):
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path, "unreadable file", "the header names a sample format that WFDB does not have"
             )
         end = header.sig_len and min(header.sig_len, math.ceil(SECONDS_READ * header.fs))
         try:
             record = wfdb.rdrecord(name, sampto=end, physical=False)
         except FileNotFoundError as error:
-            raise UnusableRecordingError(
+            raise UnusableFileError(
                 path, "signal file missing", f"the header names {Path(error.filename).name}"
             ) from error
         if record.d_signal is None or len(record.d_signal) < (end or 1):
-            raise UnusableRecordingError(path, "unreadable file", "its signal file is truncated")
+            raise UnusableFileError(path, "unreadable file", "its signal file is truncated")
         physical = record.dac()
 
     signal, units, flags = _calibrated(path, record, physical)

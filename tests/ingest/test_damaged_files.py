@@ -10,7 +10,7 @@ import wfdb
 
 from regreveal.errors import InputError
 from regreveal.ingest.ecg import ingest_ecg
-from regreveal.ingest.recording import UnusableRecordingError, parsing
+from regreveal.ingest.files import UnusableFileError, parsing
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 
@@ -121,7 +121,7 @@ def test_a_damaged_file_alone_leaves_no_store(tmp_path, write, suffix):
     ],
 )
 def test_an_error_of_a_parser_becomes_a_line_that_quotes_nothing_of_the_file(error, detail):
-    with pytest.raises(UnusableRecordingError) as caught, parsing(Path("a.dcm")):
+    with pytest.raises(UnusableFileError) as caught, parsing(Path("a.dcm")):
         raise error
     assert caught.value.reason == "unreadable file"
     assert caught.value.detail.startswith(type(error).__name__)
@@ -132,5 +132,5 @@ def test_an_error_of_a_parser_becomes_a_line_that_quotes_nothing_of_the_file(err
 def test_errors_that_no_parser_makes_are_not_hidden():
     with pytest.raises(KeyboardInterrupt), parsing(Path("a.dcm")):
         raise KeyboardInterrupt
-    with pytest.raises(UnusableRecordingError, match="no waveform"), parsing(Path("a.dcm")):
-        raise UnusableRecordingError("a.dcm", "no waveform", "another kind")
+    with pytest.raises(UnusableFileError, match="no waveform"), parsing(Path("a.dcm")):
+        raise UnusableFileError("a.dcm", "no waveform", "another kind")

@@ -1,7 +1,7 @@
 import pytest
 
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.recording import identity
+from regreveal.ingest.files import identity
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,44 @@ def test_a_truncated_file_is_refused(write):
 def test_other_hdf5_is_not_recognised(write):
     assert not ml4h_images.recognises(write({"tensor": [1.0]}, "a.h5"))
     assert not ml4h_images.recognises(write({"ukb_ecg_rest/strip_I/instance_0": [1.0]}, "b.h5"))
+
+
+def test_the_first_scan_of_a_series_is_used_and_flagged(write):
+    scans = {"ukb_dxa/dxa_2_11/instance_0": -DXA, "ukb_dxa/dxa_1_11/instance_0": DXA}
+    [image] = ml4h_images.read(write(scans), "dxa")
+    np.testing.assert_array_equal(image.pixels, DXA)
+    assert image.flags[0] == "later recordings left out"
+
+
+@pytest.mark.parametrize("link", ["another file", "this file", "values elsewhere", "virtual"])
+def test_what_lies_in_another_file_is_never_read(write, tmp_path, link):
+    secret = write({"secret": DXA}, "secret.h5")
+    (tmp_path / "raw").write_bytes(DXA.tobytes())
+    path = write({"ukb_dxa/dxa_1_2/instance_0": DXA})
+    with h5py.File(path, "a") as file:
+        group = file.create_group("ukb_dxa/dxa_1_11")
+        if link == "another file":
+            group["instance_0"] = h5py.ExternalLink(str(secret), "/secret")
+        elif link == "this file":
+            group["instance_0"] = h5py.SoftLink("/ukb_dxa/dxa_1_2/instance_0")
+        elif link == "values elsewhere":
+            elsewhere = [(str(tmp_path / "raw"), 0, DXA.size)]
+            group.create_dataset("instance_0", DXA.shape, "u1", external=elsewhere)
+        else:
+            layout = h5py.VirtualLayout(DXA.shape, "u1")
+            layout[:] = h5py.VirtualSource(str(secret), "secret", DXA.shape)
+            group.create_virtual_dataset("instance_0", layout)
+    with pytest.raises(InputError, match="unsafe file|is no dataset"):
+        ml4h_images.read(path, "dxa")
+
+
+@pytest.mark.parametrize("kind", ["dxa", "brain", "cardiac"])
+@pytest.mark.parametrize("name", ["instance_0", "1"])
+def test_a_group_that_holds_itself_is_refused(write, kind, name):
+    series = {"dxa": "dxa_1_11", "brain": "T1", "cardiac": "cine_segmented_lax_4ch"}[kind]
+    path = write({})
+    with h5py.File(path, "a") as file:
+        group = file.create_group(f"{ml4h_images.GROUPS[kind]}/{series}")
+        group[name] = group
+    with pytest.raises(InputError, match="without end|layout not known"):
+        ml4h_images.read(path, kind)
