@@ -99,10 +99,11 @@ def _in_processes(function, items, workers) -> Iterator:
 
 
 def _one_thread_each() -> None:
-    """Keep a worker's linear algebra to one thread: the other cores have workers of their own."""
+    """Keep a worker's libraries to one thread: the other cores have workers of their own."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported
 
 
 # Seconds to wait for a scheduler that does not answer.
