@@ -38,6 +38,7 @@ from regreveal.registration.voxelmorph_training import set_weights, train
 PHASES = 20
 CROP = 128
 SEED = 1
+OUTSIDE = -1e6
 
 
 class PairNetwork:
@@ -104,15 +105,18 @@ def syn(moving: np.ndarray, fixed: np.ndarray, kind: str) -> np.ndarray:
 
     images = [ants.from_numpy(image.astype(np.float32)) for image in (fixed, moving)]
     found = ants.registration(*images, type_of_transform=kind)
-    grid = np.stack(np.indices(fixed.shape, np.float32))
-    places = [
-        ants.apply_transforms(
-            images[0], ants.from_numpy(axis), found["fwdtransforms"], defaultvalue=np.nan
-        ).numpy()
-        for axis in grid
-    ]
-    displacement = np.stack(places, axis=-1) - np.moveaxis(grid, 0, -1)
-    return np.nan_to_num(displacement)
+    grid = np.indices(fixed.shape, np.float32)
+    # Where a voxel comes from: the coordinates themselves are warped. Those from outside stay put.
+    places = np.stack(
+        [
+            ants.apply_transforms(
+                images[0], ants.from_numpy(axis), found["fwdtransforms"], defaultvalue=OUTSIDE
+            ).numpy()
+            for axis in grid
+        ]
+    )
+    inside = (places >= 0).all(axis=0)
+    return np.moveaxis(np.where(inside, places - grid, 0), 0, -1)
 
 
 def overlap(fixed: np.ndarray, moved: np.ndarray) -> float:
@@ -356,12 +360,14 @@ def with_labels(network: PairNetwork, weight: float):
 
     model = network.model
     shape = [size // 2 for size in network.padding.shape]
-    structures = tf_keras.Input((*shape, len(label_people.STRUCTURES)))
+    given_shape = (*shape, len(label_people.STRUCTURES))
+    structures = tf_keras.Input(given_shape)
     displacement = model.get_layer(adapter.DISPLACEMENT).output
     halved = tf_keras.layers.Lambda(lambda field: tf.nn.avg_pool3d(field, 2, 2, "VALID") / 2)(
         displacement
     )
-    moved = layers.warp_layer()([structures, halved])
+    known = tf_keras.layers.Lambda(lambda given: tf.ensure_shape(given, (None, *given_shape)))
+    moved = layers.warp_layer()([known(structures), halved])
 
     def dice_loss(fixed, moved):
         axes = (1, 2, 3)

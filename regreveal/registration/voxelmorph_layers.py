@@ -41,6 +41,8 @@ def warp_layer():
     return tf_keras.layers.Lambda(lambda inputs: warp(*inputs))
 
 
+# Compiled by XLA, which makes one loop of all this: on a CPU some ten times faster.
+@tf.function(jit_compile=True)
 def warp(images, displacement):
     """Move images, by linear interpolation; beyond the edge is what is at the edge.
 
@@ -74,6 +76,7 @@ def warp(images, displacement):
     return tf.reduce_sum(values * weights[..., None], axis=-2)
 
 
+@tf.function(jit_compile=True)
 def enlarge(field):
     """Double the resolution of a field, linearly; beyond the outermost centres it is flat.
 
