@@ -22,6 +22,13 @@ VoxelSize = Annotated[
         help="In mm, as 1 or 1,1,2: resample images of another; without it they are left out."
     ),
 ]
+BurnedInText = Annotated[
+    bool,
+    typer.Option(
+        "--allow-burned-in-text",
+        help="Take DICOM images that say that text is part of the picture; it may name the person.",
+    ),
+]
 
 
 @ingest_app.callback()
@@ -59,6 +66,7 @@ def dxa(
     ] = "",
     to: Annotated[str, typer.Option(help="Tensor map; by default dxa.dxa_11 for series 11.")] = "",
     voxel_size: VoxelSize = "",
+    allow_burned_in_text: BurnedInText = False,
     package: TensorMaps = "tensormaps",
     report: Report = None,
 ) -> None:
@@ -68,7 +76,17 @@ def dxa(
     if not series and not to:
         raise InputError("ingest dxa: give --series or --to, such as --to dxa.dxa_11")
     to = to or f"dxa.dxa_{series}"
-    _ingest_images("dxa", paths, store, to, package, report, series, voxel_size)
+    _ingest_images(
+        "dxa",
+        paths,
+        store,
+        to,
+        package,
+        report,
+        series=series,
+        voxel_size=voxel_size,
+        allow_burned_in_text=allow_burned_in_text,
+    )
 
 
 @ingest_app.command()
@@ -84,7 +102,7 @@ def brain(
     report: Report = None,
 ) -> None:
     """Read brains into a store in RAS+, as scanned or in MNI space as the tensor map says."""
-    _ingest_images("brain", paths, store, to, package, report, "", voxel_size)
+    _ingest_images("brain", paths, store, to, package, report, voxel_size=voxel_size)
 
 
 @ingest_app.command()
@@ -110,12 +128,22 @@ def cardiac(
             help="Resample cines of another number of frames in time; else they are left out.",
         ),
     ] = False,
+    allow_burned_in_text: BurnedInText = False,
     package: TensorMaps = "tensormaps",
     report: Report = None,
 ) -> None:
     """Read cines of one heart beat into a store, cropped or padded about their centre."""
     _ingest_images(
-        "cardiac", paths, store, to, package, report, series, voxel_size, resample_frames
+        "cardiac",
+        paths,
+        store,
+        to,
+        package,
+        report,
+        series=series,
+        voxel_size=voxel_size,
+        resample_frames=resample_frames,
+        allow_burned_in_text=allow_burned_in_text,
     )
 
 
@@ -126,9 +154,10 @@ def _ingest_images(
     to: str,
     package: str,
     report: Path | None,
-    series: str,
+    *,
     voxel_size: str,
-    resample_frames: bool = False,
+    series: str = "",
+    **allowed: bool,
 ) -> None:
     from regreveal.errors import InputError
     from regreveal.ingest.images import ingest_images
@@ -147,7 +176,7 @@ def _ingest_images(
         tensor_map,
         series or None,
         voxel_size=_lengths(voxel_size, spatial),
-        resample_frames=resample_frames,
+        **allowed,
     )
     _tell(files, report)
 

@@ -6,24 +6,25 @@ would no longer lie where the beat has them.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regreveal.ingest.dicom_files import TOO_LARGE, owner, reading
 from regreveal.ingest.dicom_pixels import (
     MOST_VALUES,
-    TOO_LARGE,
     functional_group,
     grey,
-    owner,
-    reading,
+    is_text_burned_in,
     spacing,
 )
 from regreveal.ingest.files import UnusableFileError
-from regreveal.ingest.image import Image
+from regreveal.ingest.image import BURNED_IN, Image
 
 if TYPE_CHECKING:
     import pydicom
@@ -32,6 +33,8 @@ NO_CINE, MISSING, DUPLICATED = "no cine", "missing frames", "duplicated frames"
 MIXED, UNORDERED = "frames that do not belong together", "frames without an order"
 REPEATED, LATE_START = "other acquisitions of the series left out", "frame numbers start late"
 LONGEST_NAME = 64
+SHOWN = 3  # Numbers of frames in an error.
+MOST_FRAMES = 10_000  # In a file or series; a cine has 50.
 SAME_PLACE = 0.1  # In millimetres; slices of one stack are several apart.
 # Between frames of one beat steps are equal up to rounding: one that is half as long again, or
 # more, has lost a frame.
@@ -96,7 +99,7 @@ def _acquisitions(datasets: Iterable[tuple[str, "pydicom.Dataset"]]) -> list[lis
     by_uid: dict[str, list[_Frame]] = {}
     for where, dataset in datasets:
         count = int(dataset.get("NumberOfFrames") or 1)
-        if count * int(dataset.Rows) * int(dataset.Columns) > MOST_VALUES:
+        if count > MOST_FRAMES or count * int(dataset.Rows) * int(dataset.Columns) > MOST_VALUES:
             raise UnusableFileError(where, TOO_LARGE, f"{count} frames in one file")
         by_uid.setdefault(str(dataset.get("SeriesInstanceUID") or ""), []).extend(
             _Frame(where, dataset, index, is_alone=count == 1) for index in range(count)
@@ -138,6 +141,8 @@ def _read(source: Path, name: str, frames: list[_Frame], flags: list[str]) -> Im
         _check_they_belong_together(where, frames)
         numbers = [_number(frame) for frame in frames]
         flags = [*flags, *_check_numbers(where, frames, numbers)]
+        if any(is_text_burned_in(frame.dataset) for frame in frames):
+            flags.append(BURNED_IN)
         decoded: dict[int, np.ndarray] = {}
         for frame in frames:
             if id(frame.dataset) not in decoded:
@@ -176,7 +181,8 @@ def _check_they_belong_together(where: str, frames: list[_Frame]) -> None:
     ):
         if (found := len({of_frame(frame) for frame in frames})) > 1:
             raise UnusableFileError(where, MIXED, f"{found} different {what}")
-    if len(frames) * frames[0].dataset.Rows * frames[0].dataset.Columns > MOST_VALUES:
+    values = len(frames) * int(frames[0].dataset.Rows) * int(frames[0].dataset.Columns)
+    if len(frames) > MOST_FRAMES or values > MOST_VALUES:
         raise UnusableFileError(where, TOO_LARGE, f"{len(frames)} frames")
     places = [place for frame in frames if (place := _place(frame)) is not None]
     if places and np.ptp(places, axis=0).max() > SAME_PLACE:
@@ -194,9 +200,11 @@ def _check_numbers(where: str, frames: list[_Frame], numbers: list[int | None]) 
     expected = _expected(frames[0].dataset)
     known = sorted(number for number in numbers if number is not None)
     if len(known) == len(frames):
-        if doubled := sorted({number for number in known if known.count(number) > 1}):
+        if doubled := [number for number, count in Counter(known).items() if count > 1]:
             raise UnusableFileError(where, DUPLICATED, f"number {_some(doubled)}")
-        if gaps := sorted(set(range(known[0], known[-1])).difference(known)):
+        # Only a few of them, however far apart two numbers lie.
+        between = chain.from_iterable(range(one + 1, after) for one, after in pairwise(known))
+        if gaps := list(islice(between, SHOWN + 1)):
             raise UnusableFileError(
                 where,
                 MISSING,
@@ -210,7 +218,7 @@ def _check_numbers(where: str, frames: list[_Frame], numbers: list[int | None]) 
 
 
 def _some(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:3])) + (", …" if len(numbers) > 3 else "")
+    return ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
 
 
 def _ordered(where: str, frames: list[_Frame]) -> list[_Frame]:
@@ -244,7 +252,8 @@ def _trigger_time(frame: _Frame) -> float | None:
     value = None if group is None else group.get("NominalCardiacTriggerDelayTime")
     if value is None and frame.is_alone:
         value = frame.dataset.get("TriggerTime")
-    return None if value in (None, "") else float(value)
+    time = np.nan if value in (None, "") else float(value)
+    return time if np.isfinite(time) else None
 
 
 def _number(frame: _Frame) -> int | None:

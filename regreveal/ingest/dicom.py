@@ -5,19 +5,19 @@ or representative beat is the device's own median.
 """
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from regreveal.ingest.dicom_files import reading, recognises
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
-from regreveal.ingest.files import UnusableFileError, identity, parsing
+from regreveal.ingest.files import UnusableFileError, identity
 from regreveal.ingest.recording import Facts, Recording
 
+__all__ = ["NAME", "read", "recognises"]
+
 NAME = "dicom"
-MAGIC_OFFSET, MAGIC = 128, b"DICM"
 MEDIAN_LABEL = re.compile(r"median|average|representative|template", re.IGNORECASE)
 
 # DICOM PS3.16, CID 3001: leads carry SCP-ECG's numbers, as "2:61" (MDC) or "5.6.3-9-61" (SCPECG).
@@ -33,13 +33,6 @@ MEASUREMENTS = {
     "qt_interval": re.compile(r"QT interval( global)?", re.IGNORECASE),
     "rr_interval": re.compile(r"(mean )?RR interval( global)?", re.IGNORECASE),
 }
-
-
-def recognises(path: Path) -> bool:
-    """Tell whether a file is DICOM, by its magic bytes."""
-    with open(path, "rb") as file:
-        file.seek(MAGIC_OFFSET)
-        return file.read(len(MAGIC)) == MAGIC
 
 
 def read(path: Path) -> list[Recording]:
@@ -59,9 +52,7 @@ def read(path: Path) -> list[Recording]:
         If the file is damaged or truncated, or holds no waveform.
     """
     # All of it is parsing: pydicom decodes an element when it is asked for.
-    with parsing(path, InvalidDicomError, BytesLengthException), warnings.catch_warnings():
-        # pydicom quotes odd values in its warnings, which may be names or dates.
-        warnings.simplefilter("ignore")
+    with reading(path):
         dataset = pydicom.dcmread(path)
         if "WaveformSequence" not in dataset:
             raise UnusableFileError(path, "no waveform", "DICOM of another kind than an ECG")

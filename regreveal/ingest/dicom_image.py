@@ -14,16 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regreveal.ingest import cine
-from regreveal.ingest.dicom_pixels import (
-    grey,
-    open_datasets,
-    owner,
-    reading,
-    recognises,
-    spacing,
-)
+from regreveal.ingest.dicom_files import open_datasets, owner, reading, recognises
+from regreveal.ingest.dicom_pixels import grey, is_text_burned_in, spacing
 from regreveal.ingest.files import UnusableFileError
-from regreveal.ingest.image import Image
+from regreveal.ingest.image import BURNED_IN, Image
 
 if TYPE_CHECKING:
     import pydicom
@@ -37,7 +31,6 @@ GE_LUNAR_UID = re.compile(
     r"1\.2\.840\.113619\.2\.110\.\d+\.\d{14}\.(?P<scan>\d{1,3})\.(?P<view>\d{1,3})\.\d+\.\d+"
 )
 OTHER_KIND, SEVERAL_FRAMES = "another kind of image", "several frames"
-BURNED_IN = "the file says that text is burned into the picture"
 LEFT_OUT, TURNED = "other images of the series left out", "turned to be head up, left on the right"
 
 
@@ -127,7 +120,7 @@ def _read_dxa(
                     series=_name(view),
                     flags=(
                         *([TURNED] if turned else []),
-                        *([BURNED_IN] if dataset.get("BurnedInAnnotation") == "YES" else []),
+                        *([BURNED_IN] if is_text_burned_in(dataset) else []),
                         *([f"{LEFT_OUT}: {len(others)}"] if others else []),
                     ),
                 )

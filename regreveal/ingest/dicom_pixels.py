@@ -1,29 +1,19 @@
-"""DICOM images, whatever they show: from bytes to grey values, bright where the tissue is.
+"""Pixels of DICOM images: from what is stored to grey values, bright where the tissue is.
 
-pydicom decodes an element when it is asked for, and quotes odd values, which may be names or dates,
-in its warnings, its log and its errors: all work on a dataset is done inside `reading`.
+All of it is done inside `dicom_files.reading`.
 """
 
-import logging
 import re
-import struct
-import warnings
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regreveal.ingest.files import UnusableFileError, identity, parsing
+from regreveal.ingest.dicom_files import NO_IMAGE, TOO_LARGE
+from regreveal.ingest.files import UnusableFileError
 
 if TYPE_CHECKING:
     import pydicom
 
-MAGIC_OFFSET, MAGIC = 128, b"DICM"
-LARGEST_FILE = 1 << 29
 MOST_VALUES = 1 << 26  # 20 times a cine of 50 frames; as float32 256 MB.
 
 # JPEG 2000 is decoded from the last two to RGB.
@@ -32,126 +22,10 @@ LUMINANCE_FIRST = ("YBR_FULL", "YBR_FULL_422")
 COLOUR = (*RED_GREEN_BLUE, *LUMINANCE_FIRST)
 # Of red, green and blue: ITU-R BT.601, which DICOM's own YBR_FULL uses (PS3.3, C.7.6.3.1.2).
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-UID = re.compile(r"\d+(\.\d+){4,}")
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
-NO_IMAGE, TRUNCATED, TOO_LARGE = "no image", "truncated pixel data", "image too large"
-SEVERAL_PEOPLE = "images of several people"
+TRUNCATED = "truncated pixel data"
 COMPRESSION, PHOTOMETRIC = "compression not supported", "photometric interpretation not supported"
-
-
-@contextmanager
-def reading(where: str | Path) -> Iterator[None]:
-    """Parse with pydicom: in silence, its errors turned into an unreadable file.
-
-    Parameters
-    ----------
-    where : str or Path
-        What errors are to name.
-
-    Raises
-    ------
-    UnusableFileError
-    """
-    from PIL.Image import DecompressionBombWarning
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    log = logging.getLogger("pydicom")
-    was_disabled = log.disabled
-    with parsing(where, InvalidDicomError, BytesLengthException), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", DecompressionBombWarning)
-        log.disabled = True
-        try:
-            yield
-        finally:
-            log.disabled = was_disabled
-
-
-def recognises(path: Path) -> bool:
-    """Tell whether a file is DICOM, by its magic bytes."""
-    with open(path, "rb") as file:
-        file.seek(MAGIC_OFFSET)
-        return file.read(len(MAGIC)) == MAGIC
-
-
-def open_datasets(
-    files: Iterable[tuple[str, bytes | Path]], source: Path
-) -> list[tuple[str, str, "pydicom.Dataset"]]:
-    """Open the DICOM images among files of one participant.
-
-    Files that are not DICOM, and DICOM objects that are no images (reports, waveforms), are passed
-    over; a file that ends in .dcm and is not DICOM is damaged.
-
-    Parameters
-    ----------
-    files : iterable of (str, bytes or Path)
-        Names with contents, or with where these are.
-    source : Path
-        The file, folder or zip they are from.
-
-    Returns
-    -------
-    list of (str, str, Dataset)
-        What errors about it are to name, the file's name, and the dataset; sorted by name.
-
-    Raises
-    ------
-    UnusableFileError
-        If a file is damaged, there is no image, or the images are of several people.
-    """
-    import pydicom
-
-    files = sorted(files, key=lambda named: named[0])
-    opened, patients = [], set()
-    for number, (name, file) in enumerate(files, start=1):
-        # By number, since DICOM files are named after dates and devices.
-        where = f"{source}, file {number} of {len(files)}" if len(files) > 1 else str(source)
-        with reading(where):
-            content = file if isinstance(file, bytes) else _content(where, file)
-            is_dicom = content[MAGIC_OFFSET:][: len(MAGIC)] == MAGIC
-            if not is_dicom and not name.lower().endswith(".dcm"):
-                continue
-            _refuse_bomb(where, content)
-            dataset = pydicom.dcmread(BytesIO(content))
-            if "Rows" in dataset and "FloatPixelData" not in dataset:
-                opened.append((where, name, dataset))
-                patients.add(str(dataset.get("PatientID") or ""))
-    if not opened:
-        raise UnusableFileError(
-            source, NO_IMAGE, f"none of {len(files)} files is an image in DICOM"
-        )
-    if len(patients) > 1:
-        raise UnusableFileError(
-            source, SEVERAL_PEOPLE, f"{len(patients)} patient ids; make a folder of each"
-        )
-    return opened
-
-
-def owner(source: Path) -> tuple[str, int | None]:
-    """Sample id and visit, from the name of a file, folder or zip, never from its contents.
-
-    Parameters
-    ----------
-    source : Path
-        A file named by its DICOM UID takes them from its folder.
-
-    Returns
-    -------
-    tuple of str and int or None
-
-    Raises
-    ------
-    UnusableFileError
-        If the folder is named by a UID too: UIDs hold dates and device numbers.
-    """
-    for path in (source, source.absolute().parent):
-        if not UID.match(path.name):
-            return identity(path)
-    raise UnusableFileError(
-        source, "no sample id", "named by its DICOM UID; name it or its folder by the participant"
-    )
 
 
 def functional_group(
@@ -188,8 +62,8 @@ def spacing(dataset: "pydicom.Dataset") -> tuple[float, float] | None:
     Returns
     -------
     tuple of float or None
-        At the object, else at the detector; for GE's DXA, which has neither, the exposed area
-        (along a row, along a column; PS3.3, C.8.7.2) over the number of pixels.
+        At the object, else at the detector. ExposedArea is not used: its unit was millimetres
+        once and is centimetres now (PS3.3, C.8.7.8).
     """
     measures = functional_group(dataset, 0, "PixelMeasuresSequence") or dataset
     values = (
@@ -197,11 +71,13 @@ def spacing(dataset: "pydicom.Dataset") -> tuple[float, float] | None:
         or dataset.get("PixelSpacing")
         or dataset.get("ImagerPixelSpacing")
     )
-    if not values and "ExposedArea" in dataset and dataset["ExposedArea"].VM == 2:
-        along_row, along_column = dataset.ExposedArea
-        values = (along_column / dataset.Rows, along_row / dataset.Columns)
     values = tuple(map(float, values or ()))
     return values if len(values) == 2 and all(0 < value < np.inf for value in values) else None
+
+
+def is_text_burned_in(dataset: "pydicom.Dataset") -> bool:
+    """Tell whether the file says that text is part of the picture; it may name the person."""
+    return str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES"
 
 
 def grey(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
@@ -243,24 +119,6 @@ def grey(where: str, dataset: "pydicom.Dataset") -> np.ndarray:
     if shape[-1] != 1:
         raise UnusableFileError(where, PHOTOMETRIC, f"{photometric} of {shape[-1]} samples")
     return _monochrome(where, dataset, stored[..., 0], inverted=photometric == "MONOCHROME1")
-
-
-def _content(where: str, path: Path) -> bytes:
-    if (size := path.stat().st_size) > LARGEST_FILE:
-        raise UnusableFileError(where, TOO_LARGE, f"a file of {size / 2**20:,.0f} MB")
-    # All at once: pydicom would otherwise allocate whatever length a damaged element gives.
-    return path.read_bytes()
-
-
-def _refuse_bomb(where: str, content: bytes) -> None:
-    """Refuse a deflated file that grows beyond bounds; pydicom would unpack all of it."""
-    if DEFLATED not in content:
-        return
-    # PS3.10, 7.1: the first element is the length of those about the file; the rest is deflated.
-    start = 144 + struct.unpack_from("<I", content, 140)[0]
-    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], LARGEST_FILE + 1)
-    if len(unpacked) > LARGEST_FILE:
-        raise UnusableFileError(where, TOO_LARGE, "a deflated file that unpacks without end")
 
 
 def _shape(where: str, dataset: "pydicom.Dataset") -> tuple[int, int, int, int]:

@@ -120,7 +120,10 @@ def _plan(files: list[Path]) -> tuple[list[Outcome], list[tuple[Path, str]]]:
     owned = _files_of_records(path for path, name in formats.items() if name == wfdb.NAME)
     for path, name in formats.items():
         if name:
-            recognised.append((path, *identity(path)))
+            try:
+                recognised.append((path, *identity(path)))
+            except UnusableFileError as error:
+                outcomes.append(Outcome(str(path), name, "", DROPPED, error.reason, error.detail))
         elif path.with_suffix("") not in owned and path not in owned:
             detail = "empty file" if path.stat().st_size == 0 else f"suffix '{path.suffix}'"
             outcomes.append(Outcome(str(path), "", path.stem, DROPPED, UNKNOWN, detail))

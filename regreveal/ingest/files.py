@@ -4,6 +4,7 @@ A reader checks what it relies on, and has its format's parser work inside `pars
 parser is safe on damaged bytes.
 """
 
+import os
 import re
 import struct
 import zlib
@@ -15,6 +16,9 @@ from regreveal.errors import InputError
 
 # UK Biobank's bulk files are named participant_field_visit_array, such as 1000012_20205_2_0.xml.
 UK_BIOBANK_STEM = re.compile(r"(?P<participant>\d{7})_\d+_(?P<visit>\d+)_\d+")
+
+# UIDs, by which DICOM files are named, hold dates and device numbers.
+UID = re.compile(r"\d+(\.\d+){4,}")
 
 # What h5py, pydicom, wfdb and expat raise on damaged bytes besides errors of their own: they check
 # little, so a damaged length, type or name surfaces wherever it is used first.
@@ -93,14 +97,24 @@ def identity(path: Path) -> tuple[str, int | None]:
     Parameters
     ----------
     path : Path
-        The file, or a WFDB header.
+        The file, a WFDB header, or a folder of one participant.
 
     Returns
     -------
     tuple of str and int or None
         The name without its suffix; or, for a UK Biobank bulk file, participant and visit.
+
+    Raises
+    ------
+    UnusableFileError
+        If it is named by a DICOM UID, which holds a date and the device's number.
     """
-    matched = UK_BIOBANK_STEM.fullmatch(path.stem)
+    whole = Path(os.path.abspath(path))  # The folder "." has no name of its own.
+    if UID.match(whole.name):
+        raise UnusableFileError(
+            path, "no sample id", "named by its DICOM UID; name it by the participant"
+        )
+    matched = UK_BIOBANK_STEM.fullmatch(whole.stem)
     if matched is None:
-        return path.stem, None
+        return whole.stem, None
     return matched["participant"], int(matched["visit"])

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BURNED_IN = "text burned into the picture"  # A flag that only DICOM has.
+
 
 @dataclass(frozen=True)
 class Image:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regreveal.errors import InputError
-from regreveal.ingest import archive, dicom_image, dicom_pixels, ml4h_images, nifti, png
-from regreveal.ingest.files import UnusableFileError, identity
+from regreveal.ingest import archive, dicom_files, dicom_image, ml4h_images, nifti, png
+from regreveal.ingest.files import UID, UnusableFileError, identity
 from regreveal.ingest.image import Image
 from regreveal.ingest.outcomes import DROPPED, Outcome
 
@@ -60,7 +60,8 @@ def find_sources(files: Sequence[Path], kind: str) -> tuple[list[Source], list[O
     """Put files together to sources of images.
 
     Frames of a cine that are files of their own make one source with the others in their folder,
-    and so do DICOM files that are named by their UIDs. Any other file is a source by itself.
+    and so do pictures that are named by their series and DICOM files that are named by their UIDs.
+    Any other file is a source by itself.
 
     Parameters
     ----------
@@ -133,11 +134,19 @@ def _read(source: Source, kind: str, series: str | None) -> list[Image]:
     if source.format == ml4h_images.NAME:
         return ml4h_images.read(source.path, kind)
     if source.format == png.NAME:
-        return png.read_frames(source.files) if kind == "cardiac" else png.read(source.path)
+        return (
+            png.read_frames(source.files) if kind == "cardiac" else _read_pictures(source, series)
+        )
     chosen = None if series is None else [series]
     if source.format == ZIP:
         return dicom_image.read_files(archive.read_members(source.path), source.path, chosen)
     return dicom_image.read_files([(p.name, p) for p in source.files], source.path, chosen)
+
+
+def _read_pictures(source: Source, series: str | None) -> list[Image]:
+    """Read the picture of a series; if there is none, each, so that an error can name them."""
+    chosen = [path for path in source.files if png.series(path) in (series, "")]
+    return [image for path in chosen or source.files for image in png.read(path)]
 
 
 def _recognise(path: Path, kind: str) -> str:
@@ -154,25 +163,30 @@ def _together(
     if name == png.NAME and kind == "cardiac":
         return [(folder, tuple(paths))]
     joined: list[Path] = []
-    if name == dicom_image.NAME:
-        is_cine = kind == "cardiac" and len(paths) > 1 and not _has_frames(paths[0])
-        joined = [path for path in paths if is_cine or dicom_pixels.UID.match(path.name)]
+    if name == png.NAME:
+        joined = [path for path in paths if png.series(path)]
+    elif name == dicom_image.NAME:
+        is_cine = kind == "cardiac" and len(paths) > 1 and _are_frames(paths)
+        joined = [path for path in paths if is_cine or UID.match(path.name)]
     apart = [(path, (path,)) for path in paths if path not in set(joined)]
     return apart + ([(folder, tuple(joined))] if joined else [])
 
 
-def _has_frames(path: Path) -> bool:
-    """Tell whether a DICOM file has several frames; not, if it is damaged."""
+def _are_frames(paths: list[Path]) -> bool:
+    """Tell whether DICOM files hold one frame each, as the first whole image of them does."""
     import pydicom
 
-    try:
-        with dicom_pixels.reading(path):
-            header = pydicom.dcmread(
-                path, specific_tags=["NumberOfFrames"], stop_before_pixels=True
-            )
-            return int(header.get("NumberOfFrames") or 1) > 1
-    except UnusableFileError:
-        return False
+    for path in paths:
+        try:
+            with dicom_files.reading(path):
+                header = pydicom.dcmread(
+                    path, specific_tags=["NumberOfFrames", "Rows"], stop_before_pixels=True
+                )
+                if "Rows" in header:
+                    return int(header.get("NumberOfFrames") or 1) == 1
+        except UnusableFileError:
+            continue
+    return True
 
 
 def _identity(path: Path, files: tuple[Path, ...], name: str) -> tuple[str, int | None]:
@@ -182,4 +196,4 @@ def _identity(path: Path, files: tuple[Path, ...], name: str) -> tuple[str, int 
         return png.sample_identity(files[0])
     if name == ml4h_images.NAME:
         return identity(path)
-    return dicom_pixels.owner(path)
+    return dicom_files.owner(path)

@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
@@ -43,22 +44,38 @@ class Outcome:
 
 
 def find_files(paths: Iterable[str | os.PathLike]) -> list[Path]:
-    """List files, and those in folders with all their subfolders, each once.
+    """List files, and those in folders with all their subfolders, each once; links are followed.
 
     Raises
     ------
     InputError
-        If a path does not exist.
+        If a path does not exist, or a folder cannot be read.
     """
     files: dict[Path, Path] = {}
     for given in map(Path, paths):
         if not given.exists():
             raise InputError(f"{given}: no such file or folder")
-        found = sorted(given.rglob("*")) if given.is_dir() else [given]
-        for path in found:
-            if path.is_file():
-                files.setdefault(path.resolve(), path)
+        for path in sorted(_files_below(given)) if given.is_dir() else [given]:
+            files.setdefault(path.resolve(), path)
     return list(files.values())
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    seen = set()
+    for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()  # A link that leads back.
+            continue
+        seen.add(real)
+        for path in (Path(parent, name) for name in names):
+            if path.is_symlink() and not path.exists():
+                raise InputError(f"{path}: a link that leads nowhere; mend or remove it")
+            if path.is_file():
+                yield path
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 def first_visits(

@@ -6,6 +6,7 @@ no voxel size. Grey values stay as they are, in 8 or 16 bits; colours become lum
 in 8 bits, and transparency is ignored.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -36,6 +37,12 @@ def is_frame(path: Path) -> bool:
     return FRAME.fullmatch(path.stem) is not None
 
 
+def series(path: Path) -> str:
+    """Series that a file is named by; empty for one that is named otherwise."""
+    numbered = SERIES.fullmatch(path.stem)
+    return numbered[1] if numbered else ""
+
+
 def read(path: Path) -> list[Image]:
     """Read a picture.
 
@@ -49,10 +56,8 @@ def read(path: Path) -> list[Image]:
     UnusableFileError
         If the file is damaged or truncated.
     """
-    numbered = SERIES.fullmatch(path.stem)
     sample_id, visit = sample_identity(path)
-    series = numbered[1] if numbered else ""
-    return [Image(_pixels(path), None, "dxa", sample_id, visit, series)]
+    return [Image(_pixels(path), None, "dxa", sample_id, visit, series(path))]
 
 
 def read_frames(paths: Sequence[Path]) -> list[Image]:
@@ -93,9 +98,16 @@ def read_frames(paths: Sequence[Path]) -> list[Image]:
 
 
 def sample_identity(path: Path) -> tuple[str, int | None]:
-    """Sample id and visit: of the folder where the name is that of a series or a frame."""
-    if SERIES.fullmatch(path.stem) or is_frame(path):
-        return identity(Path(f"{path.resolve().parent.name}.png"))
+    """Sample id and visit: of the folder where the name is that of a series or a frame.
+
+    Raises
+    ------
+    UnusableFileError
+        If it is named by a DICOM UID.
+    """
+    if series(path) or is_frame(path):
+        folder = Path(os.path.abspath(path)).parent
+        return identity(folder.with_name(f"{folder.name}.png"))
     return identity(path)
 
 

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from regreveal.errors import InputError
 from regreveal.ingest import archive, dicom_image
 from regreveal.ingest.cine import read_cines
-from regreveal.ingest.dicom_pixels import open_datasets
+from regreveal.ingest.dicom_files import open_datasets
 
 SOURCE = Path("1234567_20208_2_0.zip")
 FRAMES = 50
@@ -301,3 +302,36 @@ def test_nothing_personal_comes_out(heart):
         said.append(str(caught.value))
     for value in personal.values():
         assert not [one for one in said if value in one]
+
+
+@pytest.mark.parametrize(
+    "tags", [{"Rows": 0, "NumberOfFrames": 2**31 - 1}, {"NumberOfFrames": 2**20}]
+)
+def test_a_hostile_number_of_frames_costs_no_memory(heart, tags):
+    tracemalloc.start()
+    with pytest.raises(InputError, match="image too large"):
+        read([frame(heart[0], 1, **tags)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_numbers_far_apart_cost_no_memory(heart):
+    tracemalloc.start()
+    with pytest.raises(InputError, match="numbered 1 to 2000000000 without 2, 3, 4, …"):
+        read([frame(heart[0], 1), frame(heart[1], 2_000_000_000)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
+def test_a_trigger_time_that_is_no_number_orders_nothing(heart):
+    triggers = [40.0, "nan", 0.0, 60.0]
+    [cine] = read([frame(heart[k], k + 1, trigger) for k, trigger in enumerate(triggers)])
+    np.testing.assert_array_equal(cine.pixels, np.moveaxis(heart[:4], 0, -1))
+
+
+def test_text_burned_into_any_frame_is_flagged(heart):
+    one = frame(heart[0], 1), frame(heart[1], 2, BurnedInAnnotation="YES")
+    assert read(one)[0].flags == ("text burned into the picture",)

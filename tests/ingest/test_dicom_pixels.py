@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from regreveal.errors import InputError
-from regreveal.ingest.dicom_pixels import grey, open_datasets, owner, reading, spacing
+from regreveal.ingest.dicom_files import open_datasets, owner, reading
+from regreveal.ingest.dicom_pixels import grey, spacing
 
 
 def of_pydicom(name):
@@ -265,8 +266,7 @@ def test_every_frame_has_its_own_slope():
     [
         ({"PixelSpacing": [0.5, 0.25], "ImagerPixelSpacing": [9, 9]}, (0.5, 0.25)),
         ({"ImagerPixelSpacing": [0.6, 0.3]}, (0.6, 0.3)),
-        ({"ExposedArea": [80, 90]}, (30.0, 20.0)),  # Width first; 3 rows, 4 columns.
-        ({"ExposedArea": 80}, None),
+        ({"ExposedArea": [80, 90]}, None),  # Millimetres or centimetres: nobody knows.
         ({"PixelSpacing": [0, 0.5]}, None),
         ({}, None),
     ],
@@ -342,12 +342,17 @@ def test_a_hostile_length_of_an_element_costs_no_memory(tmp_path):
     assert peak < 4 << 20
 
 
-def test_a_deflated_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("regreveal.ingest.dicom_pixels.LARGEST_FILE", 1 << 22)
+@pytest.mark.parametrize("claimed", [None, 0, 1 << 30])
+def test_a_deflated_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch, claimed):
+    monkeypatch.setattr("regreveal.ingest.dicom_files.LARGEST_FILE", 1 << 22)
     dataset = image(np.zeros((3, 4), "u1"), TextValue="x" * (1 << 24))
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     path = tmp_path / "a.dcm"
     dataset.save_as(path, enforce_file_format=True)
+    if claimed is not None:  # A header that lies about where it ends.
+        content = bytearray(path.read_bytes())
+        content[140:144] = claimed.to_bytes(4, "little")
+        path.write_bytes(content)
     assert path.stat().st_size < 1 << 16
     with pytest.raises(InputError, match=r"a\.dcm: image too large: a deflated file"):
         grey_of(path)

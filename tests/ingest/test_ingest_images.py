@@ -14,7 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from regreveal.errors import InputError
 from regreveal.ingest import images
-from regreveal.ingest.images import default_series, ingest_images
+from regreveal.ingest.image_tensors import default_series
+from regreveal.ingest.images import ingest_images
 from regreveal.ingest.outcomes import summarise
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
@@ -85,7 +86,7 @@ def write_dxa_zip(path, pixels=None, **tags):
 
 
 def write_picture(path, pixels):
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     Picture.fromarray(pixels).save(path)
     return path
 
@@ -116,6 +117,12 @@ def write_cine(folder, frames=10, **tags):
         content = dicom(cine[..., frame], **(described | tags))
         (folder / f"IM{(7 * frame) % frames:03}.dcm").write_bytes(content)
     return cine
+
+
+def multi_frame_cine(frames):
+    pixels = RNG.integers(0, 900, (frames * 20, 16)).astype(np.uint16)
+    described = {"Modality": "MR", "SeriesDescription": "CINE_segmented_LAX_4Ch"}
+    return dicom(pixels, Rows=20, NumberOfFrames=frames, **described)
 
 
 def reasons(report):
@@ -274,7 +281,7 @@ def test_images_that_cannot_be_used_are_counted_by_reason(tmp_path, store):
     report = ingest_images([raw], store, DXA_11)
     assert reasons(report) == {
         "blank.png": "blank image",
-        "dxa_5.png": "no such series",
+        "P": "no such series",
         "README": "not a known image format",
         "empty.dcm": "not a known image format",
         "torn.png": "unreadable file",
@@ -510,3 +517,73 @@ def test_bad_requests_end_in_one_line_and_leave_no_store(tmp_path, store):
     with pytest.raises(InputError, match="no files found; expected NIfTI"):
         ingest_images([tmp_path / "empty"], store, T1_NATIVE)
     assert not store.path.exists()
+
+
+def test_pictures_of_several_series_of_one_participant_are_told_apart(tmp_path, store):
+    eleven, five = body().astype(np.uint8), body().astype(np.uint8)
+    write_picture(tmp_path / "raw" / "1000012" / "dxa_11.png", eleven)
+    write_picture(tmp_path / "raw" / "1000012" / "dxa_5.png", five)
+    ingest_images([tmp_path / "raw"], store, DXA_11)
+    np.testing.assert_array_equal(store.read("dxa/dxa_11", ["1000012"])[0], eleven)
+    dxa_5 = a_map("dxa.dxa_5", (40, 20), 2)
+    ingest_images([tmp_path / "raw"], store, dxa_5)
+    np.testing.assert_array_equal(store.read("dxa/dxa_5", ["1000012"])[0], five)
+
+
+@pytest.mark.parametrize("name", ["P/dxa_11.png", "P/1.2.840.113619.2.110.5.20150608.1.11.dcm"])
+def test_a_folder_given_as_the_working_one_still_names_the_participant(
+    tmp_path, store, monkeypatch, name
+):
+    path = tmp_path / name
+    if path.suffix == ".png":
+        write_picture(path, body().astype(np.uint8))
+    else:
+        path.parent.mkdir()
+        path.write_bytes(dicom(body(), SeriesNumber=11))
+    monkeypatch.chdir(path.parent)
+    ingest_images(["."], store, DXA_11)
+    assert store.sample_ids("dxa/dxa_11") == ["P"]
+
+
+def test_a_uid_never_becomes_a_sample_id(tmp_path, store):
+    uid = "1.2.840.113619.2.110.210419.20150608101010.1.11.12.1"
+    write_picture(tmp_path / "raw" / f"{uid}.png", body().astype(np.uint8))
+    write_picture(tmp_path / "raw" / "P.png", body().astype(np.uint8))
+    report = ingest_images([tmp_path / "raw"], store, DXA_11)
+    assert reasons(report) == {f"{uid}.png": "no sample id"}
+    assert store.sample_ids("dxa/dxa_11") == ["P"]
+    assert not report["sample_id"].str.contains("2015").any()
+
+
+def test_text_burned_into_a_picture_keeps_it_out_until_it_is_allowed(tmp_path, store):
+    (tmp_path / "a.dcm").write_bytes(dicom(body(), SeriesNumber=11, BurnedInAnnotation="YES"))
+    with pytest.raises(InputError, match=r"a\.dcm: text burned into the picture: it may name"):
+        ingest_images([tmp_path / "a.dcm"], store, DXA_11)
+    assert not store.sample_ids("dxa/dxa_11")
+    report = ingest_images([tmp_path / "a.dcm"], store, DXA_11, allow_burned_in_text=True)
+    assert report["flags"].tolist() == ["text burned into the picture"]
+
+
+def test_a_damaged_file_among_cines_costs_only_itself(tmp_path, store):
+    for name in ("b", "c"):
+        (tmp_path / f"{name}.dcm").write_bytes(multi_frame_cine(10))
+    (tmp_path / "a.dcm").write_bytes(multi_frame_cine(10)[:200])
+    report = ingest_images([tmp_path], store, LAX_4CH)
+    assert list(reasons(report)) == ["a.dcm"]
+    assert store.sample_ids("cardiac/lax_4ch") == ["b", "c"]
+
+
+def test_an_unknown_voxel_size_is_never_passed_off_as_one_that_was_asked_for(tmp_path, store):
+    write_picture(tmp_path / "P.png", body().astype(np.uint8))
+    with pytest.raises(InputError, match=r"voxel size not known: cannot be resampled to 2 × 2 mm"):
+        ingest_images([tmp_path / "P.png"], store, DXA_11, voxel_size=[2, 2])
+    ingest_images([tmp_path / "P.png"], store, DXA_11)
+    (tmp_path / "a.dcm").write_bytes(dicom(body(), SeriesNumber=11, PixelSpacing=[2, 2]))
+    report = ingest_images([tmp_path / "a.dcm"], store, DXA_11)
+    assert report["flags"].tolist() == ["voxel size of the others not known"]
+
+
+def test_a_damaged_spacing_does_not_ask_for_terabytes(tmp_path, store):
+    (tmp_path / "a.dcm").write_bytes(dicom(body(), SeriesNumber=11, PixelSpacing=[1e6, 1e6]))
+    with pytest.raises(InputError, match="too large to resample"):
+        ingest_images([tmp_path / "a.dcm"], store, DXA_11, voxel_size=[1, 1])
