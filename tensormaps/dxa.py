@@ -1,6 +1,7 @@
 """Dual-energy X-ray absorptiometry: hips, spine and whole body, head up, in grey values.
 
-The number in a name is that of the DICOM series as UK Biobank delivers it (field 20158).
+The number in a name is that of the view as UK Biobank delivers it (field 20158). What each number
+shows is not in its documentation; the descriptions follow public code that reads these files.
 """
 
 from regreveal.tensormap import StandardizeEach, TensorMap
@@ -13,7 +14,7 @@ def _series(number: int, shape: tuple[int, int], shows: str) -> TensorMap:
         shape=shape,
         units="grey value",
         modality="dxa",
-        description=f"DXA image of series {number}, {shows}.",
+        description=f"DXA image of series {number}: by public code, {shows}.",
         normalize=StandardizeEach(),
         spatial_dimensions=2,
     )
@@ -32,11 +33,11 @@ def _simulated(view: str, shape: tuple[int, int]) -> TensorMap:
     )
 
 
-dxa_2 = _series(2, (768, 768), "a single region of the skeleton")
-dxa_5 = _series(5, (768, 768), "a single region of the skeleton")
-dxa_8 = _series(8, (640, 768), "a single region of the skeleton")
+dxa_2 = _series(2, (768, 768), "the lumbar spine")
+dxa_5 = _series(5, (768, 768), "a hip")
+dxa_8 = _series(8, (640, 768), "the other hip")
 dxa_11 = _series(11, (928, 352), "the whole body")
-dxa_12 = _series(12, (928, 352), "the whole body")
+dxa_12 = _series(12, (928, 352), "the skeleton of the whole body")
 
 body = _simulated("body", (232, 88))
 hip = _simulated("hip", (96, 96))

@@ -2,8 +2,9 @@
 
 UK Biobank's zips of field 20158 hold hips, knees, spine and whole body from GE Lunar iDXA scanners,
 named by their UIDs: 1.2.840.113619.2.110.DEVICE.TIME.SCAN.VIEW.12.1. The view is what tells images
-apart, and is the number in the tensor maps' names: 2 lumbar spine, 5 and 8 hips, 6 and 9 knees,
-7 lateral spine, 11 and 12 whole body (soft tissue, skeleton).
+apart, and is the number in the tensor maps' names. By public code that reads these files, and not
+by any document, 2 is the lumbar spine, 5 and 8 are hips, 6 and 9 knees, 7 is the lateral spine, 11
+the whole body and 12 its skeleton.
 """
 
 import re
