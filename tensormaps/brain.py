@@ -1,6 +1,6 @@
 """T1-weighted brain MRI: axes left to right, back to front, bottom to top (RAS+)."""
 
-from regreveal.brain_atlas import Region
+from regreveal.brain_atlas import LABELS, Region
 from regreveal.tensormap import StandardizeEach, TensorMap
 
 
@@ -43,6 +43,14 @@ t1_native = _volume("t1_native", (216, 256, 216), "T1 as scanned, 1 mm: head whe
 t1_mni = _volume("t1_mni", (182, 218, 182), "T1 in the space of the MNI152 template, 1 mm.")
 t1_native_6mm = _volume("t1_native_6mm", (36, 42, 36), "T1 as scanned, 6 mm: head where it lay.")
 t1_mni_6mm = _volume("t1_mni_6mm", (30, 36, 30), "T1 in the space of the MNI152 template, 6 mm.")
+
+# What registration to a template of the brain alone allows: scalp, skull and neck taken away.
+t1_brain = _region(
+    "t1_brain", tuple(LABELS), (20, 20, 1), (143, 180, 154), "Brain of t1_mni, without the head."
+)
+t1_brain_6mm = _region(
+    "t1_brain_6mm", tuple(LABELS), (3, 3, 0), (24, 30, 25), "Brain of t1_mni_6mm, without the head."
+)
 
 _GREY, _WHITE = ("cerebellar_grey",), ("cerebellar_white",)
 cerebellum = _region(
