@@ -63,7 +63,8 @@ def parallel_map(
     Parameters
     ----------
     function : callable
-        A function of a module (worker processes import it by name).
+        A function of a module (worker processes import it by name); goes to every worker once,
+        with whatever data it holds.
     items : iterable
         Drawn from as results are taken.
     description : str
@@ -87,23 +88,36 @@ def parallel_map(
 
 def _in_processes(function, items, workers) -> Iterator:
     # "spawn": a process that has TensorFlow's threads running must not be forked.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread_each)
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_start_worker, initargs=(function,)
+    )
     with pool:
         pending = deque()
         for item in items:
-            pending.append(pool.submit(function, item))
+            pending.append(pool.submit(_work_on, item))
             if len(pending) == 2 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def _one_thread_each() -> None:
-    """Keep a worker's libraries to one thread: the other cores have workers of their own."""
+def _start_worker(function: Callable[[Item], Result]) -> None:
+    """Keep what a worker does for every item, and its libraries to one thread.
+
+    The other cores have workers of their own.
+    """
     from threadpoolctl import threadpool_limits
 
+    _of_this_worker.append(function)
     threadpool_limits(1)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported
+
+
+_of_this_worker: list[Callable] = []
+
+
+def _work_on(item: Item) -> Result:
+    return _of_this_worker[-1](item)
 
 
 # Seconds to wait for a scheduler that does not answer.

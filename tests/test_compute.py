@@ -22,6 +22,21 @@ def fail_at_three(x: int) -> int:
     return x
 
 
+class Heavy:
+    """Work that holds data, and knows how often these came to the process that it is in."""
+
+    arrived = 0
+
+    def __setstate__(self, state):
+        Heavy.arrived += 1
+
+    def __getstate__(self):
+        return {"data": "much"}
+
+    def __call__(self, _: int) -> int:
+        return Heavy.arrived
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_items(workers):
     assert list(parallel_map(square, range(20), "Squaring", workers)) == [x * x for x in range(20)]
@@ -30,6 +45,10 @@ def test_results_come_in_the_order_of_the_items(workers):
 def test_work_leaves_this_process_only_where_there_are_several_workers():
     assert set(parallel_map(worker_of, range(3), "Asking", 1)) == {os.getpid()}
     assert os.getpid() not in set(parallel_map(worker_of, range(3), "Asking", 2))
+
+
+def test_what_the_work_holds_goes_to_a_worker_once():
+    assert set(parallel_map(Heavy(), range(12), "Working", 2)) == {1}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
