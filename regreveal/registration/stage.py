@@ -19,7 +19,7 @@ from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
-FIT_PARTICIPANTS, FIT_BYTES = 500, 2**30
+FIT_PARTICIPANTS, FIT_BYTES = 500, 2**28
 CHUNK, CHUNK_BYTES = 100, 64 * 2**20
 FROM_THE_STORE = ("sampling_rate", "voxel_size")
 CHECKPOINT = "checkpoint"
@@ -48,6 +48,7 @@ def fit_registration(
     sample_ids: Sequence[str],
     folder: Path,
     reference: np.ndarray | None = None,
+    seed: int | None = None,
 ) -> None:
     """Fit a registration and save it.
 
@@ -56,26 +57,28 @@ def fit_registration(
     method : str
         Name of its class.
     parameters : dict
-        Of the method; the sampling rate or voxel size of one that has such a parameter is taken
-        from the store unless it is among them.
+        Of the method. One that has a parameter of that name gets the sampling rate or voxel size
+        from the store, and the `reference` and `seed` below, unless it is among them.
     store : TensorStore
     tensor_map : TensorMap
         What is registered.
     sample_ids : sequence of str
         Participants it may learn from, of whom those who have the tensor are used: all of them by
         a method that trains a network, which reads them by batch, and the first 500, or as many
-        as fit into 1 GiB, by one that does not.
+        as fit into 256 MiB, by one that does not.
     folder : Path
         Where the fitted registration is saved. What a training that was killed left there lets it
         go on.
     reference : ndarray, shape (*shape, channels), optional
-        Of the methods that have one; they choose it themselves if it is not given.
+        What to register to; methods choose it themselves if it is not given.
+    seed : int, optional
+        Of a training.
 
     Raises
     ------
     InputError
-        If the method has no such parameter, the store's tensors are not as declared, or none of
-        the participants has one.
+        If the method has no such parameter or takes no reference, the store's tensors are not as
+        declared, or none of the participants has one.
     """
     method_class = registration_class(method)
     tensor_map.check_stored(store)
@@ -87,7 +90,11 @@ def fit_registration(
     attributes = store.attributes(tensor_map.path)
     known = {name: attributes[name] for name in FROM_THE_STORE if name in attributes}
     if reference is not None:
+        if "reference" not in signature.parameters:
+            raise InputError(f"{method}: takes no reference; leave the exemplar or reference out")
         known["reference"] = reference
+    if seed is not None:
+        known["seed"] = seed
     parameters = {**{n: v for n, v in known.items() if n in signature.parameters}, **parameters}
     try:
         signature.bind(**parameters)
@@ -150,11 +157,12 @@ def register_store(
         Where `fit_registration` saved it.
     source : TensorStore
     input_map, output_map : TensorMap
-        What is registered, and what comes out.
+        What is registered, and what comes out; of an output map that is a region, the whole.
     folder : Path
-        Is left with `registered/`, a TensorStore of those who could be registered, `qc.parquet`,
-        a row for everyone, and `transforms.parquet`, everyone's matrix by rows, where the method
-        moves by matrices. `registered/` appears last and whole, in the place of an earlier one.
+        Is left with `registered/`, a TensorStore of those who could be registered, and
+        `qc.parquet`, a row for everyone. Where the method moves by matrices, the store also holds
+        `transforms.parquet`: everyone's matrix, by rows. `registered/` appears last and whole, in
+        the place of an earlier one.
     dask_address : str, optional
         Of a Dask scheduler whose workers do the work, such as "tcp://head:8786"; they must see
         the same files. By default this machine's cores do.
@@ -192,16 +200,17 @@ def register_store(
         registered = TensorStore(unfinished)
         done = _everywhere(work, chunks, f"Registering by {method}", registration, dask_address)
         for chunk, (tensors, qc, transforms) in zip(chunks, done, strict=True):
-            if tensors.shape[1:] != output_map.channelled_shape:
+            stored = (len(tensors), *output_map.stored_shape)
+            if tensors.shape not in (stored, (*stored, 1)):
                 raise InputError(
                     f"{method} gives tensors of shape {tensors.shape[1:]}; {output_map.name} "
-                    f"declares {output_map.channelled_shape}"
+                    f"declares {output_map.stored_shape}"
                 )
             ok = qc["ok"].to_numpy()
             if ok.any():
                 registered.write(
                     output_map.path,
-                    tensors[ok].reshape(ok.sum(), *output_map.shape),
+                    tensors[ok].reshape(ok.sum(), *output_map.stored_shape),
                     np.array(chunk)[ok],
                     units=output_map.units,
                     sampling_rate=rate,
@@ -220,7 +229,7 @@ def register_store(
             )
         write_table(qc, folder / "qc.parquet")
         if all(of_chunk is not None for of_chunk in matrices):
-            _write_matrices(np.concatenate(matrices), ids, folder / "transforms.parquet")
+            _write_matrices(np.concatenate(matrices), ids, unfinished / "transforms.parquet")
     return qc
 
 
@@ -256,7 +265,11 @@ def _register_chunk(
     registered = registration.transform(input_map.read(TensorStore(store), sample_ids))
     small = all(np.ndim(t) == 2 and np.size(t) <= LARGEST_MATRIX for t in registered.transforms)
     matrices = np.stack(registered.transforms) if small and registered.transforms else None
-    return registered.tensors.astype(np.float32), registered.qc.reset_index(drop=True), matrices
+    return (
+        registered.tensors.astype(np.float32, copy=False),
+        registered.qc.reset_index(drop=True),
+        matrices,
+    )
 
 
 def _write_matrices(matrices: np.ndarray, sample_ids: list[str], path: Path) -> None:

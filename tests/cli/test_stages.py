@@ -100,9 +100,9 @@ def test_register_learns_from_training_participants_only(folder, splits, tmp_pat
     learned_from = []
     fit = stage.fit_registration
 
-    def watched(method, parameters, store, tensor_map, sample_ids, folder):
+    def watched(method, parameters, store, tensor_map, sample_ids, *rest):
         learned_from.extend(sample_ids)
-        fit(method, parameters, store, tensor_map, sample_ids, folder)
+        fit(method, parameters, store, tensor_map, sample_ids, *rest)
 
     monkeypatch.setattr(stage, "fit_registration", watched)
     run(*register_options(folder, tmp_path, "--splits", splits))

@@ -248,9 +248,17 @@ def test_images_get_channels_a_reference_and_their_voxel_size(scans, tmp_path):
     np.testing.assert_array_equal(
         registered.read("site/scan", ["e"]), scans.read("site/scan", ["e"]) + 1.0
     )
-    matrices = read_table(tmp_path / "out" / "transforms.parquet")
+    matrices = read_table(registered.path / "transforms.parquet")
     assert matrices.index.tolist() == list("abcde")
     assert matrices["m_11"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_method_that_takes_no_reference_is_not_given_one(store, tmp_path):
+    with pytest.raises(InputError, match="QRSAlignment: takes no reference"):
+        fit_registration(
+            "QRSAlignment", {}, store, STRIP, ["p1"], tmp_path / "saved", np.ones((5000, 12))
+        )
+    assert not (tmp_path / "saved").exists()
 
 
 def test_a_cluster_registers_as_this_machine_does(scans, tmp_path, monkeypatch):
