@@ -75,14 +75,16 @@ class ArmStages:
         if registration is None:
             return
         saved = self.folder / "registration"
-        files = self.training.files("tensors", "phenotypes", "cohort")
+        files = self.training.tensor_files(self.first_map)
+        if registration.exemplar:
+            files |= self.training.files("phenotypes", "cohort")
         if registration.reference:
             files |= {"reference": registration.reference}
         self.manifest.run(
             self.stage("fit registration"),
             lambda: self._fit_registration(saved),
             outputs=[saved],
-            settings=[registration.model_dump(mode="json"), repr(self.input_map)],
+            settings=[registration.model_dump(mode="json"), repr(self.input_map), self.seed],
             files=files,
             after=[*self.training.stages, *self._before(self.training)],
         )
@@ -101,7 +103,7 @@ class ArmStages:
                 ),
                 outputs=[target / "registered", target / "qc.parquet"],
                 settings=[repr(self.input_map), repr(self.tensor_map)],
-                files=dataset.files("tensors"),
+                files=dataset.tensor_files(self.first_map),
                 after=[
                     *dataset.stages,
                     *self._before(dataset),
@@ -128,6 +130,7 @@ class ArmStages:
             train_ids,
             saved,
             reference,
+            self.seed,
         )
 
     def usable_ids(self, dataset: Dataset) -> list[str]:
@@ -164,7 +167,7 @@ class ArmStages:
                 train_ids,
                 validation_ids,
             ],
-            files=self.training.files("tensors"),
+            files=self.training.tensor_files(self.first_map),
             after=[*self.training.stages, *self._after_registration(self.training)],
         )
 
@@ -175,7 +178,7 @@ class ArmStages:
             lambda: self._embed(sample_ids),
             outputs=[self.embedding, self.folder / "examples.npz", self.folder / "arm.json"],
             settings=sample_ids,
-            files=self.data.files("tensors"),
+            files=self.data.tensor_files(self.first_map),
             after=[*self.data.stages, *self._after_registration(self.data), self.stage("train")],
         )
 

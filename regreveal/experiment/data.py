@@ -113,6 +113,10 @@ class Dataset:
         """Those of the data's files that come from outside the run, for a stage's key."""
         return {} if self.simulated else self.paths.files(*names)
 
+    def tensor_files(self, tensor_map: TensorMap) -> dict[str, Path]:
+        """Likewise one tensor: another modality that is added later concerns nobody else."""
+        return {} if self.simulated else {"tensors": self.paths.tensors / tensor_map.path}
+
     def ids_of_split(self, split: str) -> list[str]:
         """Ids of a split's participants, sorted."""
         return self.splits.index[self.splits["split"] == split].tolist()
@@ -173,7 +177,7 @@ def _dataset(
         ),
         outputs=[splits],
         settings=[shares, experiment.seed],
-        files={} if source.simulate else paths.files("cohort", "tensors"),
+        files={} if source.simulate else paths.files("cohort" if paths.cohort else "tensors"),
         after=stages,
     )
     return Dataset(

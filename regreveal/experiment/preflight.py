@@ -9,8 +9,10 @@ from regreveal.experiment.data import Dataset
 from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
+from regreveal.registration.reference import find_column, read_reference
 from regreveal.registration.stage import registration_class
 from regreveal.store.cohort import read_table
+from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
 
@@ -32,13 +34,15 @@ def check_names(experiment: Experiment) -> None:
             raise InputError(f"arms.{name}: {error}") from error
 
 
-def check_data(experiment: Experiment, data: Dataset) -> None:
-    """Raise InputError if an analysis lacks a file or a column, or there is nobody to analyse."""
+def check_data(experiment: Experiment, data: Dataset, training: Dataset) -> None:
+    """Raise InputError if something lacks a file or a column, or there is nobody to analyse."""
     if experiment.comparisons and not data.ids_of_split("analysis"):
         raise InputError(
             f"splits: none of {len(data.splits)} participants is left for analysis; "
             "raise splits.analysis"
         )
+    _check_tensors(experiment, data, training)
+    _check_references(experiment, training)
     if experiment.gwas:
         open_genotypes(data.paths.need("genotypes", "the GWAS"))
         if data.paths.genes:
@@ -49,6 +53,32 @@ def check_data(experiment: Experiment, data: Dataset) -> None:
         _check_phewas(experiment, data)
     if experiment.probes:
         _check_targets(experiment, data)
+
+
+def _check_tensors(experiment: Experiment, data: Dataset, training: Dataset) -> None:
+    for name in experiment.arms:
+        first = find_tensor_map(experiment.first_input(name), experiment.tensormaps)
+        for dataset in (data, training):
+            try:
+                first.check_stored(TensorStore(dataset.paths.tensors))
+            except InputError as error:
+                raise InputError(f"arms.{name}: {error}") from error
+
+
+def _check_references(experiment: Experiment, training: Dataset) -> None:
+    """Check what images are to be registered to, whose tensors may not be made yet."""
+    for name, arm in experiment.arms.items():
+        if arm.registration is None:
+            continue
+        try:
+            if arm.registration.reference:
+                takes = find_tensor_map(arm.input, experiment.tensormaps)
+                read_reference(arm.registration.reference, takes.channelled_shape)
+            if arm.registration.exemplar:
+                tables = training.paths.files("phenotypes", "cohort").values()
+                find_column(arm.registration.exemplar, map(read_table, tables))
+        except InputError as error:
+            raise InputError(f"arms.{name}: {error}") from error
 
 
 def _check_phewas(experiment: Experiment, data: Dataset) -> None:

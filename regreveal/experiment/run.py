@@ -75,7 +75,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     with atomic_path(folder / "experiment.toml") as temporary:
         temporary.write_text(text)
     data, training = prepare_data(experiment, folder, manifest)
-    check_data(experiment, data)
+    check_data(experiment, data, training)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     for arm in arms.values():
         arm.register()
