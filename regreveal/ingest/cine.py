@@ -23,7 +23,7 @@ from regreveal.ingest.dicom_pixels import (
     is_text_burned_in,
     spacing,
 )
-from regreveal.ingest.files import UnusableFileError
+from regreveal.ingest.files import UnusableFileError, shown
 from regreveal.ingest.image import BURNED_IN, Image
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def read_cines(
             raise UnusableFileError(source, NO_CINE, "no MR series of several frames in it")
         chosen = [name for name in sorted(named) if series is None or name in series]
         if not chosen:
-            there = ", ".join(sorted(named))
+            there = shown(", ".join(sorted(named)))
             raise UnusableFileError(source, "no such series", f"there are {there}")
         return [_last_whole(source, name, named[name]) for name in chosen]
 
@@ -136,7 +136,7 @@ def _last_whole(source: Path, name: str, acquisitions: list[list[_Frame]]) -> Im
 
 
 def _read(source: Path, name: str, frames: list[_Frame], flags: list[str]) -> Image:
-    where = f"{source}, series {name}" if name else str(source)
+    where = f"{source}, series {shown(name)}" if name else str(source)
     with reading(where):
         _check_they_belong_together(where, frames)
         numbers = [_number(frame) for frame in frames]

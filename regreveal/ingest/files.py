@@ -38,6 +38,7 @@ PARSER_ERRORS = (
 )
 QUOTED = re.compile(r"""(?<!\w)b?(["'`]).*?(\1(?!\w)|$)""")
 LONGEST_NUMBER_SHOWN = 3  # Digits: fewer than any date or id has.
+LONG_NUMBER = re.compile(rf"\d{{{LONGEST_NUMBER_SHOWN + 1},}}")
 LONGEST_MESSAGE_SHOWN = 160
 
 
@@ -89,6 +90,11 @@ def _described(error: Exception) -> str:
     words = QUOTED.sub("…", lines[0][:LONGEST_MESSAGE_SHOWN]).split()
     shown = [word if sum(map(str.isdigit, word)) <= LONGEST_NUMBER_SHOWN else "…" for word in words]
     return ": ".join(filter(None, (type(error).__name__, " ".join(shown))))
+
+
+def shown(text: str) -> str:
+    """Text of a file as errors give it: less numbers that could be a date or an id."""
+    return LONG_NUMBER.sub("…", text)
 
 
 def identity(path: Path) -> tuple[str, int | None]:

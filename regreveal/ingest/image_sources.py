@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regreveal.errors import InputError
 from regreveal.ingest import archive, dicom_files, dicom_image, ml4h_images, nifti, png
-from regreveal.ingest.files import UID, UnusableFileError, identity
+from regreveal.ingest.files import UID, UnusableFileError, identity, shown
 from regreveal.ingest.image import Image
 from regreveal.ingest.outcomes import DROPPED, Outcome
 
@@ -124,7 +124,7 @@ def read_source(source: Source, kind: str, series: str | None) -> list[Image]:
     wanted = [image for image in of_kind if series in (None, image.series) or not image.series]
     if not wanted:
         there = ", ".join(sorted({image.series for image in of_kind}))
-        raise UnusableFileError(source.path, "no such series", f"there are {there}")
+        raise UnusableFileError(source.path, "no such series", f"there are {shown(there)}")
     return wanted
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from regreveal.errors import InputError
 from regreveal.ingest.field_of_view import fit_shape, to_frames, to_voxel_size
-from regreveal.ingest.files import UnusableFileError
+from regreveal.ingest.files import UnusableFileError, shown
 from regreveal.ingest.image import BURNED_IN, Image
 from regreveal.ingest.image_sources import EXPECTED, Source, read_source
 from regreveal.ingest.outcomes import DROPPED, KEPT, Outcome
@@ -147,8 +147,10 @@ def read_tensor(wanted: Wanted, source: Source) -> Read:
 def _choose(source: Source, wanted: Wanted) -> tuple[Image, list[str]]:
     images = read_source(source, wanted.kind, wanted.series)
     if len(images) > 1:
-        there = ", ".join(image.series for image in images)
-        raise UnusableFileError(source.path, "several series", f"{there}; choose one by its name")
+        there = shown(", ".join(image.series for image in images))
+        raise UnusableFileError(
+            source.path, "several series", f"{shown(there)}; choose one by its name"
+        )
     image = images[0]
     finite = np.isfinite(image.pixels)
     if not finite.all():

@@ -335,3 +335,11 @@ def test_a_trigger_time_that_is_no_number_orders_nothing(heart):
 def test_text_burned_into_any_frame_is_flagged(heart):
     one = frame(heart[0], 1), frame(heart[1], 2, BurnedInAnnotation="YES")
     assert read(one)[0].flags == ("text burned into the picture",)
+
+
+def test_a_date_in_a_description_is_not_said(heart):
+    files = [frame(heart[k], k + 1, description="LAX 19870317 1234567") for k in (0, 2)]
+    for series in (None, ["other"]):
+        with pytest.raises(InputError, match="lax_…_…") as caught:
+            read(files, series)
+        assert "1987" not in str(caught.value)
