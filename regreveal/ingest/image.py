@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BURNED_IN = "text burned into the picture"  # A flag that only DICOM has.
+# Flags that more than one reader gives.
+BURNED_IN = "text burned into the picture"
+BRAIN_ALONE = "brain alone: the whole head is not there"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import numpy as np
 from regreveal.brain_atlas import grid
 from regreveal.ingest import hdf5
 from regreveal.ingest.files import UnusableFileError, identity, parsing
-from regreveal.ingest.image import Image
+from regreveal.ingest.image import BRAIN_ALONE, Image
 
 NAME = "ml4h"
 GROUPS = {"dxa": "ukb_dxa", "brain": "ukb_brain_mri", "cardiac": "ukb_cardiac_mri"}
@@ -116,6 +116,8 @@ def _brain(path: Path, group: h5py.Group) -> list[Image]:
             pixels = pixels[::-1]
         else:
             flags += ("left and right not known",)
+            if name != names[0]:
+                flags += (BRAIN_ALONE,)
         images.append(_image(path, pixels, "brain", series, name, flags, size))
     return images
 

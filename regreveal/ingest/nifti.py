@@ -14,6 +14,7 @@ import gzip
 import io
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ import numpy as np
 from regreveal.brain_atlas import grid
 from regreveal.ingest import archive
 from regreveal.ingest.files import UnusableFileError, identity, parsing
-from regreveal.ingest.image import Image
+from regreveal.ingest.image import BRAIN_ALONE, Image
 
 NAME = "nifti"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -105,6 +106,8 @@ def _read_zip(path: Path, wanted: list[str]) -> list[Image]:
             raise UnusableFileError(
                 path, "not in the space its name says", f"{name} is {image.series}"
             )
+        if name in ZIP_MEMBERS[NATIVE][1:]:
+            image = replace(image, flags=(*image.flags, BRAIN_ALONE))
         images.append(image)
     return images
 

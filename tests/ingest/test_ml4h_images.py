@@ -200,3 +200,14 @@ def test_a_group_that_holds_itself_is_refused(write, kind, name):
         group[name] = group
     with pytest.raises(InputError, match="without end|layout not known"):
         ml4h_images.read(path, kind)
+
+
+def test_a_brain_without_its_head_is_flagged(write):
+    brain = RNG.normal(size=(6, 5, 12)).astype(np.float32)
+    for names, flagged in ((("T1_brain",), True), (("T1", "T1_brain"), False)):
+        path = write({f"ukb_brain_mri/{name}/instance_0": brain for name in names})
+        [image] = ml4h_images.read(path, "brain")
+        assert (image.member, "brain alone: the whole head is not there" in image.flags) == (
+            names[0],
+            flagged,
+        )

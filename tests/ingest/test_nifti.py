@@ -271,6 +271,7 @@ def test_the_brain_alone_is_taken_where_the_head_is_not_there(tmp_path, volumes)
     path = in_zip(tmp_path / "a.zip", {"T1/T1_brain.nii.gz": volumes["brain"]})
     [image] = nifti.read(path, "native")
     assert image.member == "T1/T1_brain.nii.gz"
+    assert image.flags == ("brain alone: the whole head is not there",)
     with pytest.raises(InputError, match=r"no such volume: no T1/T1_brain_to_MNI\.nii\.gz in the"):
         nifti.read(path, "mni")
 
