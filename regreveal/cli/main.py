@@ -12,7 +12,7 @@ from regreveal.cli.probe import probe
 from regreveal.cli.regenie import regenie_inputs
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
-from regreveal.cli.stages import embed, register, split, tensormaps, train
+from regreveal.cli.stages import embed, register, register_ready, split, tensormaps, train
 from regreveal.errors import InputError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ for command in (
     tensormaps,
     split,
     register,
+    register_ready,
     train,
     embed,
     probe,

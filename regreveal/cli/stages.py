@@ -120,6 +120,49 @@ def register(
     echo_left_out(count_failures(qc))
 
 
+def register_ready(
+    volumes: Annotated[Path, typer.Argument(help="Folder of brains (.nii, .nii.gz, .mgz).")],
+    transforms: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of their transforms to MNI152, each named as its volume but for the "
+            "suffix: FSL .mat, FreeSurfer .lta or .xfm, ITK .tfm, .txt, .mat or .h5."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the registered tensors and their quality.")],
+    target: Annotated[str, typer.Option("--to", help="Tensor map of what comes out.")] = (
+        "brain.t1_mni"
+    ),
+    voxel_size: Annotated[float, typer.Option(help="Of that, in mm.")] = 1.0,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            help="Volume that FSL's transforms were made to; by default FSL's MNI152 template, at "
+            "1 mm. Other files do not ask."
+        ),
+    ] = None,
+    package: TensorMaps = "tensormaps",
+) -> None:
+    """Take brains to MNI space by transforms that other programs found."""
+    from regreveal.errors import InputError
+    from regreveal.registration.stage import count_failures
+    from regreveal.registration.volume_ready import FSL_TEMPLATE, register_folders
+    from regreveal.tensormap import find_tensor_map
+
+    if (out / "registered").exists():
+        raise InputError(f"{out}: already holds a registration; choose another folder")
+    qc = register_folders(
+        volumes,
+        transforms,
+        find_tensor_map(target, package),
+        out,
+        voxel_size,
+        template or FSL_TEMPLATE,
+    )
+    typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
+    echo_left_out(count_failures(qc))
+
+
 def train(
     tensor_map: Annotated[str, typer.Argument(help="Such as ecg.median.")],
     store: Store,

@@ -24,6 +24,7 @@ from regreveal.registration.volume_matrix import resample
 
 VOXELS, RAS = 0, 1  # types of an .lta
 ITK_SUFFIXES = (".tfm", ".txt", ".mat", ".h5", ".hdf5")
+SUFFIXES = (".lta", ".xfm", *ITK_SUFFIXES)
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

@@ -10,16 +10,94 @@ import pandas as pd
 from regreveal.brain_atlas import grid, template
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
+from regreveal.ingest.files import identity
 from regreveal.registration.affine import LEAST_CORRELATION, prepare
 from regreveal.registration.images import unusable_reason
-from regreveal.registration.transform_files import apply_transform, read_transform
+from regreveal.registration.stage import count_failures
+from regreveal.registration.transform_files import SUFFIXES, apply_transform, read_transform
+from regreveal.store.atomic import atomic_folder
+from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
+from regreveal.tensormap import TensorMap
+
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mgz")
 
 # FSL's MNI152 template at 1 mm; at 2 mm, its coordinates are the same millimetres.
 FSL_TEMPLATE = (
     (182, 218, 182),
     np.array([[-1.0, 0, 0, 90], [0, 1, 0, -126], [0, 0, 1, -72], [0, 0, 0, 1]]),
 )
+
+
+def register_folders(
+    volumes: Path,
+    transforms: Path,
+    tensor_map: TensorMap,
+    folder: Path,
+    voxel_size: float = 1.0,
+    fixed=FSL_TEMPLATE,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Take the volumes of one folder through the transforms of another to MNI space.
+
+    Parameters
+    ----------
+    volumes, transforms : Path
+        Folders of files that have the same name but for their suffixes. Sample ids are those
+        names; of UK Biobank's, the participant.
+    tensor_map : TensorMap
+        What comes out, on the whole grid.
+    folder : Path
+        Is left with `registered/`, a TensorStore, and `qc.parquet`, a row a volume.
+        `registered/` appears last and whole.
+    voxel_size, fixed, workers
+        See `register_files`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `qc.parquet`, as of `register_files`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, a participant has several, the tensor map is of another grid, or
+        no volume could be registered.
+    """
+    shape = grid(voxel_size)[0]
+    if tensor_map.stored_shape != shape:
+        raise InputError(
+            f"{tensor_map.name}: of shape {tensor_map.stored_shape}; the MNI grid of {voxel_size} "
+            f"mm has {shape}"
+        )
+    found = _by_sample_id(volumes, VOLUME_SUFFIXES), _by_sample_id(transforms, SUFFIXES)
+    with atomic_folder(folder / "registered") as unfinished:
+        store = TensorStore(unfinished)
+        qc = register_files(*found, store, tensor_map.path, voxel_size, fixed, workers)
+        if not qc["ok"].any():
+            reasons = ", ".join(f"{reason}: {n}" for reason, n in count_failures(qc).items())
+            raise InputError(f"{volumes}: none of {len(qc)} volumes is registered ({reasons})")
+        write_table(qc, folder / "qc.parquet")
+    return qc
+
+
+def _by_sample_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """Find a folder's files of some suffixes, by what their names say whose they are."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found = {}
+    for path in sorted(folder.iterdir()):
+        suffix = next((s for s in suffixes if path.name.endswith(s)), None)
+        if suffix is None or path.name.startswith("."):
+            continue
+        # With one suffix, whatever the file's: a name may have dots of its own.
+        sample_id, _ = identity(path.with_name(path.name.removesuffix(suffix) + ".file"))
+        if sample_id in found:
+            raise InputError(f"{path}: '{sample_id}' also has {found[sample_id].name}; keep one")
+        found[sample_id] = path
+    if not found:
+        raise InputError(f"{folder}: no file that ends in {', '.join(suffixes)}")
+    return found
 
 
 def register_files(
