@@ -1,5 +1,6 @@
 """`regreveal run` and `regreveal demo`."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +45,7 @@ def _list_stages(experiment: Path, participants: int, variants: int) -> None:
     from regreveal.experiment.dry_run import plan_run
     from regreveal.experiment.settings import load_experiment
 
-    plan = plan_run(load_experiment(experiment), participants, variants)
+    plan, assumed = plan_run(load_experiment(experiment), participants, variants)
     table = Table("stage", "takes", "gives")
     for title in ("people", "weights", "memory", "time here"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -56,14 +57,20 @@ def _list_stages(experiment: Path, participants: int, variants: int) -> None:
             stage.output,
             f"{stage.participants:,}",
             weights,
-            f"{stage.gigabytes:.1f} GB",
-            _duration(stage.seconds),
+            "" if math.isnan(stage.gigabytes) else f"{stage.gigabytes:.1f} GB",
+            "" if math.isnan(stage.seconds) else _duration(stage.seconds),
         )
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     print(
         f"In all {_duration(plan['seconds'].sum())} on this machine; at most "
-        f"{plan['gigabytes'].max():.1f} GB at once, beside Python and its libraries (some 0.7 GB)."
+        f"{plan['gigabytes'].max():.1f} GB at once, beside Python and its libraries (some 0.7 GB). "
+        "Probes, PheWAS, clusters and the report are not estimated."
     )
+    if assumed:
+        print(
+            f"Assumed, since {experiment.name}'s data are not there to be counted: "
+            f"{' and '.join(assumed)} (--participants, --variants)."
+        )
 
 
 def _duration(seconds: float) -> str:

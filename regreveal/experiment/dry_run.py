@@ -1,7 +1,10 @@
 """What a run would do, without doing it: its stages, their inputs, and what they cost."""
 
+import inspect
 import math
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,7 +13,9 @@ from regreveal.errors import InputError
 from regreveal.experiment.data import DataPaths
 from regreveal.experiment.estimates import (
     BYTES,
-    REGISTRATION_SECONDS,
+    DEFORMATION_BYTES,
+    DEFORMATION_SECONDS,
+    REGISTRATIONS,
     SCAN_SECONDS,
     Network,
     measure_network,
@@ -19,20 +24,25 @@ from regreveal.experiment.estimates import (
 from regreveal.experiment.preflight import check_names
 from regreveal.experiment.settings import Arm, Experiment
 from regreveal.genetics.genotypes import open_genotypes
-from regreveal.registration.stage import CHUNK, CHUNK_BYTES
+from regreveal.registration.stage import CHUNK, CHUNK_BYTES, registration_class
 from regreveal.store.cohort import read_table
 from regreveal.tensormap import TensorMap, find_tensor_map
+
+if TYPE_CHECKING:
+    from regreveal.registration import VoxelMorph
 
 COLUMNS = ["stage", "input", "output", "participants", "weights", "gigabytes", "seconds"]
 
 
-def plan_run(experiment: Experiment, participants: int, variants: int) -> pd.DataFrame:
+def plan_run(
+    experiment: Experiment, participants: int, variants: int
+) -> tuple[pd.DataFrame, list[str]]:
     """List the stages of an experiment with what each takes, gives and costs.
 
-    Times are of this machine: a network's from its operations and the rate at which this machine
-    trains a small one of the same rank, which is measured first; a registration's and a scan's
-    from what the scripts in `benchmarks/` measured on a core of a server. Memory is what is held
-    beside Python and its libraries (some 0.7 GB).
+    Times are of this machine: an autoencoder's from its operations and the rate at which this
+    machine trains a small one of the same rank, which is measured first; a registration's and a
+    scan's from what was measured on cores of a server. Memory is what is held beside Python and its
+    libraries (some 0.7 GB).
 
     Parameters
     ----------
@@ -42,10 +52,12 @@ def plan_run(experiment: Experiment, participants: int, variants: int) -> pd.Dat
 
     Returns
     -------
-    DataFrame
+    plan : DataFrame
         One row a stage, in their order: `stage`; `input` and `output` (name and shape);
-        `participants`; `weights` of a network, missing where there is none; `gigabytes`;
-        `seconds`.
+        `participants`; `weights` of a network, missing where there is none; `gigabytes` and
+        `seconds`, missing where they are not estimated.
+    assumed : list of str
+        What was not there to be counted.
 
     Raises
     ------
@@ -53,23 +65,35 @@ def plan_run(experiment: Experiment, participants: int, variants: int) -> pd.Dat
         If the experiment names what does not exist.
     """
     check_names(experiment)
-    planner = _Planner(experiment, *_sizes(experiment, participants, variants))
-    return pd.DataFrame(planner.stages(), columns=COLUMNS).astype({"weights": "Int64"})
+    counted = _count(experiment)
+    planner = _Planner(
+        experiment,
+        counted.get("participants", participants),
+        counted.get("variants", variants),
+    )
+    plan = pd.DataFrame(planner.stages(), columns=COLUMNS)
+    assumed = {"participants": participants} | ({"variants": variants} if experiment.gwas else {})
+    return (
+        plan.astype({"weights": "Int64", "gigabytes": float, "seconds": float}),
+        [f"{number:,} {name}" for name, number in assumed.items() if name not in counted],
+    )
 
 
-def _sizes(experiment: Experiment, participants: int, variants: int) -> tuple[int, int]:
+def _count(experiment: Experiment) -> dict[str, int]:
     """Count participants and variants where the data are there."""
-    if experiment.data.simulate:
-        return experiment.data.simulate.participants, experiment.data.simulate.variants
+    simulated = experiment.data.simulate
+    if simulated:
+        return {"participants": simulated.participants, "variants": simulated.variants}
     try:
         paths = DataPaths.of_settings(experiment.data)
     except InputError:
-        return participants, variants
+        return {}
+    counted = {}
     if paths.cohort:
-        participants = len(read_table(paths.cohort))
+        counted["participants"] = len(read_table(paths.cohort))
     if paths.genotypes:
-        variants = open_genotypes(paths.genotypes).variant_count
-    return participants, variants
+        counted["variants"] = open_genotypes(paths.genotypes).variant_count
+    return counted
 
 
 class _Planner:
@@ -83,13 +107,21 @@ class _Planner:
 
     def __init__(self, experiment: Experiment, participants: int, variants: int):
         self.experiment = experiment
-        self.participants, self.variants = participants, variants
+        self.variants = variants
+        splits, training = experiment.splits, experiment.training
+        learning = training.simulate.participants if training else participants
+        # Who is analysed does not learn, unless that is done by others altogether.
+        share = 1 / (splits.train + splits.validation) if training else 1
+        self.training = round(learning * share * splits.train)
+        self.validation = round(learning * share * splits.validation)
+        self.analysed = participants if training else round(participants * splits.analysis)
+        self.registered = participants + (learning if training else 0)
         self.rates: dict[int, float] = {}
 
     def stages(self) -> Iterator[tuple]:
         for name, arm in self.experiment.arms.items():
             if arm.registration:
-                yield self._register(name, arm)
+                yield from self._register(name, arm)
         for name, arm in self.experiment.arms.items():
             yield from self._learn(name, arm)
         for name in self.experiment.comparisons:
@@ -98,51 +130,74 @@ class _Planner:
     def _map(self, name: str) -> TensorMap:
         return find_tensor_map(name, self.experiment.tensormaps)
 
-    def _register(self, name: str, arm: Arm) -> tuple:
+    def _register(self, name: str, arm: Arm) -> Iterator[tuple]:
         takes, gives = self._map(arm.input), self._map(arm.tensor_map)
+        method = registration_class(arm.registration.method)
+        cost = REGISTRATIONS[method.__name__]
+        weights = None
+        if "features" in inspect.signature(method).parameters:
+            fit = self._fit_deformations(name, arm, method(**arm.registration.parameters))
+            weights = fit[COLUMNS.index("weights")]
+            yield fit
         values = math.prod(takes.shape)
         at_once = max(1, min(CHUNK, CHUNK_BYTES // (BYTES * values)))
-        # Input, output and the copies in between, for two chunks a core.
-        held = 4 * BYTES * values * at_once * 2 * available_cores()
-        seconds = REGISTRATION_SECONDS[arm.registration.method] * values / 1e6
-        return (
-            f"{name}: {arm.registration.method}",
+        cores = 1 if method.uses_all_cores else available_cores()
+        # What comes in and goes out, for two chunks a core.
+        held = (2 * BYTES * at_once * 2 + cost.bytes_a_value) * values * cores
+        yield (
+            f"{name}: {method.__name__}",
             _told(takes),
             _told(gives),
-            self.participants,
-            None,
+            self.registered,
+            weights,
             held / 1e9,
-            seconds * self.participants / available_cores(),
+            cost.seconds_of(values) * self.registered / cores,
+        )
+
+    def _fit_deformations(self, name: str, arm: Arm, method: "VoxelMorph") -> tuple:
+        from regreveal.registration import voxelmorph_adapter as adapter
+        from regreveal.registration.voxelmorph_images import CACHE_BYTES, Padding
+
+        takes = self._map(arm.input)
+        space = takes.channelled_shape[:-1]
+        levels = len(method.features)
+        adapter.load()  # before TensorFlow, which it keeps from chattering
+        # The weights are the same whatever the images' size.
+        network = adapter.network((2**levels,) * len(space), tuple(method.features), 1)
+        voxels = math.prod(Padding(space, levels).shape) * method.batch_size / 1e6
+        kept = min(CACHE_BYTES, BYTES * self.training * math.prod(takes.shape))
+        return (
+            f"{name}: fit {type(method).__name__}",
+            _told(takes),
+            f"deformations, {method.steps:,} steps of {method.batch_size}",
+            self.training,
+            network.count_params(),
+            (DEFORMATION_BYTES[len(space)] * voxels + kept) / 1e9,
+            DEFORMATION_SECONDS[len(space)] * voxels * method.steps,
         )
 
     def _learn(self, name: str, arm: Arm) -> Iterator[tuple]:
-        from regreveal.models.autoencoder import build_autoencoder
-
         tensor_map, settings = self._map(arm.tensor_map), arm.autoencoder
-        built = build_autoencoder(tensor_map.channelled_shape, settings.latent_size)
-        whole, encoder = measure_network(built.autoencoder), measure_network(built.encoder)
-        splits = self.experiment.splits
-        learning = round(self.participants * (splits.train + splits.validation))
+        whole, encoder = _networks(tensor_map.channelled_shape, settings.latent_size)
         rate = self._rate(len(tensor_map.channelled_shape) - 1)
         operations = whole.training_operations(settings.batch_size, settings.steps)
         yield (
             f"{name}: train",
             _told(tensor_map),
-            f"{settings.latent_size} latents",
-            learning,
+            f"{settings.latent_size} latents, {settings.steps:,} steps of {settings.batch_size}",
+            self.training + self.validation,
             whole.weights,
             whole.training_bytes(settings.batch_size) / 1e9,
             operations / rate,
         )
-        analysed = round(self.participants * splits.analysis)
         yield (
             f"{name}: embed",
             _told(tensor_map),
             f"{settings.latent_size} latents",
-            analysed,
+            self.analysed,
             encoder.weights,
             _embedding_bytes(encoder, tensor_map) / 1e9,
-            encoder.operations * analysed / rate,
+            encoder.operations * self.analysed / rate,
         )
 
     def _rate(self, rank: int) -> float:
@@ -152,7 +207,10 @@ class _Planner:
 
     def _compare(self, name: str) -> Iterator[tuple]:
         comparison = self.experiment.comparisons[name]
-        analysed = round(self.participants * self.experiment.splits.analysis)
+        analysed = self.analysed
+        if self.experiment.probes:
+            targets = ", ".join(self.experiment.targets_of(name))
+            yield (f"{name}: probes", targets, "probes.tsv", analysed, None, None, None)
         for arm in comparison.arms if self.experiment.gwas else ():
             latents = self.experiment.arms[arm].autoencoder.latent_size
             yield (
@@ -164,6 +222,18 @@ class _Planner:
                 (2e9 + BYTES * 2 * analysed * latents) / 1e9,
                 SCAN_SECONDS * analysed * latents * self.variants,
             )
+        for arm in comparison.arms if self.experiment.phewas else ():
+            latents = f"{self.experiment.arms[arm].autoencoder.latent_size} latents"
+            yield (f"{name}: PheWAS of {arm}", latents, "phewas.tsv", analysed, None, None, None)
+
+
+@cache
+def _networks(shape: tuple[int, ...], latent_size: int) -> tuple[Network, Network]:
+    """Measure an autoencoder and its encoder."""
+    from regreveal.models.autoencoder import build_autoencoder
+
+    built = build_autoencoder(shape, latent_size)
+    return measure_network(built.autoencoder), measure_network(built.encoder)
 
 
 def _told(tensor_map: TensorMap) -> str:

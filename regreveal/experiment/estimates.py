@@ -14,10 +14,48 @@ PASSES_OF_A_STEP = 3
 COPIES_OF_ACTIVATIONS = 2
 # Weights, their gradients and Adam's two moments.
 COPIES_OF_TRAINED_WEIGHTS = 4
-# Seconds of one core for a million values of a recording, measured by the scripts in benchmarks/.
-REGISTRATION_SECONDS = {"QRSAlignment": 0.25, "Homography": 0.6, "Affine": 1.5}
 # Seconds of this kind of machine's two cores for one variant, participant and dimension.
 SCAN_SECONDS = 130e-6 / (38_000 * 256)
+
+
+@dataclass(frozen=True)
+class RegistrationCost:
+    """What registering one sample costs a core, or of VoxelMorph the machine.
+
+    Attributes
+    ----------
+    seconds : float
+        Whatever its size.
+    seconds_a_million : float
+        For a million values, besides.
+    bytes_a_value : float
+        Held meanwhile, beside what comes in and goes out.
+    """
+
+    seconds: float
+    seconds_a_million: float
+    bytes_a_value: float
+
+    def seconds_of(self, values: int) -> float:
+        """Of a sample of so many values."""
+        return self.seconds + self.seconds_a_million * values / 1e6
+
+
+# Processor time as measured: 4,000 strips of 60,000 values in 30 s on two cores; 36, 79 and 97 ms
+# for images of 464 x 176, 512 x 512 and 928 x 352; 20 ms for a volume at 6 mm, 0.6 and 0.66 s for
+# 160 x 192 x 224 and 216 x 256 x 216 at 1 mm; 0.16 to 0.2 s for a million voxels by the network,
+# and half as much again for the figures of quality.
+REGISTRATIONS = {
+    "QRSAlignment": RegistrationCost(0.0, 0.25, 40),
+    "Homography": RegistrationCost(0.017, 0.24, 40),
+    "Affine": RegistrationCost(0.02, 0.07, 40),
+    "VoxelMorph": RegistrationCost(0.0, 0.3, 550),
+}
+# A step of VoxelMorph, for a million voxels of its batch: seconds on two cores, and bytes. As
+# measured at 256 x 256 to 96 x 112 x 96: 1.0 to 1.3 s and 1.2 to 1.6 s (0.9 and 1.2 s of processor
+# time), 1.7 to 2.3 GB and 2.6 to 3.2 GB; half the features take a fifth less.
+DEFORMATION_SECONDS = {2: 1.1, 3: 1.4}
+DEFORMATION_BYTES = {2: 2.0e9, 3: 2.8e9}
 
 
 @dataclass(frozen=True)

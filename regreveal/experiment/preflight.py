@@ -10,20 +10,20 @@ from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
 from regreveal.registration.reference import find_column, read_reference
-from regreveal.registration.stage import registration_class
+from regreveal.registration.stage import check_parameters
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
 
 def check_names(experiment: Experiment) -> None:
-    """Raise InputError if a tensor map or a registration does not exist."""
+    """Raise InputError if a tensor map, a registration or one of its parameters does not exist."""
     for name, arm in experiment.arms.items():
         try:
             takes = find_tensor_map(arm.input, experiment.tensormaps)
             find_tensor_map(arm.tensor_map, experiment.tensormaps)
             if arm.registration:
-                registration_class(arm.registration.method)
+                check_parameters(arm.registration.method, arm.registration.parameters)
             if arm.after:
                 gives = experiment.arms[arm.after].tensor_map
                 if takes.path != find_tensor_map(gives, experiment.tensormaps).path:

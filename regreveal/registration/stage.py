@@ -40,6 +40,16 @@ def registration_class(method: str) -> type[registrations.Registration]:
     return getattr(registrations, method)
 
 
+def check_parameters(method: str, parameters: dict) -> None:
+    """Raise InputError, listing those there are, if a registration has no such parameter."""
+    signature = inspect.signature(registration_class(method))
+    try:
+        signature.bind(**parameters)
+    except TypeError as error:
+        there = ", ".join(signature.parameters) or "none"
+        raise InputError(f"{method}: {error} (its parameters: {there})") from error
+
+
 def fit_registration(
     method: str,
     parameters: dict,
@@ -96,11 +106,7 @@ def fit_registration(
     if seed is not None:
         known["seed"] = seed
     parameters = {**{n: v for n, v in known.items() if n in signature.parameters}, **parameters}
-    try:
-        signature.bind(**parameters)
-    except TypeError as error:
-        there = ", ".join(signature.parameters) or "none"
-        raise InputError(f"{method}: {error} (its parameters: {there})") from error
+    check_parameters(method, parameters)
     registration = method_class(**parameters)
     tensors = StoredTensors(store, tensor_map, learn_from)
     if "checkpoint" in inspect.signature(method_class.fit).parameters:

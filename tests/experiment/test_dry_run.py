@@ -1,14 +1,17 @@
 """What a dry run says, against closed forms for a network small enough to count by hand."""
 
 import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 
+from regreveal import registration
 from regreveal.errors import InputError
 from regreveal.experiment.dry_run import plan_run
-from regreveal.experiment.estimates import Network, measure_network
-from regreveal.experiment.settings import parse_experiment
+from regreveal.experiment.estimates import REGISTRATIONS, Network, measure_network
+from regreveal.experiment.settings import load_experiment, parse_experiment
+
+PAPER = Path(__file__).parents[2] / "experiments" / "paper_table1.toml"
 
 EXPERIMENT = """
 title = "Dry"
@@ -26,7 +29,10 @@ registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
 [comparisons.alignment]
 baseline = "native"
 against = "registered"
+[probes]
+targets = ["age"]
 [gwas]
+[phewas]
 """
 
 
@@ -62,22 +68,30 @@ def constant_rate(monkeypatch):
 
 
 def test_every_stage_is_listed_with_what_it_takes_and_costs(constant_rate):
-    plan = plan_run(parse_experiment(EXPERIMENT, "dry.toml"), participants=1000, variants=50_000)
+    plan, assumed = plan_run(
+        parse_experiment(EXPERIMENT, "dry.toml"), participants=1000, variants=50_000
+    )
     assert plan["stage"].tolist() == [
         "registered: QRSAlignment",
         "native: train",
         "native: embed",
         "registered: train",
         "registered: embed",
+        "alignment: probes",
         "alignment: latent GWAS of native",
         "alignment: latent GWAS of registered",
+        "alignment: PheWAS of native",
+        "alignment: PheWAS of registered",
     ]
+    assert assumed == ["1,000 participants", "50,000 variants"]
     by_stage = plan.set_index("stage")
     assert by_stage.loc["registered: QRSAlignment", "output"] == "ecg.median 600 × 12"
     assert by_stage.loc["native: train", "participants"] == 250
     assert by_stage.loc["native: embed", "participants"] == 750
-    assert (by_stage["gigabytes"] > 0).all()
-    assert (by_stage["seconds"] > 0).all()
+    estimated = ~by_stage.index.str.contains("probes|PheWAS")
+    for column in ("gigabytes", "seconds"):
+        assert (by_stage.loc[estimated, column] > 0).all()
+        assert by_stage.loc[~estimated, column].isna().all()
     trained = by_stage.loc["native: train"]
     from regreveal.models.autoencoder import build_autoencoder
 
@@ -91,16 +105,71 @@ def test_participants_and_variants_are_counted_where_the_data_are(constant_rate,
     ids = [f"p{i}" for i in range(40)]
     (tmp_path / "cohort.tsv").write_text("sample_id\n" + "\n".join(ids) + "\n")
     text = EXPERIMENT.replace('"nowhere"', f'"{tmp_path}"')
-    plan = plan_run(parse_experiment(text, "dry.toml"), participants=1000, variants=50_000)
-    assert np.isclose(plan["participants"].iloc[0], 40)
-    assert "50,000 variants" in plan["input"].iloc[-1]
+    plan, assumed = plan_run(parse_experiment(text, "dry.toml"), participants=1000, variants=50_000)
+    assert plan["participants"].iloc[0] == 40
+    assert plan["input"].str.contains("50,000 variants").sum() == 2
+    assert assumed == ["50,000 variants"]
     simulated = EXPERIMENT.replace('[data]\nfolder = "nowhere"', "[data.simulate]\nvariants = 600")
-    plan = plan_run(parse_experiment(simulated, "dry.toml"), participants=1, variants=1)
+    plan, assumed = plan_run(parse_experiment(simulated, "dry.toml"), participants=1, variants=1)
     assert plan["participants"].iloc[0] == 4000
-    assert "600 variants" in plan["input"].iloc[-1]
+    assert plan["input"].str.contains(" 600 variants").sum() == 2
+    assert assumed == []
+
+
+def test_those_who_learn_may_be_others_than_those_analysed(constant_rate):
+    text = EXPERIMENT + "[training.simulate]\nparticipants = 300\n[splits]\n"
+    text += "train = 0.6\nvalidation = 0.4\nanalysis = 0\n"
+    text = text[: text.index("[probes]")] + text[text.index("[training") :]
+    plan, _ = plan_run(parse_experiment(text, "dry.toml"), participants=1000, variants=1)
+    people = plan.set_index("stage")["participants"]
+    assert people["registered: QRSAlignment"] == 1300
+    assert people["native: train"] == 300
+    assert people["native: embed"] == 1000
 
 
 def test_a_name_that_does_not_exist_is_said_at_once(constant_rate):
     text = EXPERIMENT.replace("ecg.median", "ecg.mean")
     with pytest.raises(InputError, match=re.escape("no tensor map 'ecg.mean'")):
         plan_run(parse_experiment(text, "dry.toml"), participants=1, variants=1)
+
+
+def test_every_registration_has_an_estimate():
+    assert set(REGISTRATIONS) == set(registration.__all__) - {"Registered", "Registration"}
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "seconds"),
+    [
+        ("QRSAlignment", 60_000, 30 * 2 / 4000),
+        ("Homography", 464 * 176, 0.036),
+        ("Homography", 512 * 512, 0.079),
+        ("Homography", 928 * 352, 0.097),
+        ("Affine", 36 * 42 * 36, 0.02),
+        ("Affine", 160 * 192 * 224, 0.6),
+        ("Affine", 216 * 256 * 216, 0.66),
+    ],
+)
+def test_a_registration_takes_about_as_long_as_was_measured(method, values, seconds):
+    assert 1 / 1.4 < REGISTRATIONS[method].seconds_of(values) / seconds < 1.4
+
+
+def test_every_row_of_the_paper_is_planned_where_there_are_no_data(
+    constant_rate, tmp_path, monkeypatch
+):
+    from regreveal.registration import voxelmorph_adapter
+
+    monkeypatch.chdir(tmp_path)
+    experiment = load_experiment(PAPER)
+    plan, assumed = plan_run(experiment, participants=40_000, variants=9_000_000)
+    assert assumed == ["40,000 participants", "9,000,000 variants"]
+    by_stage = plan.set_index("stage")
+    for name, arm in experiment.arms.items():
+        assert f"{name}: train" in by_stage.index
+        if arm.registration:
+            assert f"{name}: {arm.registration.method}" in by_stage.index
+    trained = by_stage.loc["cardiac_voxelmorph: fit VoxelMorph"]
+    whole = voxelmorph_adapter.network((96, 96), (16, 32, 32, 32), 7)
+    assert trained["weights"] == whole.count_params()
+    assert trained["output"] == "deformations, 2,000 steps of 8"
+    # Three dimensions at 1 mm: a step holds tens of gigabytes.
+    assert 15 < by_stage.loc["brain_voxelmorph: fit VoxelMorph", "gigabytes"] < 40

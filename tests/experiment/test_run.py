@@ -176,6 +176,11 @@ def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, experiment
     [
         ('"ecg.median"', '"ecg.mean"', "arms.registered: no tensor map 'ecg.mean'"),
         ('"QRSAlignment"', '"QRSAlinment"', "arms.registered: no registration 'QRSAlinment'"),
+        (
+            'method = "QRSAlignment"',
+            'method = "QRSAlignment", parameters = { speed = 3 }',
+            "arms.registered: QRSAlignment: .*speed.* parameters: sampling_rate",
+        ),
     ],
 )
 def test_unknown_names_are_errors_before_anything_is_made(tmp_path, old, new, message):
