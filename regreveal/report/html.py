@@ -101,14 +101,13 @@ def _numbered(chapters: list[Section], drawn: Path) -> list[dict]:
 def _lead(run: Run) -> str:
     """Say under the title what was compared, and on whom."""
     simulated = "simulate" in run.experiment["data"]
-    recordings = "simulated recordings" if simulated else "recordings"
     told = [
         f"{c.baseline} against {c.against} on {hide_small(c.participants)} participants"
         for c in run.comparisons
     ] or [listed(list(run.arms))]
-    sentence = f"Autoencoders of {recordings}: {'; '.join(told)}."
+    sentence = f"Autoencoders{' of simulated data' if simulated else ''}: {'; '.join(told)}."
     if simulated:
         sentence += " Everybody here is simulated; nobody's data are shown."
     elif "training" in run.experiment:
-        sentence += " The autoencoders learned from simulated recordings only."
+        sentence += " The autoencoders learned from simulated people only."
     return sentence

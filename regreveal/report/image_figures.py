@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
@@ -107,11 +106,8 @@ def overlay(arms: Sequence[ImageExamples], path: str | os.PathLike) -> None:
         triples = min(TRIPLES[len(views)], len(arm.inputs) // OVERLAID_PARTICIPANTS)
         people = np.arange(triples * OVERLAID_PARTICIPANTS).reshape(triples, -1)
         rows.append([overlaid(view[chosen]) for chosen in people for view in views])
-    figure, axes = _panels(rows, [(arm.name, arm.colour) for arm in arms])
-    names = arms[0].views * (len(rows[0]) // len(arms[0].views))
-    for panel, name in zip(axes[0], names, strict=True):
-        panel.set_title(name, fontsize=7.5)
-    write_figure(figure, path)
+    titles = arms[0].views * (len(rows[0]) // len(arms[0].views))
+    write_figure(_panels(rows, [(arm.name, arm.colour) for arm in arms], titles), path)
 
 
 @styled
@@ -135,33 +131,35 @@ def reconstructions(arms: Sequence[ImageExamples], path: str | os.PathLike) -> N
             low, high = np.quantile(image, (DARKEST, BRIGHTEST))
             shown += [((i - low) / (high - low)).clip(0, 1) for i in (image, made)]
         rows.append(shown)
-    figure, axes = _panels(rows, [(arm.name, arm.colour) for arm in arms])
-    for panel, name in zip(axes[0], ["input", "made"] * people, strict=True):
-        panel.set_title(name, fontsize=7.5)
-    write_figure(figure, path)
+    titles = ["input", "made"] * people
+    write_figure(_panels(rows, [(arm.name, arm.colour) for arm in arms], titles), path)
 
 
 def _panels(
-    rows: list[list[np.ndarray]], labels: list[tuple[str, str]]
-) -> tuple[Figure, list[list[Axes]]]:
-    """Put pictures into rows and columns, every row with a name and a colour at its left."""
+    rows: list[list[np.ndarray]], labels: list[tuple[str, str]], titles: list[str]
+) -> Figure:
+    """Put pictures into rows and columns: over each row its name, over each picture a title."""
     tallest = [max(image.shape[0] / image.shape[1] for image in row) for row in rows]
     columns = len(rows[0])
     # No picture is taller than a third of the page's width.
-    width = min((WIDTH - 0.4) / columns, 0.45 * WIDTH / max(tallest))
+    width = min(WIDTH / columns, 0.45 * WIDTH / max(tallest))
     heights = [width * ratio for ratio in tallest]
-    total = sum(heights) + 0.08 * len(rows) + 0.3
-    across = 0.4 + width * columns
+    above = 0.47 if any(titles) else 0.31
+    total, across = sum(heights) + above * len(rows), width * columns
     figure = Figure(figsize=(across, total))
-    grid = GridSpec(
-        len(rows), columns, figure, left=0.38 / across, right=1 - 0.02 / across,
-        top=1 - 0.26 / total, bottom=0.04 / total, wspace=0.04, hspace=0.04,
-        height_ratios=heights,
-    )  # fmt: skip
-    axes = []
-    for row, (images, (name, colour)) in enumerate(zip(rows, labels, strict=True)):
-        panels = [figure.add_subplot(grid[row, column]) for column in range(columns)]
-        for panel, image in zip(panels, images, strict=True):
+    top = total
+    for images, (name, colour), height in zip(rows, labels, heights, strict=True):
+        figure.text(
+            0.02 / across, (top - 0.11) / total, name, color=colour, fontweight="bold", va="top"
+        )
+        grid = GridSpec(
+            1, columns, figure, left=0.02 / across, right=1 - 0.02 / across,
+            top=(top - above) / total, bottom=(top - above - height) / total, wspace=0.04,
+        )  # fmt: skip
+        top -= above + height
+        for column, (image, title) in enumerate(zip(images, titles, strict=True)):
+            panel = figure.add_subplot(grid[0, column])
+            panel.set_title(title, fontsize=7.5, pad=3)
             panel.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             panel.set_xticks([])
             panel.set_yticks([])
@@ -169,6 +167,4 @@ def _panels(
                 spine.set_visible(True)
                 spine.set_linewidth(0.4)
                 spine.set_color(INK)
-        panels[0].set_ylabel(name, color=colour, fontweight="bold")
-        axes.append(panels)
-    return figure, axes
+    return figure

@@ -68,20 +68,20 @@ def _design(run: Run) -> str:
         "comparison."
     )
     if "training" in run.experiment:
-        text += " Here the autoencoders learned from other, simulated recordings altogether."
+        text += " Here the autoencoders learned from other, simulated people altogether."
     return text
 
 
 def _registration(run: Run) -> str:
     told = [
-        f"{arm.description['registration']} registered the recordings of the {arm.name} arm"
+        f"{arm.name} ({run.made_by(arm.name)})"
         for arm in run.arms.values()
-        if arm.description["registration"]
+        if run.made_by(arm.name) != "none"
     ]
     if not told:
         return "No arm is registered."
     return (
-        f"{listed(told)}. Who could not be registered is left out of "
+        f"Made by registration: {listed(told)}. Who could not be registered is left out of "
         "every arm compared with it, and counted."
     )
 

@@ -125,6 +125,15 @@ class Run:
     arms: dict[str, ArmRun]
     comparisons: list[Comparison]
 
+    def made_by(self, arm: str) -> str:
+        """Say by which registrations an arm's tensors were made, the first first."""
+        steps, name = [], arm
+        while name is not None:
+            description = self.arms[name].description
+            steps += [description["registration"]] if description["registration"] else []
+            name = description["after"]
+        return ", then ".join(reversed(steps)) or "none"
+
     def asked_for(self, analysis: str) -> bool:
         """Whether the experiment file has a table of that analysis."""
         return analysis in self.experiment

@@ -85,23 +85,13 @@ def _recordings(
             parts.append(Text(_name(run, group), "heading"))
         for name in group:
             arm = run.arms[name]
-            parts.append(
-                Text(arm.description["description"], lead=f"{name} ({_made_by(run, arm)}).")
-            )
+            made_by = run.made_by(name).replace("none", "as recorded")
+            parts.append(Text(arm.description["description"], lead=f"{name} ({made_by})."))
         parts.append(_overlay(run, group, colours, figures, _file_name("overlay", groups, group)))
     registered = [arm for arm in run.arms.values() if arm.description["registration"]]
     quality = tables.quality_table({arm.name: arm.description for arm in registered})
     parts += [quality] if quality else []
-    return Section("recordings", "Recordings before and after registration", parts)
-
-
-def _made_by(run: Run, arm: ArmRun) -> str:
-    """Say by which registrations an arm's tensors were made, the first first."""
-    steps = []
-    while arm is not None:
-        steps += [arm.description["registration"]] if arm.description["registration"] else []
-        arm = run.arms.get(arm.description["after"])
-    return ", then ".join(reversed(steps)) or "as recorded"
+    return Section("recordings", "Before and after registration", parts)
 
 
 def _overlay(
@@ -123,7 +113,7 @@ def _overlay(
     image_figures.overlay(images, figures / f"{name}.png")
     return Figure(
         name,
-        "Three participants over one another in red, green and blue.",
+        f"{_name(run, group)}: three participants over one another in red, green and blue.",
         "The same analysis participants in every row, three to a picture. Grey: all three agree; "
         "coloured: they do not. Every image has its own scale of brightness.",
         width=_image_width(images),
@@ -153,16 +143,18 @@ def _autoencoders(
     signal_figures.loss_curves(curves, titles, figures / "loss.png")
     parts = [
         tables.model_table(
-            {arm.name: arm.model for arm in arms}, {arm.name: arm.description for arm in arms}
+            {arm.name: arm.model for arm in arms},
+            {arm.name: arm.description for arm in arms},
+            {arm.name: run.made_by(arm.name) for arm in arms},
         ),
         Figure(
             "loss",
             "Loss during training.",
-            "Mean squared error as share of that of predicting the mean recording of the "
-            f"training participants, for {_learners(arms)}. Training loss is the mean over an "
+            "Mean squared error as share of that of predicting the mean of the training "
+            f"participants, for {_learners(arms)}. Training loss is the mean over an "
             "epoch, so it is of slightly earlier weights than validation loss. The arms' losses "
-            "are of different recordings and do not rank them.",
-            width=40 if len(groups) == 1 else 52,
+            "are of different tensors and do not rank them.",
+            width=32 if len(groups) == 1 else 52,
         ),
     ]
     for group in groups:

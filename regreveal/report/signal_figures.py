@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullFormatter
 
 from regreveal.ecg_leads import LEADS
@@ -170,24 +171,28 @@ def loss_curves(
     """
     columns = min(len(groups), 2)
     rows = -(-len(groups) // columns)
-    width, height = (5.6, 2.7) if columns == 1 else (WIDTH + 1, 2.5 * rows)
+    panel = 1.75  # inches, without what stands above and below it
+    above = 0.32 + 0.15 * max(len(curves) for curves in groups)
+    width, height = 4.4 if columns == 1 else WIDTH, rows * (panel + above + 0.4) + 0.25
     figure = Figure(figsize=(width, height))
     grid = GridSpec(
-        rows, columns, figure, left=0.62 / width, right=1 - 1.9 / width, top=1 - 0.25 / height,
-        bottom=0.42 / height, wspace=2.2 / (width / columns), hspace=0.42,
+        rows, columns, figure, left=0.62 / width, right=1 - 0.1 / width, top=1 - above / height,
+        bottom=0.65 / height, wspace=0.25, hspace=(above + 0.4) / panel,
     )  # fmt: skip
     for place, (curves, title) in enumerate(zip(groups, titles, strict=True)):
         axes = figure.add_subplot(grid[divmod(place, columns)])
-        _draw_losses(axes, curves)
-        axes.set_title(title, fontweight="bold")
+        lines = _draw_losses(axes, curves)
+        axes.set_title(title, fontweight="bold", loc="left", pad=5 + 72 * 0.15 * len(curves))
         if place >= len(groups) - columns:
             axes.set_xlabel("Optimiser steps")
         if place % columns == 0:
             axes.set_ylabel("Share of variance unexplained")
+    figure.legend(handles=lines, loc="lower center", ncols=len(lines), fontsize=7, handlelength=1.8)
     write_figure(figure, path)
 
 
-def _draw_losses(axes: Axes, curves: Sequence[LossCurve]) -> None:
+def _draw_losses(axes: Axes, curves: Sequence[LossCurve]) -> list[Line2D]:
+    """Draw the arms with a legend of their own; return what explains the kinds of lines."""
     dashed, dotted = (0, (4, 3)), (0, (2, 1.5))
     for curve in curves:
         best = int(np.argmin(curve.validation))
@@ -198,16 +203,23 @@ def _draw_losses(axes: Axes, curves: Sequence[LossCurve]) -> None:
             label=f"{curve.name}: {kept:.1%} at best",
         )  # fmt: skip
         axes.plot(curve.steps[best], kept, "o", color=curve.colour, markersize=4)
-    axes.plot([], [], color=INK, linewidth=1.6, label="validation")
-    axes.plot([], [], color=INK, linewidth=0.9, linestyle=dotted, label="training")
-    axes.plot([], [], "o", color=INK, markersize=4, label="checkpoint kept")
-    axes.axhline(1, color=GREY, linewidth=0.8, linestyle=dashed, label="the mean recording")
+    baseline = axes.axhline(1, color=GREY, linewidth=0.8, linestyle=dashed)
+    baseline.set_label("predicting the mean")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.3g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(left=0)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=7, handlelength=1.8)
+    axes.legend(
+        handles=axes.get_legend_handles_labels()[0][: len(curves)], loc="lower left",
+        bbox_to_anchor=(0, 1.0), borderpad=0, borderaxespad=0.2, fontsize=7, handlelength=1.8,
+    )  # fmt: skip
+    return [
+        Line2D([], [], color=INK, linewidth=1.6, label="validation"),
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=dotted, label="training"),
+        Line2D([], [], color=INK, marker="o", linestyle="", markersize=4, label="checkpoint kept"),
+        baseline,
+    ]
 
 
 def _lead(tensors: np.ndarray, lead: str, arm: EcgExamples) -> np.ndarray:

@@ -219,7 +219,7 @@ def _probes(comparison: Comparison) -> list[str]:
         ]
         sentences.append(
             f"What the {against} arm gives up: {listed(told)}. A latent space cannot know what "
-            "registration has taken out of the recordings."
+            "registration has taken out."
         )
     return sentences
 
@@ -259,7 +259,7 @@ def _models(run: Run) -> list[str]:
         for arm in run.arms.values()
     ]
     sentences = [
-        f"Of the variance of its own kind of recording, in participants it did not learn from, the "
+        "Of the variance of its arm's tensors, in participants it did not learn from, each "
         f"autoencoder explains: {listed(told)}."
     ]
     for arm in run.arms.values():

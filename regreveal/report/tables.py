@@ -224,13 +224,17 @@ def dropped_table(dropped: pd.DataFrame) -> Table:
     )
 
 
-def model_table(models: Mapping[str, Mapping], descriptions: Mapping[str, Mapping]) -> Table:
+def model_table(
+    models: Mapping[str, Mapping], descriptions: Mapping[str, Mapping], made_by: Mapping[str, str]
+) -> Table:
     """Make the table of the autoencoders.
 
     Parameters
     ----------
     models, descriptions : mapping of str to mapping
         What `model.json` and `arm.json` say, by arm.
+    made_by : mapping of str to str
+        By which registrations each arm's tensors were made.
     """
     rows = []
     for arm, model in models.items():
@@ -238,9 +242,8 @@ def model_table(models: Mapping[str, Mapping], descriptions: Mapping[str, Mappin
         rows.append(
             [
                 Cell(arm),
-                Cell(described["tensor_map"]),
-                Cell(" × ".join(map(str, described["shape"]))),
-                Cell(described["registration"] or "none"),
+                Cell(f"{described['tensor_map']}, {' × '.join(map(str, described['shape']))}"),
+                Cell(made_by[arm]),
                 Cell(str(model["latent_size"])),
                 Cell(f"{model['weights']:,}"),
                 Cell(f"{model['steps']:,} × {model['batch_size']}"),
@@ -252,13 +255,11 @@ def model_table(models: Mapping[str, Mapping], descriptions: Mapping[str, Mappin
     return Table(
         title="Autoencoders.",
         caption="The checkpoint with the least validation loss is kept. Variance explained is of "
-        "validation participants: one less squared error over that of predicting the mean "
-        "recording.",
+        "validation participants: one less squared error over that of predicting the mean.",
         columns=(
             Column("Arm"),
-            Column("Tensor map"),
-            Column("Shape"),
-            Column("Registration"),
+            Column("Tensor map", wrap=True),
+            Column("Registration", wrap=True),
             Column("Latent size", number=True),
             Column("Weights", number=True),
             Column("Steps × batch", number=True),

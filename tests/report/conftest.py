@@ -21,6 +21,17 @@ def probes_run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def images_run(tmp_path_factory) -> Path:
+    """ECGs and three kinds of images, each with a comparison of its own; no genetics."""
+    return make_run_folder(tmp_path_factory.mktemp("runs") / "images", genetics=False, images=True)
+
+
+@pytest.fixture(scope="session")
+def images_page(images_run) -> str:
+    return build_report(images_run).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
 def full_page(full_run) -> str:
     return build_report(full_run).read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from regreveal.brain_atlas import template
 from regreveal.simulation.ecg import phantom
 
 ARMS = ("native", "registered")
@@ -64,6 +65,27 @@ against = "registered"
 [probes]
 targets = ["heart_rate", "pr_interval"]
 """
+# Native and registered arm, and what they show, of the comparisons of images.
+IMAGE_ARMS = {
+    "dxa": ("dxa_native", "dxa_homography", "dxa.body", "Homography"),
+    "brain": ("brain_native", "brain_mni", "brain.t1_mni_6mm", "Affine"),
+    "cardiac": ("cardiac_native", "cardiac_voxelmorph", "cardiac.lax_4ch_small", "VoxelMorph"),
+}
+IMAGES = "\n" + "\n".join(
+    f"""\
+[arms.{native}]
+tensor_map = "{tensor_map}"
+
+[arms.{registered}]
+tensor_map = "{tensor_map}"
+registration = {{ method = "{method}", input = "{tensor_map}" }}
+
+[comparisons.{name}]
+baseline = "{native}"
+against = "{registered}"
+"""
+    for name, (native, registered, tensor_map, method) in IMAGE_ARMS.items()
+)
 GENETICS = """
 [gwas]
 coding = "additive"
@@ -82,11 +104,13 @@ def sample_ids() -> list[str]:
     return [f"person-{7_000_001 + 13 * i}" for i in range(PARTICIPANTS)]
 
 
-def make_run_folder(folder: Path, genetics: bool = True) -> Path:
-    """Write a finished run, with or without genotypes and diagnoses."""
+def make_run_folder(folder: Path, genetics: bool = True, images: bool = False) -> Path:
+    """Write a finished run, with or without genotypes and diagnoses, of ECGs or of all there is."""
     rng = np.random.default_rng(7)
     folder.mkdir(parents=True)
-    (folder / "experiment.toml").write_text(EXPERIMENT + (GENETICS if genetics else ""))
+    (folder / "experiment.toml").write_text(
+        EXPERIMENT + (IMAGES if images else "") + (GENETICS if genetics else "")
+    )
     stages = {name: {"key": "0", "seconds": 1.0, "finished": True} for name in ("data", "splits")}
     # This is how the stage stands while the report is being made.
     stages["report"] = {"key": "0", "finished": False}
@@ -103,61 +127,100 @@ def make_run_folder(folder: Path, genetics: bool = True) -> Path:
         ("gwas", "", "no genotypes", 7),
     ]
     _tsv(pd.DataFrame(dropped, columns=["stage", "arm", "reason", "count"]), folder / "dropped.tsv")
-    _write_arms(folder, ids, rng)
-    comparison = folder / "comparisons" / "alignment"
-    comparison.mkdir(parents=True)
-    splits.iloc[100:][["sample_id", "fold"]].to_parquet(comparison / "participants.parquet")
-    _write_probes(comparison)
-    if genetics:
-        _write_genetics(comparison, rng)
-        for arm in ARMS:
-            _write_phewas(comparison / arm / "phewas", arm, rng)
-    return folder
-
-
-def _write_arms(folder: Path, ids: list[str], rng: np.random.Generator) -> None:
+    participants = splits.iloc[100:][["sample_id", "fold"]]
     strips, beats = phantom(60, rng, noise_mv=0.03, rr_sd_ms=60)
     medians = np.stack([_median_beat(*pair) for pair in zip(strips, beats, strict=True)])
     smooth = np.hanning(25) / np.hanning(25).sum()
+    native = {"tensor_map": "ecg.rest_10s", "description": "The ten-second strip."}
+    registered = {"tensor_map": "ecg.median", "description": "The median beat."}
+    registered |= {"registration": "QRSAlignment", "quality": {"beats": [8.0, 10.0, 12.5]}}
+    ecgs = zip(ARMS, (strips, medians), (native, registered), (0.42, 0.05), strict=True)
+    for arm, inputs, told, left in ecgs:
+        made = np.apply_along_axis(np.convolve, 1, inputs[:8], smooth, "same") * np.sqrt(1 - left)
+        told |= {"units": "mV", "sampling_rate": 500}
+        _write_arm(folder / "arms" / arm, inputs, made, told, left, ids)
+    _write_comparison(folder / "comparisons" / "alignment", ARMS, participants, genetics, rng)
+    for name in IMAGE_ARMS if images else ():
+        _write_images(folder, name, ids, rng)
+        arms = IMAGE_ARMS[name][:2]
+        _write_comparison(folder / "comparisons" / name, arms, participants, genetics, rng)
+    return folder
+
+
+def _write_images(folder: Path, name: str, ids: list[str], rng: np.random.Generator) -> None:
+    """Write the arms of images: those registered all alike, the native ones moved."""
+    *arms, tensor_map, method = IMAGE_ARMS[name]
+    if name == "brain":
+        registered = np.tile(template(6)[0][None, ..., None], (12, 1, 1, 1, 1))
+        across = 3
+    else:
+        rows, columns, frames = (232, 88, 1) if name == "dxa" else (64, 64, 12)
+        y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+        beat = 0.5 + 0.1 * np.cos(2 * np.pi * np.arange(frames) / frames)
+        shape = np.exp(-((x / beat[:, None, None]) ** 2) - y**2) * (1 + 0.3 * np.sin(9 * y) * x)
+        registered = np.tile(np.moveaxis(shape, 0, -1)[None], (12, 1, 1, 1))
+        across = 2
+    registered = registered + 0.05 * rng.standard_normal(registered.shape)
+    axes = tuple(range(across))
+    native = np.stack([np.roll(one, rng.integers(-4, 5, across), axes) for one in registered])
+    quality = {"correlation": [0.71, 0.83, 0.9], "largest_displacement": [1.2, 3.4, 9.8]}
+    for arm, inputs, left in zip(arms, (native, registered), (0.42, 0.05), strict=True):
+        told = {"tensor_map": tensor_map, "description": f"Images of the {name}."}
+        told |= {"units": "grey value", "sampling_rate": None}
+        if arm == arms[1]:
+            told |= {"registration": method, "quality": quality}
+        _write_arm(folder / "arms" / arm, inputs, (1 - left) * inputs[:8], told, left, ids)
+
+
+def _write_arm(
+    place: Path, inputs: np.ndarray, rebuilt: np.ndarray, told: dict, left: float, ids: list[str]
+) -> None:
+    (place / "model").mkdir(parents=True)
+    np.savez_compressed(place / "examples.npz", inputs=inputs, reconstructions=rebuilt)
+    registered = "registration" in told
+    description = {
+        "shape": inputs.shape[1:],
+        "registration": None,
+        "n_registered": PARTICIPANTS - 15 if registered else None,
+        "n_failed": 15 if registered else None,
+        "after": None,
+        "quality": {},
+    }
+    _json(place / "arm.json", description | told)
     epochs = np.arange(1, 21)
-    for arm, inputs, left in (("native", strips, 0.42), ("registered", medians, 0.05)):
-        place = folder / "arms" / arm
-        (place / "model").mkdir(parents=True)
-        rebuilt = np.apply_along_axis(np.convolve, 1, inputs[:8], smooth, "same") * np.sqrt(
-            1 - left
-        )
-        np.savez_compressed(place / "examples.npz", inputs=inputs, reconstructions=rebuilt)
-        registered = arm == "registered"
-        description = {
-            "tensor_map": "ecg.median" if registered else "ecg.rest_10s",
-            "shape": inputs.shape[1:],
-            "units": "mV",
-            "sampling_rate": 500,
-            "description": "The median beat." if registered else "The ten-second strip.",
-            "registration": "QRSAlignment" if registered else None,
-            "n_registered": PARTICIPANTS - 15 if registered else None,
-            "n_failed": 15 if registered else None,
-            "after": None,
-            "quality": {"beats": [8.0, 10.0, 12.5]} if registered else {},
-        }
-        _json(place / "arm.json", description)
-        loss = 0.3 * (left + (1 - left) * np.exp(-epochs / 3))
-        history = pd.DataFrame({"epoch": epochs, "steps": 100 * epochs, "loss": loss})
-        history.assign(validation_loss=1.02 * loss).to_csv(place / "model/history.csv", index=False)
-        model = {
-            "latent_size": 16,
-            "weights": 123_456,
-            "steps": 2000,
-            "steps_per_epoch": 100,
-            "best_epoch": 6 if arm == "native" else 20,
-            "batch_size": 32,
-            "trained_on": ids[:80],
-            "validated_on": ids[80:100],
-            "baseline_loss": 0.3,
-            "validation_baseline_loss": 0.31,
-            "explained_variance": 1 - left,
-        }
-        _json(place / "model/model.json", model)
+    loss = 0.3 * (left + (1 - left) * np.exp(-epochs / 3))
+    history = pd.DataFrame({"epoch": epochs, "steps": 100 * epochs, "loss": loss})
+    history.assign(validation_loss=1.02 * loss).to_csv(place / "model/history.csv", index=False)
+    model = {
+        "latent_size": 16,
+        "weights": 123_456,
+        "steps": 2000,
+        "steps_per_epoch": 100,
+        "best_epoch": 20 if registered else 6,
+        "batch_size": 32,
+        "trained_on": ids[:80],
+        "validated_on": ids[80:100],
+        "baseline_loss": 0.3,
+        "validation_baseline_loss": 0.31,
+        "explained_variance": 1 - left,
+    }
+    _json(place / "model/model.json", model)
+
+
+def _write_comparison(
+    folder: Path,
+    arms: tuple[str, str],
+    participants: pd.DataFrame,
+    genetics: bool,
+    rng: np.random.Generator,
+) -> None:
+    folder.mkdir(parents=True)
+    participants.to_parquet(folder / "participants.parquet")
+    _write_probes(folder, arms)
+    if genetics:
+        _write_genetics(folder, arms, rng)
+        for arm in arms:
+            _write_phewas(folder / arm / "phewas", arm == arms[1], rng)
 
 
 def _median_beat(strip: np.ndarray, beats: np.ndarray) -> np.ndarray:
@@ -165,18 +228,20 @@ def _median_beat(strip: np.ndarray, beats: np.ndarray) -> np.ndarray:
     return np.median([strip[beat - 240 : beat + 360] for beat in inside], axis=0)
 
 
-def _write_probes(comparison: Path) -> None:
+def _write_probes(comparison: Path, arms: tuple[str, str]) -> None:
     scores, differences = [], []
+    sides = {"arm": arms[1], "baseline": arms[0]}
     for target, (metric, native, registered) in TARGETS.items():
         shared = {"target": target, "kind": "number" if metric == "r2" else "category"}
         shared |= {"metric": metric, "n": 291, "reason": ""}
-        for arm, score in zip(ARMS, (native, registered), strict=True):
+        for arm, score in zip(arms, (native, registered), strict=True):
             interval = {"score": score, "low": score - 0.03, "high": score + 0.03}
             scores.append(shared | {"arm": arm, "n_missing": 9, "pearson_r": np.nan} | interval)
         difference = registered - native
         differences.append(
             shared
-            | {"arm": "registered", "baseline": "native", "score": registered}
+            | sides
+            | {"score": registered}
             | {"baseline_score": native, "difference": difference, "p": 0.001}
             | {"low": difference - 0.04, "high": difference + 0.04}
             | {"q_value": 0.001 if abs(difference) > 0.04 else 0.4}
@@ -184,10 +249,10 @@ def _write_probes(comparison: Path) -> None:
     nothing = {"target": "sinus_rhythm", "kind": "category", "metric": "auc", "n": 3}
     nothing["reason"] = "fewer than two classes of at least 10 participants"
     _tsv(
-        pd.DataFrame([*scores, *(nothing | {"arm": arm} for arm in ARMS)]),
+        pd.DataFrame([*scores, *(nothing | {"arm": arm} for arm in arms)]),
         comparison / "probes.tsv",
     )
-    differences.append(nothing | {"arm": "registered", "baseline": "native"})
+    differences.append(nothing | sides)
     _tsv(pd.DataFrame(differences), comparison / "probe_differences.tsv")
     means = []
     for metric in ("r2", "auc"):
@@ -195,14 +260,16 @@ def _write_probes(comparison: Path) -> None:
         native, registered = np.mean(scored, axis=0)
         difference = registered - native
         means.append(
-            {"metric": metric, "targets": len(scored), "arm": "registered", "baseline": "native"}
+            sides
+            | {"metric": metric, "targets": len(scored)}
             | {"score": registered, "baseline_score": native, "difference": difference}
             | {"low": difference - 0.02, "high": difference + 0.02, "p": 0.001}
         )
     _tsv(pd.DataFrame(means), comparison / "probe_means.tsv")
 
 
-def _write_genetics(comparison: Path, rng: np.random.Generator) -> None:
+def _write_genetics(comparison: Path, arms: tuple[str, str], rng: np.random.Generator) -> None:
+    native, registered = arms
     lengths = np.linspace(249e6, 50e6, 22)
     chromosome = np.sort(rng.choice(np.arange(1, 23), 4000, p=lengths / lengths.sum()))
     variants = pd.DataFrame(
@@ -213,8 +280,8 @@ def _write_genetics(comparison: Path, rng: np.random.Generator) -> None:
     ).sort_values(["chromosome", "position"], ignore_index=True)
     variants["variant_id"] = [f"rs{1000 + i}" for i in range(4000)]
     causal = np.sort(rng.choice(np.arange(10, 3990), len(GENES), replace=False))
-    seen = {"oracle": rng.uniform(9, 60, 20), "registered": rng.uniform(2, 40, 20)}
-    seen["native"] = np.append(rng.uniform(0.2, 4, 19), 8.5)
+    seen = {"oracle": rng.uniform(9, 60, 20), registered: rng.uniform(2, 40, 20)}
+    seen[native] = np.append(rng.uniform(0.2, 4, 19), 8.5)
     truth = variants.iloc[causal].assign(
         gene=GENES, trait="qt_interval", effect=0.1, variance_explained=rng.uniform(0.03, 0.05, 20)
     )
@@ -222,7 +289,7 @@ def _write_genetics(comparison: Path, rng: np.random.Generator) -> None:
     for name, strongest in seen.items():
         found = strongest > -np.log10(5e-8)
         truth[name], truth[f"neg_log10_p_{name}"] = found, strongest
-        rows.append((name, 20, found.sum(), 20 - found.sum(), int(name == "registered")))
+        rows.append((name, 20, found.sum(), 20 - found.sum(), int(name == registered)))
         if name != "oracle":
             _write_gwas(comparison / name / "gwas", variants, causal, strongest, rng)
             if found.sum() > 1:
@@ -285,7 +352,7 @@ def _write_clusters(folder: Path, found: pd.DataFrame, rng: np.random.Generator)
     )
 
 
-def _write_phewas(folder: Path, arm: str, rng: np.random.Generator) -> None:
+def _write_phewas(folder: Path, registered: bool, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True)
     rows = [
         {"phecode": f"{100 * i + j}.{j}", "name": f"Condition {i} {j}", "category": category}
@@ -294,7 +361,7 @@ def _write_phewas(folder: Path, arm: str, rng: np.random.Generator) -> None:
     ]
     table = pd.DataFrame(rows).assign(n_cases=60, n_controls=230, n_excluded=3, reason="")
     table["neg_log10_p"] = rng.exponential(1 / np.log(10), len(table))
-    if arm == "registered":
+    if registered:
         table.loc[[0, 1, 2, 4, 40], "neg_log10_p"] = [12.0, 5.0, 8.0, 4.2, 6.0]
     table["beta"] = 0.1 + table["neg_log10_p"] / 10
     table["odds_ratio"] = np.exp(table["beta"])

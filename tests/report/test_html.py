@@ -4,6 +4,7 @@ import base64
 import gzip
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib.image
@@ -12,6 +13,7 @@ import pytest
 from regreveal.cli.report import report
 from regreveal.errors import InputError
 from regreveal.report.html import build_report
+from regreveal.report.run_folder import read_run
 
 from .run_folder import EXPERIMENT, GENETICS, TARGETS, make_run_folder, sample_ids
 
@@ -61,6 +63,38 @@ def test_a_run_with_probes_only_has_no_chapter_on_the_rest(probes_page):
     anchors = Page(probes_page).anchors
     assert "alignment-phenotypes" in anchors
     assert not {"alignment-genome", "alignment-diseases", "alignment-clusters"} & set(anchors)
+
+
+def test_a_run_of_several_modalities_has_the_chapters_of_each_comparison(images_page):
+    page = Page(images_page)
+    for comparison in ("alignment", "dxa", "brain", "cardiac"):
+        assert f"{comparison}-phenotypes" in page.anchors
+    text = " ".join(page.text.split())
+    assert "The answer at a glance." in text
+    assert "dxa_native → dxa_homography" in text
+    assert (
+        "Made by registration: registered (QRSAlignment), dxa_homography (Homography), "
+        "brain_mni (Affine) and cardiac_voxelmorph (VoxelMorph)."
+    ) in text
+    for modality in ("DXA", "Brain MRI", "Cardiac MRI"):
+        assert f"{modality}: three participants over one another" in text
+        assert f"Images and their reconstructions, {modality}." in text
+    assert "person-" not in images_page
+
+
+def test_an_arm_that_goes_on_from_another_names_both_registrations(probes_run):
+    run = read_run(probes_run)
+    arms = dict(run.arms)
+    first = arms["registered"].description
+    description = first | {"registration": "VoxelMorph", "after": "registered"}
+    arms["further"] = replace(arms["registered"], name="further", description=description)
+    arms["part"] = replace(
+        arms["further"], name="part", description=description | {"registration": None}
+    )
+    chained = replace(run, arms=arms)
+    assert chained.made_by("native") == "none"
+    assert chained.made_by("registered") == chained.made_by("part") == "QRSAlignment"
+    assert chained.made_by("further") == "QRSAlignment, then VoxelMorph"
 
 
 def test_every_link_stays_on_the_page_and_every_image_is_in_it(full_page):

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from regreveal.report import image_figures
 from regreveal.report.image_figures import ImageExamples, overlaid, pictures
@@ -64,6 +67,23 @@ def test_both_figures_are_drawn_for_every_kind_of_image(shape, tmp_path):
     for name in ("overlay", "reconstructions"):
         assert matplotlib.image.imread(tmp_path / f"{name}.png").std() > 0.1
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_name_of_an_arm_is_never_cut_off_however_low_its_pictures(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(image_figures, "write_figure", lambda figure, path: drawn.append(figure))
+    arms = [replace(examples((24, 24, 8)), name="cardiac_deformed_onto_the_exemplar")] * 2
+    image_figures.overlay(arms, tmp_path / "overlay.png")
+    image_figures.reconstructions(arms, tmp_path / "reconstructions.png")
+    for figure in drawn:
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        pictures = [axes.get_window_extent(renderer) for axes in figure.axes]
+        assert len(figure.texts) == 2
+        for text in figure.texts:
+            box = text.get_window_extent(renderer)
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+            assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+            assert not any(box.overlaps(picture) for picture in pictures)
 
 
 def test_fewer_people_than_a_figure_shows_are_enough(tmp_path):
