@@ -76,7 +76,6 @@ def test_an_arm_goes_on_from_another(tmp_path):
             r"no registered arm above it \(there are: affine\)",
         ),
         ('after = "affine"', 'after = "elastic"', "no registered arm above it"),
-        ('input = "brain.t1_mni"', 'input = "brain.t1_native"', "but 'affine' gives brain.t1_mni"),
         ('Affine", ', 'Affine", exemplar = "bmi", reference = "a.npy", ', "at most one"),
     ],
 )
@@ -86,7 +85,19 @@ def test_a_chain_that_does_not_fit_is_named(tmp_path, old, new, message):
         load_experiment(written(tmp_path, CHAIN.replace(old, new, 1)))
 
 
+def test_a_chain_goes_on_from_the_whole_of_what_an_arm_shows_a_region_of(tmp_path):
+    text = CHAIN.replace(
+        '"brain.t1_mni"\nregistration = { method = "Affine"',
+        '"brain.t1_brain"\nregistration = { method = "Affine"',
+    )
+    assert text != CHAIN
+    check_names(load_experiment(written(tmp_path, text)))
+
+
 def test_a_view_of_another_tensor_is_no_part_of_a_chain(tmp_path):
+    text = CHAIN.replace('input = "brain.t1_mni"', 'input = "brain.t1_native"')
+    with pytest.raises(InputError, match=r"view of 'brain/t1_native', but 'affine' gives"):
+        check_names(load_experiment(written(tmp_path, text)))
     text = CHAIN[: CHAIN.rindex("tensor_map")] + 'tensor_map = "dxa.body"\n'
     with pytest.raises(InputError, match=r"dxa.body is a view of 'dxa/body', but 'affine' gives"):
         check_names(load_experiment(written(tmp_path, text)))

@@ -90,6 +90,19 @@ def test_a_method_without_a_sampling_rate_is_not_told_one(store, tmp_path, monke
     assert registered.attributes(STRIP.path)["sampling_rate"] == 500
 
 
+def test_of_a_region_the_whole_is_registered_and_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "registration_class", {"Negative": Negative}.get)
+    brain, part = (find_tensor_map(f"brain.{name}_6mm") for name in ("t1_mni", "t1_brain"))
+    volumes = np.random.default_rng(0).random((2, *brain.shape), np.float32)
+    scans = TensorStore(tmp_path / "scans")
+    scans.write(brain.path, volumes, ["a", "b"], units=brain.units, voxel_size=(6.0,) * 3)
+    fit_registration("Negative", {}, scans, brain, ["a"], tmp_path / "registration")
+    register_store("Negative", tmp_path / "registration", scans, brain, part, tmp_path)
+    registered = TensorStore(tmp_path / "registered")
+    np.testing.assert_array_equal(registered.read(brain.path, ["b"])[0], -volumes[1])
+    assert part.read(registered, ["b"]).shape == (1, *part.shape, 1)
+
+
 @pytest.fixture
 def saved(tmp_path):
     QRSAlignment().save(tmp_path / "registration")
