@@ -35,6 +35,7 @@ LABELS = {
     "cerebellar_white": 6,
     "brain_stem": 7,
 }
+BRAIN = "brain"
 
 
 def grid(voxel_size_mm: float = 1) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -119,16 +120,19 @@ def labels(voxel_size_mm: float = 1) -> np.ndarray:
 
 
 def label_mask(names: tuple[str, ...], voxel_size_mm: float = 1) -> np.ndarray:
-    """Voxels of the grid that have any of the labels named.
+    """Voxels of the grid that have any of the labels named; "brain" is all within `brain_mask`.
 
     Raises
     ------
     InputError
         If there is no such label.
     """
-    unknown = [name for name in names if name not in LABELS]
+    unknown = [name for name in names if name not in (*LABELS, BRAIN)]
     if unknown:
-        raise InputError(f"no brain label '{unknown[0]}' (there are: {', '.join(LABELS)})")
+        there = ", ".join((*LABELS, BRAIN))
+        raise InputError(f"no brain label '{unknown[0]}' (there are: {there})")
+    if BRAIN in names:
+        return brain_mask(voxel_size_mm)
     return np.isin(labels(voxel_size_mm), [LABELS[name] for name in names])
 
 
@@ -177,7 +181,7 @@ class Region:
     Parameters
     ----------
     labels : tuple of str or int
-        Names of `LABELS`, or numbers of `atlas`.
+        Names of `LABELS`, or "brain" for all of it, or numbers of `atlas`.
     corner : tuple of int, length 3
         First voxel of the box in the grid.
     voxel_size_mm : float

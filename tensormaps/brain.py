@@ -1,6 +1,6 @@
 """T1-weighted brain MRI: axes left to right, back to front, bottom to top (RAS+)."""
 
-from regreveal.brain_atlas import LABELS, Region
+from regreveal.brain_atlas import Region
 from regreveal.tensormap import StandardizeEach, TensorMap
 
 
@@ -46,10 +46,10 @@ t1_mni_6mm = _volume("t1_mni_6mm", (30, 36, 30), "T1 in the space of the MNI152 
 
 # What registration to a template of the brain alone allows: scalp, skull and neck taken away.
 t1_brain = _region(
-    "t1_brain", tuple(LABELS), (20, 20, 1), (143, 180, 154), "Brain of t1_mni, without the head."
+    "t1_brain", ("brain",), (19, 19, 0), (145, 181, 155), "Brain of t1_mni, without the head."
 )
 t1_brain_6mm = _region(
-    "t1_brain_6mm", tuple(LABELS), (3, 3, 0), (24, 30, 25), "Brain of t1_mni_6mm, without the head."
+    "t1_brain_6mm", ("brain",), (3, 3, 0), (24, 30, 26), "Brain of t1_mni_6mm, without the head."
 )
 
 _GREY, _WHITE = ("cerebellar_grey",), ("cerebellar_white",)

@@ -20,14 +20,14 @@ def _series(number: int, shape: tuple[int, int], shows: str) -> TensorMap:
     )
 
 
-def _simulated(view: str, shape: tuple[int, int]) -> TensorMap:
+def _simulated(view: str, shape: tuple[int, int], millimetres: float) -> TensorMap:
     return TensorMap(
         name=f"dxa.{view}",
         path=f"dxa/{view}",
         shape=shape,
         units="grey value",
         modality="dxa",
-        description=f"Simulated DXA image of the {view}, an eighth to a quarter of full size.",
+        description=f"Simulated DXA image of the {view}, pixels of {millimetres:g} mm.",
         normalize=StandardizeEach(),
         spatial_dimensions=2,
     )
@@ -39,6 +39,6 @@ dxa_8 = _series(8, (640, 768), "the other hip")
 dxa_11 = _series(11, (928, 352), "the whole body")
 dxa_12 = _series(12, (928, 352), "the skeleton of the whole body")
 
-body = _simulated("body", (232, 88))
-hip = _simulated("hip", (96, 96))
-spine = _simulated("spine", (96, 96))
+body = _simulated("body", (232, 88), 9)
+hip = _simulated("hip", (96, 96), 2)
+spine = _simulated("spine", (96, 96), 2.4)

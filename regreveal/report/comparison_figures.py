@@ -205,4 +205,8 @@ _SPOKEN = {
     "t": "T",
     "bmi": "BMI",
     "rr": "RR",
+    "lv": "LV",
+    "rv": "RV",
+    "la": "LA",
+    "mv": "(mV)",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from regreveal.report.comparison_figures import METRICS, spoken
@@ -189,7 +190,7 @@ def _loci(comparison: Comparison) -> list[str]:
     close = (related.get("first_degree") or 0) + (related.get("second_degree") or 0)
     if close:
         sentences.append(
-            f"Among {related['participants']} of the participants are {hide_small(close)} pairs of "
+            f"Among {related['participants']:,} of the participants are {hide_small(close)} pairs of "
             "relatives of the first or second degree, which inflates the test; predictions from "
             "the rest of the genome (LOCO) would take care of that."
         )
@@ -245,10 +246,11 @@ def _clusters(comparison: Comparison) -> list[str]:
                 "told apart."
             )
             continue
+        stability = table["stability"].mean()
         sentences.append(
             f"The {len(table)} lead variants of the {arm} arm fall into "
-            f"{plural(table['cluster'].nunique(), 'cluster')} of like direction in latent space "
-            f"(mean stability {number(table['stability'].mean(), 2)})."
+            f"{plural(table['cluster'].nunique(), 'cluster')} of like direction in latent space"
+            + (f" (mean stability {number(stability, 2)})." if np.isfinite(stability) else ".")
         )
     return sentences
 
