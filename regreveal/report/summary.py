@@ -190,8 +190,8 @@ def _loci(comparison: Comparison) -> list[str]:
     close = (related.get("first_degree") or 0) + (related.get("second_degree") or 0)
     if close:
         sentences.append(
-            f"Among {related['participants']:,} of the participants are {hide_small(close)} pairs of "
-            "relatives of the first or second degree, which inflates the test; predictions from "
+            f"Among {related['participants']:,} of the participants are {hide_small(close)} pairs "
+            "of relatives of the first or second degree, which inflates the test; predictions from "
             "the rest of the genome (LOCO) would take care of that."
         )
     return sentences
