@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from scipy.linalg import expm
 from scipy.ndimage import affine_transform
 
@@ -31,8 +31,8 @@ def test_the_jacobian_of_a_linear_map_is_its_determinant(shape, rng):
 def test_the_jacobian_is_that_of_simpleitk_inside(rng):
     displacement = smooth_velocity((12, 13, 14), rng, 1.0, 2.0).astype(float)
     # SimpleITK's axes are x, y, z; its arrays' are z, y, x.
-    image = sitk.GetImageFromArray(displacement[..., ::-1], isVector=True)
-    expected = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(image))
+    image = SimpleITK.GetImageFromArray(displacement[..., ::-1], isVector=True)
+    expected = SimpleITK.GetArrayFromImage(SimpleITK.DisplacementFieldJacobianDeterminant(image))
     inside = (slice(1, -1),) * 3
     found = jacobian_determinant(displacement)
     np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-6)
