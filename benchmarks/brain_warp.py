@@ -1,0 +1,175 @@
+"""Measure VoxelMorph against ANTs' SyN on known warps of a brain: Dice, error, folds, seconds.
+
+    python benchmarks/brain_warp.py --data ../shared/data/brain/voxelmorph --out RUNS --syn
+
+RUNS keeps the training's checkpoint: a run that was killed goes on. `pip install antspyx` for SyN.
+
+A network learns from random smooth warps of one T1 at 80 x 96 x 112 voxels, by their images alone,
+and takes warps it has not seen back to the scan. "refined": what it gives is the start of some
+steps on the pair itself, by the same loss (Balakrishnan et al. 2019, "instance-specific
+optimization").
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from deformable import SEED, doubled, halved_velocity, overlap, summarise, syn
+from scipy.ndimage import zoom
+
+from regreveal.progress import track
+from regreveal.registration import VoxelMorph, deformation
+from regreveal.registration import voxelmorph_adapter as adapter
+from regreveal.registration.voxelmorph import INTEGRATION_STEPS
+from regreveal.registration.voxelmorph_images import standardise
+
+WARPS = 300
+REFINING_RATE = 0.05
+
+
+def warped_scans(scan: np.ndarray, count: int) -> np.ndarray:
+    """Random smooth warps of one scan to learn from, (count, *shape, 1), drawn as `known_warp`'s.
+
+    Their velocities are integrated at half the resolution: what made them need not be known.
+    """
+    warped = np.empty((count, *scan.shape, 1), np.float32)
+    for number in track(range(count), "Warping the scan"):
+        rng = np.random.default_rng((SEED, number))
+        field = deformation.integrate(halved_velocity(scan.shape, rng), 5)
+        warped[number, ..., 0] = deformation.warp(scan, doubled(field))
+    return warped
+
+
+def known_warp(shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement of a warp that is not learned from, and the one that undoes it."""
+    velocity = doubled(halved_velocity(shape, np.random.default_rng((SEED + 1, number))))
+    return deformation.integrate(velocity), deformation.integrate(-velocity)
+
+
+def refining(shape: tuple[int, ...], parameters: dict, steps: int) -> Callable:
+    """Give a function that improves the velocity of one pair by gradients of the network's loss.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the images, divisible by 4.
+    parameters : dict
+        `similarity` and `smoothness`.
+    steps : int
+        Of Adam, along half a cosine.
+
+    Returns
+    -------
+    callable
+        From moving and fixed images, (1, *shape, 1), and a velocity at half their resolution,
+        (1, *shape / 2, dimensions), to the displacement in voxels, (1, *shape, dimensions). What
+        is added to the velocity is linear between the points of a grid of quarter resolution.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    from regreveal.registration import voxelmorph_layers as layers
+
+    losses = {"ncc": layers.local_correlation_loss, "mse": layers.difference_loss}
+    similarity = losses[parameters["similarity"]]
+    slope = adapter.load().losses.Grad("l2", loss_mult=2).loss
+    displaced = layers.displacement_layer(INTEGRATION_STEPS, "refined")
+    added = tf.Variable(tf.zeros((1, *(size // 4 for size in shape), len(shape))))
+    optimizer = tf_keras.optimizers.Adam(
+        tf_keras.optimizers.schedules.CosineDecay(REFINING_RATE, steps)
+    )
+    optimizer.build([added])
+
+    @tf.function
+    def step(moving, fixed, velocity):
+        with tf.GradientTape() as tape:
+            refined = velocity + layers.enlarge(added)
+            moved = layers.warp(moving, displaced(refined))
+            smooth = tf.reduce_mean(slope(refined, refined))
+            loss = tf.reduce_mean(similarity(fixed, moved)) + parameters["smoothness"] * smooth
+        optimizer.apply_gradients([(tape.gradient(loss, added), added)])
+
+    def refine(moving: np.ndarray, fixed: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+        for variable in [added, *optimizer.variables]:
+            if variable is not optimizer.learning_rate:
+                variable.assign(tf.zeros_like(variable))
+        pair = [tf.constant(part) for part in (moving, fixed, velocity)]
+        for _ in range(steps):
+            step(*pair)
+        return displaced(pair[2] + layers.enlarge(added)).numpy()
+
+    return refine
+
+
+def main() -> None:
+    """Train, and print the means over warps that were not learned from, by method."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--similarity", default="ncc")
+    parser.add_argument("--smoothness", type=float, default=0.5)
+    parser.add_argument("--refine", type=int, default=40, help="steps on each pair")
+    parser.add_argument("--pairs", type=int, default=6, help="unseen warps")
+    parser.add_argument("--syn", action="store_true", help="also by ANTs' SyN")
+    arguments = parser.parse_args()
+
+    with np.load(arguments.data / "test_scan.npz") as file:
+        scan, labels = file["vol"].astype(np.float32), file["seg"].astype(np.int16)
+    with np.load(arguments.data / "labels.npz") as file:
+        scored = file["labels"]
+    scan, labels = zoom(scan, 0.5, order=1), zoom(labels, 0.5, order=0)
+    parameters = {"similarity": arguments.similarity, "smoothness": arguments.smoothness}
+    registration = VoxelMorph(
+        scan[..., None],
+        **parameters,
+        steps=arguments.steps,
+        steps_per_epoch=50,
+        batch_size=1,
+        learning_rate=2e-3,
+        seed=SEED,
+    )
+    started = time.monotonic()
+    name = f"warp_{arguments.similarity}_{arguments.smoothness}_{registration.steps}"
+    registration.fit(warped_scans(scan, WARPS), checkpoint=arguments.out / name)
+    print(f"warped and trained for {time.monotonic() - started:.0f} s in this run", flush=True)
+
+    # The one that `transform` uses: it has the weights that `fit` found.
+    network = adapter.network(scan.shape, tuple(registration.features), INTEGRATION_STEPS)
+    refine = refining(scan.shape, parameters, arguments.refine)
+    fixed = standardise(scan[..., None])[None]
+
+    def refined(x: np.ndarray) -> np.ndarray:
+        moving = standardise(x[0])[None]
+        _, velocity = network.predict([moving, fixed], verbose=0)
+        return refine(moving, fixed, velocity)[0]
+
+    methods = {
+        "before": lambda x: np.zeros((*scan.shape, 3), np.float32),
+        "VoxelMorph": lambda x: registration.transform(x).transforms[0],
+        "VoxelMorph, refined": refined,
+    }
+    if arguments.syn:
+        methods["SyN"] = lambda x: syn(x[0, ..., 0], scan, "SyN")
+    rows, inside = [], scan > 0
+    for number in range(arguments.pairs):
+        there, truth = known_warp(scan.shape, number)
+        moving = deformation.warp(scan, there)[None, ..., None]
+        moving_labels = deformation.warp(labels, there, 0)
+        for method, register in methods.items():
+            started = time.process_time()
+            field = register(moving)
+            seconds = time.process_time() - started
+            moved = deformation.warp(moving_labels, field, 0)
+            error = np.linalg.norm(field - truth, axis=-1)[inside].mean()
+            scores = [overlap(labels == k, moved == k) for k in scored if (labels == k).any()]
+            rows.append({"method": method, "dice": np.mean(scores), "error": error})
+            rows[-1] |= {"cpu_seconds": seconds, **vars(deformation.field_statistics(field))}
+            print(number, rows[-1], flush=True)
+    summarise(rows)
+
+
+if __name__ == "__main__":
+    main()
