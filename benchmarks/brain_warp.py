@@ -12,8 +12,9 @@ optimization"). The package does not offer that; it is in this file.
 
 Measured on six unseen warps, after 600 steps of one warp each, of 300 less 30 to choose the epoch
 by (24 min in which the core was shared, some 10 min of processor time), local correlation,
-smoothness 0.5. Error: mean distance in voxels from the true displacement, within the brain. Dice by the true displacement is 0.95:
-labels are moved twice, by nearest neighbour. Seconds are processor time, of one core:
+smoothness 0.5. Error: mean distance in voxels from the true displacement, within the brain. Dice
+by the true displacement is 0.95: labels are moved twice, by nearest neighbour. Seconds are
+processor time, of one core; for the network without the quality figures of `transform`:
 
     ==========================  =====  =====  =======  ==========  =======
     method                      Dice   error  folds %  SD of logJ  seconds
