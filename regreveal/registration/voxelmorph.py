@@ -88,6 +88,9 @@ class VoxelMorph(Registration):
         Of the initial weights, and of the order and the choice of samples.
     steps_per_epoch : int
         Steps between two looks at the samples held out, a tenth, by which the best is chosen.
+    refine_steps : int
+        Steps by which `transform` improves each sample's own field, from the network's, by the
+        gradient of the same loss. 0, the default, leaves the network's. See Notes for its cost.
 
     Notes
     -----
@@ -98,6 +101,12 @@ class VoxelMorph(Registration):
     A sample is not ok if its similarity after registration is below that of the samples learned
     from: six robust standard deviations (of Fisher's z) below their median, or below 0.2; or if
     its deformation folds in more than 1 % of the voxels.
+
+    Refinement is for networks trained little, and where there is time for each sample: a step
+    takes some three times as long as the network alone (a volume of 80 x 96 x 112: 0.6 s on one
+    core, so 24 s for 40 steps instead of 0.2). `fit` refines up to 50 samples for the bound on
+    the similarity. The training does not depend on it: `refine_steps` of a fitted one can be
+    set, and the bound remains that of `fit`.
 
     References
     ----------
@@ -119,6 +128,7 @@ class VoxelMorph(Registration):
         learning_rate: float = 1e-3,
         seed: int = 1,
         steps_per_epoch: int = 100,
+        refine_steps: int = 0,
     ):
         self.reference = reference
         self.similarity = similarity
@@ -130,6 +140,7 @@ class VoxelMorph(Registration):
         self.learning_rate = learning_rate
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch
+        self.refine_steps = refine_steps
 
     def fit(self, x, checkpoint: str | os.PathLike | None = None):
         """Train the network.
@@ -187,7 +198,8 @@ class VoxelMorph(Registration):
         Raises
         ------
         InputError
-            If this registration is not fitted, or the shape is not that of the reference.
+            If this registration is not fitted, the shape is not that of the reference, or
+            `refine_steps` is out of range.
         """
         register = self._registering(x)
         tensors = np.full(x.shape, np.nan, np.float32)
@@ -261,6 +273,7 @@ class VoxelMorph(Registration):
                 f"voxelmorph: features are {list(self.features)}; expected at least two numbers "
                 "of at least 1"
             )
+        self._check_refine_steps()
         parameters = {
             "features": list(self.features),
             "integration_steps": INTEGRATION_STEPS if self.diffeomorphic else 0,
@@ -274,6 +287,13 @@ class VoxelMorph(Registration):
         }
         numbers = ("steps", "steps_per_epoch", "batch_size", "learning_rate")
         return check_parameters(parameters, numbers)
+
+    def _check_refine_steps(self) -> None:
+        steps = self.refine_steps
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+            raise InputError(
+                f"voxelmorph: refine_steps is {steps!r}; expected a whole number of at least 0"
+            )
 
     def _chosen_reference(self, x) -> np.ndarray:
         """Give the reference, checked; or the sample most like the mean of some."""
@@ -312,6 +332,7 @@ class VoxelMorph(Registration):
 
         if not hasattr(self, "weights_"):
             raise InputError("voxelmorph: not fitted; call fit first, or load a fitted one")
+        self._check_refine_steps()
         if tuple(x.shape[1:]) != self.reference_.shape:
             raise InputError(
                 f"voxelmorph: samples of shape {tuple(x.shape[1:])}; the reference has "
@@ -320,8 +341,14 @@ class VoxelMorph(Registration):
         padding = Padding(self.reference_.shape[:-1], len(self.features))
         steps = INTEGRATION_STEPS if self.diffeomorphic else 0
         network = padding.shape, tuple(int(number) for number in self.features), steps
-        set_weights(adapter.network(*network), self.weights_)
-        apply = adapter.registering(*network)
+        model = adapter.network(*network)
+        set_weights(model, self.weights_)
+        if self.refine_steps:
+            from regreveal.registration.voxelmorph_refining import refining
+
+            apply = refining(model, steps, self.similarity, self.smoothness, self.refine_steps)
+        else:
+            apply = adapter.registering(*network)
         reference = standardise(self.reference_)
         fixed = padding.images(reference)
 

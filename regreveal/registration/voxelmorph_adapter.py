@@ -219,15 +219,29 @@ def compile_network(model, parameters: dict) -> None:
     parameters : dict
         `similarity` ("ncc" or "mse"), `smoothness`, and those of `new_optimizer`.
     """
-    from regreveal.registration.voxelmorph_layers import difference_loss, local_correlation_loss
-
-    similarity = local_correlation_loss if parameters["similarity"] == "ncc" else difference_loss
-    slope = load().losses.Grad("l2", loss_mult=2).loss
     model.compile(
         new_optimizer(parameters),
-        loss=[similarity, slope],
+        loss=losses(parameters["similarity"]),
         loss_weights=[1.0, parameters["smoothness"]],
     )
+
+
+def losses(similarity: str) -> list[Callable]:
+    """Give the two parts of the loss: of fixed and moved images, and of the predicted field.
+
+    Parameters
+    ----------
+    similarity : {"ncc", "mse"}
+
+    Returns
+    -------
+    list of callable
+        Each from what is expected and what is there to one value for each image, (b,).
+    """
+    from regreveal.registration.voxelmorph_layers import difference_loss, local_correlation_loss
+
+    unlikeness = local_correlation_loss if similarity == "ncc" else difference_loss
+    return [unlikeness, load().losses.Grad("l2", loss_mult=2).loss]
 
 
 def new_optimizer(parameters: dict):

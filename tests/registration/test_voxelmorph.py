@@ -1,16 +1,22 @@
 """VoxelMorph on phantoms of known deformation."""
 
+import copy
 import inspect
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, uniform_filter
 
 from regreveal.errors import InputError
 from regreveal.models.state import TrainingState
-from regreveal.registration import VoxelMorph, deformation, voxelmorph_images
+from regreveal.registration import (
+    VoxelMorph,
+    deformation,
+    voxelmorph_images,
+    voxelmorph_refining,
+)
 from regreveal.registration import voxelmorph_adapter as adapter
 from tests.registration.harness import check_registration
 
@@ -137,6 +143,95 @@ def test_samples_keep_their_own_grey_values(registered, unseen):
         np.testing.assert_allclose(moved[..., 0][inside], expected[inside], rtol=1e-3, atol=0.1)
 
 
+def with_steps(registration, refine_steps):
+    other = copy.copy(registration)
+    other.refine_steps = refine_steps
+    return other
+
+
+def loss(fixed, moved, field):
+    """Of the displacement, by numpy and scipy, in the middle: squared local correlation; slopes."""
+
+    def mean(values):
+        return uniform_filter(values, 9, mode="constant")
+
+    covariance = mean(fixed * moved) - mean(fixed) * mean(moved)
+    variances = [mean(image**2) - mean(image) ** 2 for image in (fixed, moved)]
+    inside = (slice(4, -4),) * fixed.ndim
+    likeness = (covariance**2 / np.maximum(variances[0] * variances[1], 1e-10))[inside].mean()
+    return -likeness, np.mean([np.square(np.diff(field, axis=k)).mean() for k in (0, 1)])
+
+
+def test_refinement_brings_samples_closer_without_folds(fitted, unseen, registered, reference):
+    refined = with_steps(fitted, 30).transform(unseen[0])
+    assert refined.qc["ok"].all()
+    assert (refined.qc["similarity_after"] > registered.qc["similarity_after"]).all()
+    assert (refined.qc["folds_percent"] == 0).all()
+    fixed = reference[..., 0].astype(float)
+    for one, other in zip(
+        zip(refined.tensors, refined.transforms, strict=True),
+        zip(registered.tensors, registered.transforms, strict=True),
+        strict=True,
+    ):
+        (after, slope_after), (before, slope_before) = (
+            loss(fixed, moved[..., 0].astype(float), field) for moved, field in (one, other)
+        )
+        assert after + 0.5 * slope_after < before + 0.5 * slope_before
+    labels = phantom(SHAPE)[1]
+    overlaps = [
+        [dice(moved[..., 0], labels) for moved in fitted.warp(unseen[1], found.transforms)]
+        for found in (refined, registered)
+    ]
+    assert np.mean(overlaps[0]) > np.mean(overlaps[1]) + 0.02
+    moved = fitted.warp(unseen[0], refined.transforms, order=1)
+    inside = (slice(5, -5),) * 2
+    for one, other in zip(moved, refined.tensors, strict=True):
+        np.testing.assert_allclose(other[inside], one[inside], rtol=1e-3, atol=0.1)
+
+
+def test_no_refinement_is_the_networks_own(fitted, unseen, registered):
+    refined = with_steps(fitted, 2).transform(unseen[0][:2])
+    assert (refined.transforms[0] != registered.transforms[0]).any()
+    again = with_steps(fitted, 0).transform(unseen[0][:2])
+    np.testing.assert_array_equal(again.tensors, registered.tensors[:2])
+    # A refinement of which nothing is used starts where the network ends.
+    still = with_steps(fitted, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(voxelmorph_refining, "LARGEST_RATE", 0)
+        found = still.transform(unseen[0][:2])
+    for one, other in zip(found.transforms, registered.transforms[:2], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_refinement_keeps_the_contract(channels, tmp_path):
+    x, _ = deformed(6, (18, 21), np.random.default_rng(8), channels, size=0.5)
+    registration = VoxelMorph(**QUICKEST, similarity="mse", refine_steps=3)
+    found = check_registration(registration, x, tmp_path)
+    assert VoxelMorph.load(tmp_path).refine_steps == 3
+    # All but the reference itself, which is one of them, come closer.
+    own = with_steps(registration, 0).transform(x)
+    others = [not np.array_equal(registration.reference_, sample) for sample in x]
+    assert (found.qc["similarity_after"] > own.qc["similarity_after"])[others].all()
+
+
+def test_an_image_is_refined_as_if_it_were_alone():
+    x, _ = deformed(3, (16, 20), np.random.default_rng(9), size=0.5)
+    moving = np.stack([voxelmorph_images.standardise(sample) for sample in x])
+    model = adapter.network((16, 20), (4, 4), 0)
+    model.set_weights(adapter.initial_weights(model, np.random.default_rng(1)))
+    refine = voxelmorph_refining.refining(model, 0, "ncc", 0.5, 5)
+    fixed, along = moving[[1, 2, 2]], np.concatenate([moving, moving], axis=-1)
+    together = refine(moving, fixed, along)
+    assert np.abs(together[0][0]).max() > 0.05
+    # Where image and reference are the same there is nothing to improve.
+    assert np.abs(together[0][2]).max() < 1e-3
+    for row in range(3):
+        alone = refine(*(part[row : row + 1] for part in (moving, fixed, along)))
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_allclose(one[row], other[0], atol=1e-4)
+
+
 def test_what_is_not_the_same_body_part_is_flagged(fitted, unseen):
     rng = np.random.default_rng(2)
     stripes = np.sin(np.arange(SHAPE[1]) / 2)[None, :, None] * np.ones((SHAPE[0], 1, 1))
@@ -174,6 +269,8 @@ def test_volumes_have_displacements_in_three_dimensions():
     found = registration.transform(x)
     assert found.tensors.shape == x.shape
     assert found.transforms[0].shape == (10, 12, 11, 3)
+    refined = with_steps(registration, 5).transform(x)
+    assert (refined.qc["similarity_after"] > found.qc["similarity_after"]).all()
     assert registration.warp(labels, found.transforms).shape == labels.shape
     assert registration.warp(labels[..., 0], found.transforms).shape == labels.shape[:-1]
 
@@ -227,6 +324,9 @@ def test_samples_that_do_not_fit_into_memory_are_read_by_batch(trained, monkeypa
         ({"smoothness": -1}, "smoothness is -1"),
         ({"features": (8,)}, "features are"),
         ({"steps": 0}, "steps is 0"),
+        ({"refine_steps": -1}, "refine_steps is -1; expected a whole number"),
+        ({"refine_steps": 2.5}, "refine_steps is 2.5"),
+        ({"refine_steps": "5"}, "refine_steps is '5'"),
         ({"reference": np.ones((4, 4, 1))}, "the reference has shape"),
         ({"reference": np.ones((*SHAPE, 1))}, "the reference is unusable"),
     ],
@@ -249,6 +349,8 @@ def test_wrong_samples_are_one_clear_line(fitted, planes, registered):
         VoxelMorph().transform(planes[0])
     with pytest.raises(InputError, match="the reference has"):
         fitted.transform(planes[0][:, 1:])
+    with pytest.raises(InputError, match="refine_steps is None"):
+        with_steps(fitted, None).transform(planes[0])
     with pytest.raises(InputError, match="3 label maps and 12 transforms"):
         fitted.warp(np.zeros((3, *SHAPE)), registered.transforms)
     with pytest.raises(InputError, match="a label map of shape"):
