@@ -29,7 +29,7 @@ def measure(name: str, batch_size: int, latent_size: int) -> dict:
 
     from regreveal.experiment.estimates import measure_network
     from regreveal.models.autoencoder import build_autoencoder
-    from regreveal.models.training import JIT_COMPILE
+    from regreveal.models.model_folder import JIT_COMPILE
     from regreveal.tensormap import find_tensor_map
 
     shape = find_tensor_map(name).channelled_shape

@@ -230,7 +230,7 @@ def test_a_region_may_come_from_an_atlas_of_ones_own(brains, tmp_path):
 
 
 def test_a_region_comes_back_from_the_description_of_a_model():
-    from regreveal.models.embedding import trained_tensor_map
+    from regreveal.models.model_folder import trained_tensor_map
 
     for name in ("brain.cerebellum", "brain.t1_mni", "ecg.median"):
         tensor_map = find_tensor_map(name)

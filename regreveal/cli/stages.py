@@ -210,11 +210,11 @@ def embed(
 ) -> None:
     """Embed everyone in a store by a trained encoder."""
     from regreveal.models import embedding
-    from regreveal.models.training import read_model_json
+    from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.store.tensors import TensorStore
 
     tensors = TensorStore(store)
-    trained_on = embedding.trained_tensor_map(read_model_json(model))
+    trained_on = trained_tensor_map(read_model_json(model))
     trained_on.check_stored(tensors)
     embedded = embedding.embed(model, tensors, tensors.sample_ids(trained_on.path))
     embedded.write(out)

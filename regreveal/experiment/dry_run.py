@@ -242,7 +242,8 @@ def _told(tensor_map: TensorMap) -> str:
 
 def _embedding_bytes(encoder: Network, tensor_map: TensorMap) -> float:
     """Memory of embedding a block of participants: what is read, and the layers of a batch."""
-    from regreveal.models.embedding import BATCH_SIZE, BLOCK_BYTES
+    from regreveal.models.embedding import BATCH_SIZE
+    from regreveal.models.source import BLOCK_BYTES
 
     tensor = BYTES * math.prod(tensor_map.shape)
     batch = max(1, min(BATCH_SIZE, BLOCK_BYTES // tensor))

@@ -144,7 +144,7 @@ def measured_rate(rank: int, seconds: float = 1.5) -> float:
     import keras
 
     from regreveal.models.autoencoder import build_autoencoder
-    from regreveal.models.training import JIT_COMPILE
+    from regreveal.models.model_folder import JIT_COMPILE
 
     shape = {1: (2048, 12), 2: (192, 192, 1), 3: (48, 48, 48, 1)}[rank]
     batch = 8

@@ -2,20 +2,18 @@
 
 import hashlib
 import math
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
-from regreveal.models.batches import BLOCK_BYTES, Source
-from regreveal.models.training import JIT_COMPILE, read_model_json
+from regreveal.models.model_folder import load_model, read_model_json, trained_tensor_map
+from regreveal.models.source import BLOCK_BYTES, Source
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
-from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
+from regreveal.tensormap import TensorMap
 
 BATCH_SIZE = 64
 # A dimension that varies this little beside the widest one carries no more than rounding.
@@ -105,41 +103,6 @@ def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:
         )
     trained_map.check_finite(tensors, [f"in row {row}" for row in range(len(tensors))])
     return _predict(load_model(model_folder, "autoencoder"), tensors)
-
-
-def trained_tensor_map(facts: dict) -> TensorMap:
-    """Tensor map that a model was trained on, from its `model.json`."""
-    fields = dict(facts["tensor_map"])
-    fields["shape"] = tuple(fields["shape"])
-    normalize = _with_tuples(fields.pop("normalize"))
-    # One that has no parameters brings every tensor to mean 0 and standard deviation 1.
-    normalize = Standardize(**normalize) if normalize else StandardizeEach()
-    if fields.get("region"):
-        fields["region"] = Region(**_with_tuples(fields["region"]))
-    return TensorMap(**fields, normalize=normalize)
-
-
-def _with_tuples(fields: dict) -> dict:
-    """Make lists tuples again, which JSON does not know."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
-    }
-
-
-def load_model(model_folder: str | Path, name: str) -> keras.Model:
-    """Load "autoencoder", "encoder" or "decoder" of a model folder, running no code from it.
-
-    Raises
-    ------
-    InputError
-        If the file is not there or not whole.
-    """
-    path = Path(model_folder) / f"{name}.keras"
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: missing or damaged; train the model again")
-    model = keras.saving.load_model(path, safe_mode=True)
-    model.compile(jit_compile=JIT_COMPILE)
-    return model
 
 
 def _predict(model: keras.Model, tensors: np.ndarray) -> np.ndarray:

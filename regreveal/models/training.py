@@ -1,36 +1,23 @@
 """Training an autoencoder on tensors of a store."""
 
 import dataclasses
-import importlib
-import importlib.metadata
-import json
 import math
-import platform
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import pandas as pd
+import numpy as np
 
 from regreveal.errors import InputError
-from regreveal.models.autoencoder import Autoencoder, build_autoencoder, standardize_by
-from regreveal.models.batches import EveryoneOnce, Source, TrainingBatches
-from regreveal.models.loop import (
-    STATE,
-    check_parameters,
-    check_same,
-    learning_rates,
-    run_epochs,
-)
-from regreveal.models.state import TrainingState, restore
-from regreveal.store.atomic import atomic_path
+from regreveal.models.autoencoder import build_autoencoder, standardize_by
+from regreveal.models.fitting import Batches, fit_network, unfinished_training
+from regreveal.models.loop import STATE, check_parameters, check_same, rows_of_step
+from regreveal.models.model_folder import read_model_json, write_model
+from regreveal.models.source import Source
+from regreveal.models.state import TrainingState
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
-# TensorFlow's own kernels for small convolutions beat those XLA makes for CPUs on long signals,
-# and need no compiling; JAX has nothing else than XLA.
-JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
 CACHE_BYTES = 512 * 2**20
 
 
@@ -118,12 +105,9 @@ def train(
     models = build_autoencoder(
         tensor_map.channelled_shape, latent_size, seed=seed, **parameters["architecture"]
     )
-    started_before = (folder / STATE).is_file()
-    if started_before:
-        state, arrays = TrainingState.read(folder / STATE)
-        check_same(parameters, state.parameters, folder)
+    unfinished = unfinished_training(folder, parameters)
     source, validation = _sources(store, tensor_map, parameters, cache_bytes)
-    if not started_before:
+    if unfinished is None:
         mean, baseline = source.mean_and_variance()
         if not baseline > 0:
             raise InputError(
@@ -132,31 +116,43 @@ def train(
             )
         standardize_by(models, mean, math.sqrt(baseline))
         state = TrainingState(parameters, baseline, validation.mean_square_about(mean))
-    trainer = _compiled(models, state)
-    if started_before:
-        restore(trainer, arrays)
+    else:
+        state = unfinished[0]
 
-    _run_epochs(trainer, state, source, validation, folder, description)
-    trainer.set_weights(state.best_weights)
-    _write_results(models, state, folder)
+    def learned_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        tensors = source.load(rows_of_step(len(source), batch_size, seed, step))
+        return tensors, tensors
+
+    fit_network(
+        keras.Model(models.autoencoder.input, models.autoencoder.output),
+        learned_batch,
+        everyone_once(validation, batch_size),
+        state,
+        folder,
+        loss="mean_squared_error",
+        resume_from=unfinished[1] if unfinished else None,
+        description=description,
+    )
+    write_model(
+        models,
+        state,
+        folder,
+        baseline_loss=state.baseline,
+        validation_baseline_loss=state.validation_baseline,
+        explained_variance=1 - state.best["validation_loss"] / state.validation_baseline,
+    )
+    (folder / STATE).unlink()
     return folder
 
 
-def read_model_json(folder: str | Path) -> dict:
-    """Read what `model.json` says of a trained model.
+def everyone_once(source: Source, batch_size: int) -> Batches:
+    """Batches of an autoencoder that go through a source once, in its order."""
 
-    Raises
-    ------
-    InputError
-        If it is not there or not readable.
-    """
-    path = Path(folder) / "model.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected the folder of a trained autoencoder")
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); train the model again") from error
+    def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
+        tensors = source.load(slice(start, start + batch_size))
+        return tensors, tensors
+
+    return Batches(range(0, len(source), batch_size), batch)
 
 
 def _parameters(**parameters) -> dict:
@@ -178,22 +174,6 @@ def _parameters(**parameters) -> dict:
     return parameters
 
 
-def _compiled(models: Autoencoder, state: TrainingState) -> keras.Model:
-    """Return a model to train, which shares its layers with those that are saved."""
-    steps, learning_rate = state.parameters["steps"], state.parameters["learning_rate"]
-    schedule = keras.optimizers.schedules.CosineDecay(**learning_rates(steps, learning_rate))
-    trainer = keras.Model(models.autoencoder.input, models.autoencoder.output)
-    trainer.compile(
-        keras.optimizers.Adam(schedule, global_clipnorm=1.0),
-        loss="mean_squared_error",
-        # Errors relative to the mean tensor's, whatever the units: clipping and Adam's epsilon
-        # then mean the same for every modality.
-        loss_weights=1 / state.baseline,
-        jit_compile=JIT_COMPILE,
-    )
-    return trainer
-
-
 def _sources(store, tensor_map, parameters, cache_bytes) -> tuple[Source, Source]:
     """Training and validation participants, in memory if both fit."""
     everyone = len(parameters["trained_on"]) + len(parameters["validated_on"])
@@ -204,64 +184,3 @@ def _sources(store, tensor_map, parameters, cache_bytes) -> tuple[Source, Source
         for name in ("trained_on", "validated_on")
     )
     return source, validation
-
-
-def _run_epochs(
-    trainer: keras.Model,
-    state: TrainingState,
-    source: Source,
-    validation: Source,
-    folder: Path,
-    description: str,
-) -> None:
-    """Train from where `state` is to the last step, writing the state down after each epoch."""
-    batch_size, seed = state.parameters["batch_size"], state.parameters["seed"]
-    devices = ", ".join(keras.distribution.list_devices())
-    print(f"{description} on {devices}", file=sys.stderr, flush=True)
-
-    def run_epoch(steps: range) -> tuple[float, float, float]:
-        losses = trainer.fit(
-            TrainingBatches(source, batch_size, seed, steps),
-            validation_data=EveryoneOnce(validation, batch_size),
-            shuffle=False,
-            verbose=0,
-        ).history
-        return (
-            losses["loss"][0] * state.baseline,
-            losses["val_loss"][0] * state.baseline,
-            float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
-        )
-
-    run_epochs(trainer, state, run_epoch, folder / STATE, description)
-
-
-def _write_results(models: Autoencoder, state: TrainingState, folder: Path) -> None:
-    """Write the models and what is to be known of them; `model.json` last, as the sign of it."""
-    for name, model in models._asdict().items():
-        with atomic_path(folder / f"{name}.keras") as temporary:
-            model.save(temporary)
-    with atomic_path(folder / "history.csv") as temporary:
-        pd.DataFrame(state.history).to_csv(temporary, index=False)
-    best = state.best
-    content = {
-        **state.parameters,
-        "weights": models.autoencoder.count_params(),
-        "best_epoch": best["epoch"],
-        "loss": best["loss"],
-        "validation_loss": best["validation_loss"],
-        "baseline_loss": state.baseline,
-        "validation_baseline_loss": state.validation_baseline,
-        "explained_variance": 1 - best["validation_loss"] / state.validation_baseline,
-        "versions": _versions(),
-    }
-    with atomic_path(folder / "model.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1))
-    (folder / STATE).unlink()
-
-
-def _versions() -> dict[str, str]:
-    backend = keras.backend.backend()
-    # The distribution may be called tensorflow-cpu or the like; the module is not.
-    versions = {backend: importlib.import_module(backend).__version__}
-    versions |= {name: importlib.metadata.version(name) for name in ("regreveal", "keras", "numpy")}
-    return {"python": platform.python_version(), "backend": backend, **versions}

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from regreveal.models.batches import TrainingBatches
+from regreveal.models.fitting import Batches
 from regreveal.models.training import train
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import Standardize, TensorMap
@@ -62,8 +62,8 @@ def _train_slowly(store_folder, model_folder):
         time.sleep(0.02)
         return read(self, index)
 
-    read = TrainingBatches.__getitem__
-    TrainingBatches.__getitem__ = read_slowly
+    read = Batches.__getitem__
+    Batches.__getitem__ = read_slowly
     train_toy(TensorStore(store_folder), model_folder)
 
 

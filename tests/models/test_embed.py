@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regreveal.errors import InputError
-from regreveal.models.embedding import embed, load_model, reconstruct
+from regreveal.models.embedding import embed, reconstruct
+from regreveal.models.model_folder import load_model
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
 

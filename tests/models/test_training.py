@@ -15,9 +15,10 @@ from autoencoder_toy import IDS, SHAPE, TENSOR_MAP, train_toy
 
 from regreveal.errors import InputError
 from regreveal.models import training
-from regreveal.models.embedding import load_model, reconstruct
+from regreveal.models.embedding import reconstruct
+from regreveal.models.model_folder import load_model, read_model_json
 from regreveal.models.state import TrainingState
-from regreveal.models.training import read_model_json, train
+from regreveal.models.training import train
 from regreveal.store.tensors import TensorStore
 
 FILES = {"autoencoder.keras", "encoder.keras", "decoder.keras", "history.csv", "model.json"}
@@ -125,7 +126,7 @@ def test_same_seed_same_model_whether_or_not_tensors_fit_in_memory(
 
     original = training.Source.load
     monkeypatch.setattr(training.Source, "load", load)
-    monkeypatch.setattr("regreveal.models.batches.BLOCK_BYTES", 16 * 4 * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr("regreveal.models.source.BLOCK_BYTES", 16 * 4 * SHAPE[0] * SHAPE[1])
     folder = train_toy(store, tmp_path / "model", cache_bytes=0)
     assert max(read) == 16
     assert_same_model(folder, model_folder)
@@ -148,7 +149,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(model_folder, store, tmp_p
     steps = []
 
     def fit(self, batches, **arguments):
-        steps.extend(batches.steps)
+        steps.extend(batches.numbers)
         return original(self, batches, **arguments)
 
     original = keras.Model.fit
@@ -180,8 +181,12 @@ def test_a_folder_of_another_model_is_refused(store, model_folder, change):
 
 
 def test_an_unfinished_folder_of_another_model_is_refused(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_write_results", lambda *arguments: None)
-    train_toy(store, tmp_path / "model", steps=1)
+    def stop(*arguments, **facts):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_model", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_toy(store, tmp_path / "model", steps=1)
     with pytest.raises(InputError, match="another folder"):
         train_toy(store, tmp_path / "model", steps=2)
     (tmp_path / "model" / training.STATE).write_bytes(b"PK broken")

@@ -1,12 +1,10 @@
-"""Batches of a tensor, read when they are needed."""
+"""Tensors of participants, read when they are needed."""
 
 import math
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 
-from regreveal.models.loop import rows_of_step
 from regreveal.progress import track
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
@@ -85,53 +83,3 @@ class Source:
         for rows in self.blocks(f"Averaging {self.tensor_map.name}"):
             squares += float(np.square(self.load(rows) - mean).sum(dtype=np.float64))
         return squares / (len(self) * math.prod(self.tensor_map.shape))
-
-
-class TrainingBatches(keras.utils.PyDataset):
-    """Some steps of an endless stream of batches that depends on the seed alone.
-
-    See `rows_of_step` for which participants are in which.
-
-    Parameters
-    ----------
-    source : Source
-    batch_size : int
-    seed : int
-    steps : range
-        Which steps of the stream.
-    """
-
-    def __init__(self, source: Source, batch_size: int, seed: int, steps: range):
-        super().__init__()
-        self.source = source
-        self.batch_size = batch_size
-        self.seed = seed
-        self.steps = steps
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        tensors = self.source.load(self.rows(self.steps[index]))
-        return tensors, tensors
-
-    def rows(self, step: int) -> np.ndarray:
-        """Rows of the source in the batch of a step, counted from 0, (batch_size,)."""
-        return rows_of_step(len(self.source), self.batch_size, self.seed, step)
-
-
-class EveryoneOnce(keras.utils.PyDataset):
-    """Batches that go through a source once, in its order."""
-
-    def __init__(self, source: Source, batch_size: int):
-        super().__init__()
-        self.source = source
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.source) / self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        start = index * self.batch_size
-        tensors = self.source.load(slice(start, start + self.batch_size))
-        return tensors, tensors
