@@ -75,12 +75,16 @@ class Registration(ABC):
         Of what `transform` gives; None where they are those of the input.
     uses_all_cores : bool
         Whether `transform` itself keeps all cores busy, so that one process is best.
+    gives_latents : bool
+        Whether `transform` gives latent vectors, so that no autoencoder is trained after it; such
+        a method has `save_model`, or `save_models`, which writes its networks as model folders.
     """
 
     output_sampling_rate: float | None = None
     output_voxel_size: tuple[float, ...] | None = None
     output_units: str | None = None
     uses_all_cores: bool = False
+    gives_latents: bool = False
 
     @abstractmethod
     def fit(self, x):
