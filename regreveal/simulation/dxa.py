@@ -1,4 +1,4 @@
-"""DXA images: whole body, hip and spine of people's skeletons, as they lie and as exposed."""
+"""DXA images: whole body, its skeleton, hip and spine of people, as they lie and as exposed."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,7 @@ from regreveal.simulation.dxa_anatomy import draw_anatomy, draw_implants, draw_p
 from regreveal.simulation.dxa_exposure import (
     draw_exposures,
     draw_poses,
+    draw_subtractions,
     expose,
     pose_homographies,
     unexposed,
@@ -20,6 +21,8 @@ __all__ = ["LABELS", "VIEWS", "draw_bodies", "draw_poses", "pose_homographies", 
 # What weakens the beam: a mm of tissue, and a mm of full dense bone.
 TISSUE_PER_MM, BONE_PER_MM = 0.0010, 0.026
 OVERSAMPLING = 2
+# Soft tissue that the subtraction of two energies leaves behind, as a share of its attenuation.
+TISSUE_LEFT = 0.06
 # What is found where another part of the body was to be.
 MISTAKEN_FOR = {"body": "hip", "hip": "spine", "spine": "hip"}
 
@@ -37,45 +40,64 @@ def record(traits: pd.DataFrame, rng: np.random.Generator) -> Recordings:
     Returns
     -------
     Recordings
-        Tensors `body` (n, 232, 88), `hip` and `spine` (n, 96, 96), uint8; labels by `LABELS`, all
-        0 for an image that failed. Truth table `dxa`: `implant`; and for each view, after its
-        name, what `draw_poses` and `draw_exposures` say, and `h00` to `h22`, the rows of the
-        matrix from pixels (x, y) of the person's canonical frame to pixels of the image.
+        Tensors `body` and `skeleton` (n, 232, 88), `hip` and `spine` (n, 96, 96), uint8; labels by
+        `LABELS`, all 0 for an image that failed. Truth table `dxa`: `implant`; and for each view,
+        after its name, what `draw_poses` and `draw_exposures` say, and `h00` to `h22`, the rows of
+        the matrix from pixels (x, y) of the person's canonical frame to pixels of the image.
+
+    Notes
+    -----
+    `skeleton` is the bone image of the same scan as `body`, by subtraction of its two energies:
+    the same person in the same pose, window and labels, with noise and grey values of its own.
     """
     n = len(traits)
     anatomy, implants = draw_anatomy(traits, rng), draw_implants(n, rng)
+    # A stream of its own: the other views are the same with this one and without.
+    skeleton_rng = rng.spawn(1)[0]
     images, labels, truth = {}, {}, [pd.DataFrame({"implant": implants})]
     for view, properties in VIEWS.items():
         posture = draw_posture(n, rng)
         poses, exposures = draw_poses(n, rng), draw_exposures(n, rng)
         solids, origins = build_bodies(anatomy, posture, implants)
         matrices = pose_homographies(poses, properties.shape)
-        attenuation, labels[view] = draw_view(
+        tissue, bone, labels[view] = draw_view(
             solids, view, origins[view], matrices, properties.shape
         )
         for person in np.flatnonzero(exposures["failure"] == "wrong_part"):
             found = MISTAKEN_FOR[view]
-            attenuation[person] = draw_view(
+            tissue[[person]], bone[[person]], _ = draw_view(
                 solids.of(person),
                 found,
                 origins[found][[person]],
                 matrices[[person]],
                 properties.shape,
-            )[0]
-        images[view] = expose(attenuation, exposures, properties.pixel_mm, rng)
+            )
+        images[view] = expose(tissue + bone, exposures, properties.pixel_mm, rng)
         labels[view][exposures["failure"] != ""] = 0
-        elements = [f"h{row}{column}" for row in range(3) for column in range(3)]
-        table = pd.concat(
-            [poses, exposures, pd.DataFrame(matrices.reshape(n, 9), columns=elements)], axis=1
-        )
-        truth.append(table.add_prefix(f"{view}_"))
+        truth.append(_truth(view, poses, exposures, matrices))
+        if view == "body":
+            subtractions = draw_subtractions(exposures, skeleton_rng)
+            left = TISSUE_LEFT * tissue + bone
+            images["skeleton"] = expose(left, subtractions, properties.pixel_mm, skeleton_rng)
+            labels["skeleton"] = labels[view]
+            truth.append(_truth("skeleton", poses, subtractions, matrices))
     return Recordings(
         images,
         {"units": "grey value"},
         labels=labels,
         truth={"dxa": pd.concat(truth, axis=1)},
-        voxel_sizes={view: (VIEWS[view].pixel_mm,) * 2 for view in VIEWS},
+        voxel_sizes={
+            name: (VIEWS["body" if name == "skeleton" else name].pixel_mm,) * 2 for name in images
+        },
     )
+
+
+def _truth(
+    name: str, poses: pd.DataFrame, exposures: pd.DataFrame, matrices: np.ndarray
+) -> pd.DataFrame:
+    elements = [f"h{row}{column}" for row in range(3) for column in range(3)]
+    flat = pd.DataFrame(matrices.reshape(-1, 9), columns=elements)
+    return pd.concat([poses, exposures, flat], axis=1).add_prefix(f"{name}_")
 
 
 def draw_bodies(
@@ -115,8 +137,8 @@ def draw_bodies(
     solids, origins = build_bodies(anatomy, posture)
     if homographies is None:
         homographies = np.tile(np.eye(3), (len(traits), 1, 1))
-    attenuation, labels = draw_view(solids, "body", origins["body"], homographies, shape)
-    return unexposed(attenuation), labels
+    tissue, bone, labels = draw_view(solids, "body", origins["body"], homographies, shape)
+    return unexposed(tissue + bone), labels
 
 
 def draw_view(
@@ -125,8 +147,8 @@ def draw_view(
     origins: np.ndarray,
     homographies: np.ndarray,
     shape: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one view of solids: what is held back of the beam, and the labels.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw one view of solids: what tissue and bone hold back of the beam, and the labels.
 
     Parameters
     ----------
@@ -143,14 +165,15 @@ def draw_view(
 
     Returns
     -------
-    attenuation : ndarray of float32, shape (n, *shape)
+    tissue, bone : ndarray of float32, shape (n, *shape)
+        Attenuation by each; they add up.
     labels : ndarray of uint8, shape (n, *shape)
     """
     from regreveal.simulation.dxa_render import draw  # imports numba
 
     from_mm = _canonical_frames(VIEWS[view].pixel_size(shape), origins, shape)
     tissue, bone, labels = draw(solids, homographies @ from_mm, shape, OVERSAMPLING)
-    return TISSUE_PER_MM * tissue + BONE_PER_MM * bone, labels
+    return TISSUE_PER_MM * tissue, BONE_PER_MM * bone, labels
 
 
 def _canonical_frames(pixel_mm: float, origins: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

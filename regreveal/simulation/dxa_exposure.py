@@ -17,6 +17,8 @@ TABLE_MM = 660.0
 TABLE_ATTENUATION, RAIL_ATTENUATION = 0.010, 0.035
 # Natural logarithm of what a beam of attenuation 1 is weakened by: sets how noise grows.
 BEAM = 2.0
+# The noise of two energies adds up in their difference, more so than what they show.
+SUBTRACTION_NOISE = 2.0
 
 
 def draw_poses(n: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -104,6 +106,27 @@ def draw_exposures(n: int, rng: np.random.Generator) -> pd.DataFrame:
             "failure": np.where(failed, rng.choice(FAILURES, n), ""),
         }
     )
+
+
+def draw_subtractions(exposures: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw how the bone images made of the same scans look, by subtraction of two energies.
+
+    Parameters
+    ----------
+    exposures : DataFrame, shape (n, 10)
+        From `draw_exposures`: of the scans.
+    rng : numpy.random.Generator
+        Source of everything random.
+
+    Returns
+    -------
+    DataFrame, shape (n, 10)
+        Scan window and failure are the scan's, the table is subtracted, the noise is greater, and
+        the grey scale is one of their own.
+    """
+    own = draw_exposures(len(exposures), rng)
+    scan = ["cut_side", "cut", "failure", "table_shift"]
+    return own.assign(**exposures[scan], noise=SUBTRACTION_NOISE * exposures["noise"], table=0.0)
 
 
 def expose(

@@ -181,7 +181,7 @@ def test_a_steeper_femoral_neck_brings_the_head_nearer_to_the_shaft_in_the_hip_v
     def offset(degrees):
         solids, origins = build_bodies(*bodies(femoral_neck_angle=degrees))
         still = np.tile(np.eye(3), (PEOPLE, 1, 1))
-        _, labels = draw_view(solids, "hip", origins["hip"], still, shape)
+        _, _, labels = draw_view(solids, "hip", origins["hip"], still, shape)
         # The frame has the joint 40 mm above its middle and 8 mm to the left of it.
         head = np.array([shape[1] - 1, shape[0] - 1]) / 2 - np.array([8, 40]) / pixel_mm
         rows = np.arange(shape[0] - 60, shape[0])
