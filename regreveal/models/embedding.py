@@ -63,7 +63,7 @@ def embed(
     source = Source(store, tensor_map, sample_ids)
     latents = np.empty((len(source), facts["latent_size"]), np.float32)
     for rows in source.blocks(f"Embedding {tensor_map.name}"):
-        latents[rows] = _predict(encoder, source.load(rows))
+        latents[rows] = predict(encoder, source.load(rows))
     _check_not_collapsed(latents, model_folder)
     metadata = {
         "tensor_map": tensor_map.name,
@@ -102,10 +102,10 @@ def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:
             f"got {tensors.shape[1:]}"
         )
     trained_map.check_finite(tensors, [f"in row {row}" for row in range(len(tensors))])
-    return _predict(load_model(model_folder, "autoencoder"), tensors)
+    return predict(load_model(model_folder, "autoencoder"), tensors)
 
 
-def _predict(model: keras.Model, tensors: np.ndarray) -> np.ndarray:
+def predict(model: keras.Model, tensors: np.ndarray) -> np.ndarray:
     """Give the outputs of a model, (n, *output shape), by batches all of one size.
 
     The last batch is filled with zeros: another size would compile the network anew.
