@@ -12,10 +12,12 @@ from regreveal.errors import InputError
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Arm, Experiment
+from regreveal.registration.latents import LATENTS, embed_store, fit_latents
 from regreveal.registration.reference import find_column, median_participant, read_reference
 from regreveal.registration.stage import fit_registration, register_store
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import read_table
+from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
@@ -23,6 +25,11 @@ OVERLAY_PARTICIPANTS, OVERLAY_VALUES = 60, 2**24
 RECONSTRUCTED_PARTICIPANTS = 8
 QUALITY_QUANTILES = (0.05, 0.5, 0.95)
 LEAST_FOR_QUANTILES = 100
+
+
+def fusion_stage(fusion: str, step: str) -> str:
+    """Name one of a fusion's stages in the manifest."""
+    return f"fusions/{fusion}/{step}"
 
 
 class ArmStages:
@@ -74,7 +81,7 @@ class ArmStages:
         registration = self.arm.registration
         if registration is None:
             return
-        saved = self.folder / "registration"
+        saved, model = self.folder / "registration", self.folder / "model"
         files = self.training.tensor_files(self.first_map)
         if registration.exemplar:
             files |= self.training.files("phenotypes", "cohort")
@@ -82,26 +89,19 @@ class ArmStages:
             files |= {"reference": registration.reference}
         self.manifest.run(
             self.stage("fit registration"),
-            lambda: self._fit_registration(saved),
-            outputs=[saved],
+            lambda: self._fit_registration(saved, model),
+            outputs=[saved, model] if self.arm.gives_latents else [saved],
             settings=[registration.model_dump(mode="json"), repr(self.input_map), self.seed],
             files=files,
             after=[*self.training.stages, *self._before(self.training)],
         )
         for dataset in {id(d): d for d in (self.data, self.training)}.values():
             target = dataset.arms_folder / self.name
+            made = target / (LATENTS if self.arm.gives_latents else "registered")
             self.manifest.run(
                 f"{dataset.arms_folder.name}/{self.name}/register",
-                partial(
-                    register_store,
-                    registration.method,
-                    saved,
-                    self._source(dataset),
-                    self.input_map,
-                    self.tensor_map,
-                    target,
-                ),
-                outputs=[target / "registered", target / "qc.parquet"],
+                partial(self._register, dataset, saved, model, target),
+                outputs=[made, target / "qc.parquet"],
                 settings=[repr(self.input_map), repr(self.tensor_map)],
                 files=dataset.tensor_files(self.first_map),
                 after=[
@@ -111,9 +111,29 @@ class ArmStages:
                 ],
             )
 
-    def _fit_registration(self, saved: Path) -> None:
+    def _register(self, dataset: Dataset, saved: Path, model: Path, target: Path) -> None:
+        method, source = self.arm.registration.method, self._source(dataset)
+        if self.arm.gives_latents:
+            embed_store(method, saved, model, source, self.tensor_map, target)
+        else:
+            register_store(method, saved, source, self.input_map, self.tensor_map, target)
+
+    def _fit_registration(self, saved: Path, model: Path) -> None:
         registration, source = self.arm.registration, self._source(self.training)
         train_ids = self.training.ids_of_split("train")
+        if self.arm.gives_latents:
+            fit_latents(
+                registration.method,
+                registration.parameters,
+                source,
+                self.tensor_map,
+                train_ids,
+                self.training.ids_of_split("validation"),
+                saved,
+                model,
+                self.seed,
+            )
+            return
         reference = None
         if registration.reference:
             reference = read_reference(registration.reference, self.input_map.channelled_shape)
@@ -134,13 +154,18 @@ class ArmStages:
         )
 
     def usable_ids(self, dataset: Dataset) -> list[str]:
-        """Ids of those of the data whose tensors the autoencoder can take."""
-        return self._store(dataset).sample_ids(self.tensor_map.path)
+        """Ids of those of the data whom the arm can embed."""
+        if self.arm.gives_latents:
+            quality = read_table(dataset.arms_folder / self.name / "qc.parquet")
+            return quality.index[quality["ok"]].tolist()
+        return self.store(dataset)(dataset).sample_ids(self.tensor_map.path)
 
     def train(self, train_ids: list[str], validation_ids: list[str]) -> None:
-        """Train the arm's autoencoder."""
+        """Train the arm's autoencoder, if it has one of its own."""
         from regreveal.models.training import train
 
+        if self.arm.autoencoder is None:
+            return
         if not (train_ids and validation_ids):
             raise InputError(
                 f"arms.{self.name}: {len(train_ids)} participants to learn from and "
@@ -150,7 +175,7 @@ class ArmStages:
         self.manifest.run(
             self.stage("train"),
             lambda: train(
-                self._store(self.training),
+                self.store(self.training),
                 self.tensor_map,
                 train_ids,
                 validation_ids,
@@ -168,7 +193,7 @@ class ArmStages:
                 validation_ids,
             ],
             files=self.training.tensor_files(self.first_map),
-            after=[*self.training.stages, *self._after_registration(self.training)],
+            after=[*self.training.stages, *self.after_registration(self.training)],
         )
 
     def embed(self, sample_ids: list[str]) -> None:
@@ -179,12 +204,18 @@ class ArmStages:
             outputs=[self.embedding, self.folder / "examples.npz", self.folder / "arm.json"],
             settings=sample_ids,
             files=self.data.tensor_files(self.first_map),
-            after=[*self.data.stages, *self._after_registration(self.data), self.stage("train")],
+            after=[*self.data.stages, *self.after_registration(self.data), self._training_stage()],
         )
 
-    def _store(self, dataset: Dataset) -> TensorStore:
-        """Where the tensors lie that the autoencoder takes."""
-        if self.arm.registration:
+    def _training_stage(self) -> str:
+        """Name the stage that trained the arm's encoder."""
+        if self.arm.fusion:
+            return fusion_stage(self.arm.fusion, "train")
+        return self.stage("fit registration" if self.arm.gives_latents else "train")
+
+    def store(self, dataset: Dataset) -> TensorStore:
+        """Where the tensors lie that the encoder takes."""
+        if self.arm.registration and not self.arm.gives_latents:
             return TensorStore(dataset.arms_folder / self.name / "registered")
         return self._source(dataset)
 
@@ -198,7 +229,8 @@ class ArmStages:
         """Name the stage of another arm that this arm goes on from."""
         return [f"{dataset.arms_folder.name}/{self.arm.after}/register"] if self.arm.after else []
 
-    def _after_registration(self, dataset: Dataset) -> list[str]:
+    def after_registration(self, dataset: Dataset) -> list[str]:
+        """Name the stage that made the tensors, or of some registrations the latents."""
         if self.arm.registration:
             return [f"{dataset.arms_folder.name}/{self.name}/register"]
         return self._before(dataset)
@@ -206,8 +238,13 @@ class ArmStages:
     def _embed(self, sample_ids: list[str]) -> None:
         from regreveal.models.embedding import embed, reconstruct
 
-        store, model = self._store(self.data), self.folder / "model"
-        embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
+        store, model = self.store(self.data), self.folder / "model"
+        if self.arm.gives_latents:
+            everyone = Embedding.read(self.folder / LATENTS)
+            latents = everyone.select(sample_ids)
+            Embedding(sample_ids, latents, everyone.metadata).write(self.embedding)
+        else:
+            embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
         shown = max(3, min(OVERLAY_PARTICIPANTS, OVERLAY_VALUES // prod(self.tensor_map.shape)))
         inputs = self.tensor_map.load(store, sample_ids[:shown])
         reconstructions = reconstruct(model, inputs[:RECONSTRUCTED_PARTICIPANTS])
@@ -230,6 +267,8 @@ class ArmStages:
             "units": self.tensor_map.units,
             "sampling_rate": store.attributes(self.tensor_map.path).get("sampling_rate"),
             "registration": method,
+            "parameters": self.arm.registration.parameters if method else {},
+            "fusion": self.arm.fusion,
             "after": self.arm.after,
             "n_registered": int(quality["ok"].sum()) if method else None,
             "n_failed": int((~quality["ok"]).sum()) if method else None,

@@ -123,7 +123,10 @@ class _Planner:
             if arm.registration:
                 yield from self._register(name, arm)
         for name, arm in self.experiment.arms.items():
-            yield from self._learn(name, arm)
+            if arm.autoencoder:
+                yield from self._learn(name, arm)
+        for name in self.experiment.fusions:
+            yield from self._fuse(name)
         for name in self.experiment.comparisons:
             yield from self._compare(name)
 
@@ -178,7 +181,7 @@ class _Planner:
 
     def _learn(self, name: str, arm: Arm) -> Iterator[tuple]:
         tensor_map, settings = self._map(arm.tensor_map), arm.autoencoder
-        whole, encoder = _networks(tensor_map.channelled_shape, settings.latent_size)
+        whole, _ = _networks(tensor_map.channelled_shape, settings.latent_size)
         rate = self._rate(len(tensor_map.channelled_shape) - 1)
         operations = whole.training_operations(settings.batch_size, settings.steps)
         yield (
@@ -190,15 +193,52 @@ class _Planner:
             whole.training_bytes(settings.batch_size) / 1e9,
             operations / rate,
         )
-        yield (
+        yield self._embed(name, tensor_map, settings.latent_size)
+
+    def _embed(self, name: str, tensor_map: TensorMap, latent_size: int) -> tuple:
+        _, encoder = _networks(tensor_map.channelled_shape, latent_size)
+        rate = self._rate(len(tensor_map.channelled_shape) - 1)
+        return (
             f"{name}: embed",
             _told(tensor_map),
-            f"{settings.latent_size} latents",
+            f"{latent_size} latents",
             self.analysed,
             encoder.weights,
             _embedding_bytes(encoder, tensor_map) / 1e9,
             encoder.operations * self.analysed / rate,
         )
+
+    def _fuse(self, name: str) -> Iterator[tuple]:
+        """Plan a fusion: a step is one of every modality's autoencoder, on the same people."""
+        settings, arms = self.experiment.fusions[name], self.experiment.arms_of(name)
+        maps = {arm: self._map(self.experiment.arms[arm].tensor_map) for arm in arms}
+        weights, memory, seconds = 0, 0.0, 0.0
+        for tensor_map in maps.values():
+            whole, _ = _networks(tensor_map.channelled_shape, settings.latent_size)
+            operations = whole.training_operations(settings.batch_size, settings.steps)
+            weights += whole.weights
+            memory += whole.training_bytes(settings.batch_size)
+            seconds += operations / self._rate(len(tensor_map.channelled_shape) - 1)
+        yield (
+            f"{name}: train DropFuse",
+            ", ".join(map(_told, maps.values())),
+            f"{settings.latent_size} latents, {settings.steps:,} steps of {settings.batch_size}",
+            self.training + self.validation,
+            weights,
+            memory / 1e9,
+            seconds,
+        )
+        for arm, tensor_map in maps.items():
+            yield self._embed(arm, tensor_map, settings.latent_size)
+
+    def _latent_size(self, arm: str) -> int:
+        """How many latents an arm gives; a cycle's are the phases of its frames."""
+        settings = self.experiment.arms[arm]
+        if settings.gives_latents:
+            return self._map(settings.tensor_map).channelled_shape[-1]
+        if settings.fusion:
+            return self.experiment.fusions[settings.fusion].latent_size
+        return settings.autoencoder.latent_size
 
     def _rate(self, rank: int) -> float:
         if rank not in self.rates:
@@ -212,7 +252,7 @@ class _Planner:
             targets = ", ".join(self.experiment.targets_of(name))
             yield (f"{name}: probes", targets, "probes.tsv", analysed, None, None, None)
         for arm in comparison.arms if self.experiment.gwas else ():
-            latents = self.experiment.arms[arm].autoencoder.latent_size
+            latents = self._latent_size(arm)
             yield (
                 f"{name}: latent GWAS of {arm}",
                 f"{latents} latents, {self.variants:,} variants",
@@ -223,7 +263,7 @@ class _Planner:
                 SCAN_SECONDS * analysed * latents * self.variants,
             )
         for arm in comparison.arms if self.experiment.phewas else ():
-            latents = f"{self.experiment.arms[arm].autoencoder.latent_size} latents"
+            latents = f"{self._latent_size(arm)} latents"
             yield (f"{name}: PheWAS of {arm}", latents, "phewas.tsv", analysed, None, None, None)
 
 

@@ -6,9 +6,10 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.experiment.data import Dataset
-from regreveal.experiment.settings import Experiment
+from regreveal.experiment.settings import Arm, Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
+from regreveal.registration.latents import check_gives_latents
 from regreveal.registration.reference import find_column, read_reference
 from regreveal.registration.stage import check_parameters
 from regreveal.store.cohort import read_table
@@ -24,6 +25,8 @@ def check_names(experiment: Experiment) -> None:
             find_tensor_map(arm.tensor_map, experiment.tensormaps)
             if arm.registration:
                 check_parameters(arm.registration.method, arm.registration.parameters)
+            if arm.gives_latents:
+                _check_gives_latents(experiment, arm)
             if arm.after:
                 gives = experiment.arms[arm.after].tensor_map
                 if takes.path != find_tensor_map(gives, experiment.tensormaps).path:
@@ -32,6 +35,19 @@ def check_names(experiment: Experiment) -> None:
                     )
         except InputError as error:
             raise InputError(f"arms.{name}: {error}") from error
+
+
+def _check_gives_latents(experiment: Experiment, arm: Arm) -> None:
+    if arm.registration.exemplar or arm.registration.reference:
+        raise InputError(
+            f"{arm.registration.method}: takes no reference; leave the exemplar or reference out"
+        )
+    takes, gives = arm.input, arm.tensor_map
+    check_gives_latents(
+        arm.registration.method,
+        find_tensor_map(takes, experiment.tensormaps),
+        find_tensor_map(gives, experiment.tensormaps),
+    )
 
 
 def check_data(experiment: Experiment, data: Dataset, training: Dataset) -> None:

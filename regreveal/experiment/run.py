@@ -11,6 +11,7 @@ from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import ComparisonStages
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
+from regreveal.experiment.fusions import FusionStages
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.preflight import check_data, check_names
 from regreveal.experiment.settings import (
@@ -79,13 +80,23 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     for arm in arms.values():
         arm.register()
+    partners = {
+        name: [arms[other] for other in compared_with(experiment, name)] for name in experiment.arms
+    }
+    analysed = data.ids_of_split("analysis")
     for name, arm in arms.items():
-        partners = [arms[other] for other in compared_with(experiment, name)]
-        arm.train(
-            _in_all(training.ids_of_split("train"), partners, training),
-            _in_all(training.ids_of_split("validation"), partners, training),
-        )
-        arm.embed(_in_all(data.ids_of_split("analysis"), partners, data))
+        if arm.arm.fusion is None:
+            arm.train(
+                _in_all(training.ids_of_split("train"), partners[name], training),
+                _in_all(training.ids_of_split("validation"), partners[name], training),
+            )
+            arm.embed(_in_all(analysed, partners[name], data))
+    for fusion in experiment.fusions:
+        stages = FusionStages(fusion, experiment, arms, training, manifest)
+        stages.train()
+        for name, arm in stages.arms.items():
+            arm.embed(_in_all(analysed, partners[name], data))
+        stages.retrieve()
     for name in experiment.comparisons:
         ComparisonStages(name, experiment, arms, data, manifest).run()
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")

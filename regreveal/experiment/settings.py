@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from regreveal import registration as registrations
 from regreveal.errors import InputError
 
 
@@ -112,16 +113,38 @@ class Registration(Settings):
         return self
 
 
-class Arm(Settings):
-    """One latent space: a tensor map, how its tensors are registered, its autoencoder.
+class Fusion(Settings):
+    """One training of encoders of several modalities, those of the arms that name it.
 
-    The tensors come from the data or, with `after`, from another arm that has registered them.
+    Each encoder starts from that of the arm among `warm_start` that has its tensor map, if any.
+    """
+
+    latent_size: int = Field(16, ge=1)
+    steps: int = Field(1000, ge=1)
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(5e-3, gt=0)
+    contrast_weight: float = Field(0.1, ge=0)
+    warm_start: list[str] = []
+
+
+class Arm(Settings):
+    """One latent space: a tensor map, how its tensors are registered, what makes latents of them.
+
+    The tensors come from the data or, with `after`, from another arm that has registered them. An
+    autoencoder makes the latents, or the `fusion` that the arm is a modality of, or a registration
+    that gives latents itself.
     """
 
     tensor_map: str
     after: str | None = None
     registration: Registration | None = None
-    autoencoder: Autoencoder
+    fusion: str | None = None
+    autoencoder: Autoencoder | None = None
+
+    @property
+    def gives_latents(self) -> bool:
+        """Whether its registration gives latent vectors, not tensors."""
+        return self.registration is not None and _gives_latents(self.registration.method)
 
     @property
     def input(self) -> str:
@@ -192,7 +215,7 @@ class Experiment(Settings):
         Splits, networks and resampling are drawn from it.
     tensormaps : str
         The package that declares the tensor maps.
-    data, training, splits, autoencoder, arms, comparisons, probes, gwas, phewas, clusters
+    data, training, splits, autoencoder, arms, fusions, comparisons, probes, gwas, phewas, clusters
         The tables of the file. An analysis without a table is not made.
     """
 
@@ -204,6 +227,7 @@ class Experiment(Settings):
     splits: Splits = Splits()
     autoencoder: Autoencoder = Autoencoder()
     arms: dict[str, Arm] = Field(min_length=1)
+    fusions: dict[str, Fusion] = {}
     comparisons: dict[str, Comparison] = {}
     probes: Probes | None = None
     gwas: Gwas | None = None
@@ -213,13 +237,15 @@ class Experiment(Settings):
     @model_validator(mode="before")
     @classmethod
     def _share_the_autoencoder(cls, content: Any) -> Any:
-        """Give every arm the experiment's autoencoder, with what the arm itself changes."""
+        """Give every arm that has one the experiment's autoencoder, with what the arm changes."""
         if not isinstance(content, dict) or not isinstance(content.get("arms"), dict):
             return content
         shared = content.get("autoencoder", {})
         arms = dict(content["arms"])
         for name, arm in arms.items():
-            own = arm.get("autoencoder", {}) if isinstance(arm, dict) else None
+            if not isinstance(arm, dict) or _latents_made_by(arm):
+                continue
+            own = arm.get("autoencoder", {})
             if isinstance(own, dict) and isinstance(shared, dict):
                 arms[name] = {**arm, "autoencoder": {**shared, **own}}
         return {**content, "arms": arms}
@@ -255,13 +281,17 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _names_are_known(self):
-        for kind, names in (("arm", self.arms), ("comparison", self.comparisons)):
+        named = {"arm": self.arms, "fusion": self.fusions, "comparison": self.comparisons}
+        for kind, names in named.items():
             for name in names:
                 if not name.replace("_", "").replace("-", "").isalnum() or name == "oracle":
                     raise ValueError(
                         f"{kind} '{name}': expected letters, digits, - and _ (and not 'oracle')"
                     )
         self._check_chains()
+        self._check_latents()
+        for name in self.fusions:
+            self._check_fusion(name)
         for name, comparison in self.comparisons.items():
             for arm in comparison.arms:
                 if arm not in self.arms:
@@ -276,7 +306,11 @@ class Experiment(Settings):
         """Check that an arm that goes on from another is below it, and that one registered."""
         above: dict[str, Arm] = {}
         for name, arm in self.arms.items():
-            registered = [other for other in above if above[other].registration]
+            registered = [
+                other
+                for other, earlier in above.items()
+                if earlier.registration and not earlier.gives_latents
+            ]
             if arm.after is not None and arm.after not in registered:
                 raise ValueError(
                     f"arms.{name}: after '{arm.after}', which is no registered arm above it "
@@ -284,10 +318,90 @@ class Experiment(Settings):
                 )
             above[name] = arm
 
+    def _check_latents(self) -> None:
+        """Check that one thing makes an arm's latents."""
+        for name, arm in self.arms.items():
+            if arm.fusion is not None and arm.fusion not in self.fusions:
+                raise ValueError(
+                    f"arms.{name}: no fusion '{arm.fusion}' "
+                    f"(there are: {', '.join(self.fusions) or 'none'})"
+                )
+            if arm.fusion and arm.registration:
+                raise ValueError(
+                    f"arms.{name}: has a fusion and a registration; expected one of them: register "
+                    "in an arm of its own and go on from it with 'after'"
+                )
+            if arm.autoencoder and (arm.fusion or arm.gives_latents):
+                maker = "a fusion" if arm.fusion else arm.registration.method
+                raise ValueError(
+                    f"arms.{name}: has an autoencoder, but its latents are those of {maker}; leave "
+                    "the autoencoder out"
+                )
+
+    def _check_fusion(self, name: str) -> None:
+        arms = self.arms_of(name)
+        if len(arms) < 2:
+            raise ValueError(
+                f"fusions.{name}: {len(arms)} arm names it ({', '.join(arms) or 'none'}); expected "
+                "at least two, one a modality"
+            )
+        of_map: dict[str, str] = {}
+        for arm in arms:
+            tensor_map = self.arms[arm].tensor_map
+            if tensor_map in of_map:
+                raise ValueError(
+                    f"fusions.{name}: the arms '{of_map[tensor_map]}' and '{arm}' are both of "
+                    f"{tensor_map}; expected another tensor map in each"
+                )
+            of_map[tensor_map] = arm
+        started: set[str] = set()
+        for arm in self.fusions[name].warm_start:
+            self._check_warm_start(name, arm, of_map)
+            if self.arms[arm].tensor_map in started:
+                raise ValueError(
+                    f"fusions.{name}: warm_start names two arms of {self.arms[arm].tensor_map}; "
+                    "expected at most one"
+                )
+            started.add(self.arms[arm].tensor_map)
+
+    def _check_warm_start(self, name: str, arm: str, of_map: dict[str, str]) -> None:
+        """Check that an arm has an encoder that a fusion's can start from."""
+        asked = f"fusions.{name}: warm_start from '{arm}'"
+        trained = [other for other, its in self.arms.items() if its.autoencoder]
+        if arm not in trained:
+            raise ValueError(
+                f"{asked}, which is no arm with an autoencoder (there are: "
+                f"{', '.join(trained) or 'none'})"
+            )
+        if self.arms[arm].tensor_map not in of_map:
+            raise ValueError(
+                f"{asked}, which is of {self.arms[arm].tensor_map}; expected one of "
+                f"{', '.join(of_map)}"
+            )
+        there, asked_for = self.arms[arm].autoencoder.latent_size, self.fusions[name].latent_size
+        if there != asked_for:
+            raise ValueError(f"{asked}, which has {there} latents; the fusion has {asked_for}")
+
+    def arms_of(self, fusion: str) -> list[str]:
+        """Name the arms that are a fusion's modalities."""
+        return [name for name, arm in self.arms.items() if arm.fusion == fusion]
+
     def first_input(self, name: str) -> str:
         """Name the tensor map that the data hold, at the start of an arm's registrations."""
         arm = self.arms[name]
         return self.first_input(arm.after) if arm.after else arm.input
+
+
+def _latents_made_by(arm: dict) -> str | None:
+    """Say what makes an arm's latents, where it is no autoencoder."""
+    registration = arm.get("registration")
+    method = registration.get("method") if isinstance(registration, dict) else None
+    return arm.get("fusion") or (method if _gives_latents(method) else None)
+
+
+def _gives_latents(method: object) -> bool:
+    """Whether there is a registration of that name that gives latents."""
+    return method in registrations.__all__ and getattr(registrations, method).gives_latents
 
 
 def load_experiment(path: str | os.PathLike) -> Experiment:

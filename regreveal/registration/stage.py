@@ -59,6 +59,7 @@ def fit_registration(
     folder: Path,
     reference: np.ndarray | None = None,
     seed: int | None = None,
+    validation_ids: Sequence[str] = (),
 ) -> None:
     """Fit a registration and save it.
 
@@ -83,6 +84,9 @@ def fit_registration(
         What to register to; methods choose it themselves if it is not given.
     seed : int, optional
         Of a training.
+    validation_ids : sequence of str
+        Others by whom a method that takes them chooses its best epoch; by default it holds some of
+        the `sample_ids` out.
 
     Raises
     ------
@@ -108,8 +112,14 @@ def fit_registration(
     parameters = {**{n: v for n, v in known.items() if n in signature.parameters}, **parameters}
     check_parameters(method, parameters)
     registration = method_class(**parameters)
-    tensors = StoredTensors(store, tensor_map, learn_from)
-    if "checkpoint" in inspect.signature(method_class.fit).parameters:
+    normalised = method_class.gives_latents
+    tensors = StoredTensors(store, tensor_map, learn_from, normalised)
+    accepted = inspect.signature(method_class.fit).parameters
+    others = [i for i in validation_ids if i in present]
+    if "validation" in accepted and others:
+        validation = StoredTensors(store, tensor_map, others, normalised)
+        registration.fit(tensors, checkpoint=folder / CHECKPOINT, validation=validation)
+    elif "checkpoint" in accepted:
         registration.fit(tensors, checkpoint=folder / CHECKPOINT)
     else:
         registration.fit(tensors[: _rows_of(tensor_map, FIT_BYTES, FIT_PARTICIPANTS)])
@@ -125,11 +135,20 @@ class StoredTensors:
     store : TensorStore
     tensor_map : TensorMap
     sample_ids : sequence of str, length n
+    normalised : bool
+        As models see them, or as they are stored.
     """
 
-    def __init__(self, store: TensorStore, tensor_map: TensorMap, sample_ids: Sequence[str]):
+    def __init__(
+        self,
+        store: TensorStore,
+        tensor_map: TensorMap,
+        sample_ids: Sequence[str],
+        normalised: bool = False,
+    ):
         self.store = store
         self.tensor_map = tensor_map
+        self.normalised = normalised
         self.sample_ids = np.array(sample_ids, object)
         self.shape = (len(self.sample_ids), *tensor_map.channelled_shape)
 
@@ -141,6 +160,8 @@ class StoredTensors:
         chosen = np.atleast_1d(self.sample_ids[rows])
         # Read as they are: what is wrong with one of them, its row of quality says.
         tensors = self.tensor_map.read(self.store, chosen.tolist())
+        if self.normalised:
+            tensors = self.tensor_map.normalize(tensors)
         return tensors[0] if np.ndim(self.sample_ids[rows]) == 0 else tensors
 
 
@@ -188,6 +209,8 @@ def register_store(
     if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise InputError(f"{target}: is where the tensors come from; choose another folder")
     registration = registration_class(method).load(saved)
+    if registration.gives_latents:
+        raise InputError(f"{method} gives latents, not tensors; nothing can be registered by it")
     units = registration.output_units or input_map.units
     if output_map.units != units:
         raise InputError(
