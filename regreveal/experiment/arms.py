@@ -158,7 +158,7 @@ class ArmStages:
         if self.arm.gives_latents:
             quality = read_table(dataset.arms_folder / self.name / "qc.parquet")
             return quality.index[quality["ok"]].tolist()
-        return self.store(dataset)(dataset).sample_ids(self.tensor_map.path)
+        return self.store(dataset).sample_ids(self.tensor_map.path)
 
     def train(self, train_ids: list[str], validation_ids: list[str]) -> None:
         """Train the arm's autoencoder, if it has one of its own."""
