@@ -1,14 +1,21 @@
 """Training a Keras network: what every architecture's training has in common."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from regreveal.models.loop import STATE, check_same, learning_rates, run_epochs
+from regreveal.errors import InputError
+from regreveal.models.ahead import Ahead
+from regreveal.models.devices import backend_errors, devices_of, is_out_of_memory
+from regreveal.models.logs import history_csv, tensorboard_events
+from regreveal.models.loop import STATE, check_same, run_epochs
 from regreveal.models.model_folder import JIT_COMPILE
+from regreveal.models.plan import TrainingPlan, smaller_batch
 from regreveal.models.state import TrainingState, restore
 
 Batch = tuple  # (inputs, targets), each an array or a dict of arrays
@@ -63,71 +70,151 @@ def unfinished_training(
 def fit_network(
     model: keras.Model,
     learned_batch: Callable[[int], Batch],
-    validation: keras.utils.PyDataset,
+    validation: Batches,
     state: TrainingState,
     folder: Path,
     *,
     loss: str | None = None,
     resume_from: dict[str, np.ndarray] | None = None,
     description: str = "Training",
+    tensorboard: bool = False,
 ) -> None:
     """Train a network to its last step, keeping the state; leave it with its best weights.
+
+    Batches are made while the network computes, by threads of their own. A network that was built
+    within `devices.computing` is trained on those devices.
 
     Parameters
     ----------
     model : keras.Model
-        Not compiled. Its loss is `loss`, or by default what its own `compute_loss` gives. All
-        randomness of a step must come with the batch (a mask, noise), so that a training that
-        was killed and goes on is the same training.
+        Not compiled, and built in the precision of its plan (`devices.computing`). Its loss is
+        `loss`, or by default what its own `compute_loss` gives. All randomness of a step must come
+        with the batch (a mask, noise), so that a training that was killed and goes on is the same
+        training.
     learned_batch : callable
         From the number of a step, counted from 0 over the whole training, to its inputs and
         targets: always the same for the same step.
-    validation : PyDataset
-        Batches to choose the best epoch by.
+    validation : Batches
+        To choose the best epoch by. Where a batch does not divide among devices, its first rows
+        count twice.
     state : TrainingState
         New, or that of an unfinished training. Its parameters say `steps`, `steps_per_epoch`,
-        `batch_size` and `learning_rate`. Losses are divided by its baseline while training, so
-        that clipping and Adam's epsilon mean the same for every modality, and told as they are.
+        `batch_size` and `learning_rate`, and whatever of a `TrainingPlan` is not to be as by
+        default: `precision`, `accumulation`, `averaging`, `schedule`, `patience`. Losses are
+        divided by its baseline while training, so that clipping and Adam's epsilon mean the same
+        for every modality, and told as they are.
     folder : Path
-        Where the state is kept, for as long as the caller does not delete it.
+        Where the state is kept, for as long as the caller does not delete it, and `history.csv`,
+        with a row more after every epoch.
     loss : str, optional
         Keras's name of the loss.
     resume_from : dict of str to ndarray, optional
         As `unfinished_training` gives it.
     description : str
         What the progress lines begin with.
+    tensorboard : bool
+        Write event files into `folder`/tensorboard, too (with TensorFlow only).
 
     Raises
     ------
     InputError
-        If the loss is not finite.
+        If the loss is not finite, the batch does not divide as the plan or the devices ask, or
+        memory does not suffice.
     """
-    steps, learning_rate = state.parameters["steps"], state.parameters["learning_rate"]
-    schedule = keras.optimizers.schedules.CosineDecay(**learning_rates(steps, learning_rate))
+    parameters = state.parameters
+    plan = TrainingPlan.of(parameters)
+    devices = devices_of(model)
+    plan.check_batch(parameters["batch_size"], devices)
+    logs = [history_csv(folder)] + ([tensorboard_events(folder)] if tensorboard else [])
     model.compile(
-        keras.optimizers.Adam(schedule, global_clipnorm=1.0),
+        plan.optimizer(parameters["steps"], parameters["learning_rate"]),
         loss=loss,
         loss_weights=1 / state.baseline if loss else None,
         jit_compile=JIT_COMPILE,
+        auto_scale_loss=False,
     )
     if resume_from is not None:
         restore(model, resume_from)
-    devices = ", ".join(keras.distribution.list_devices())
-    print(f"{description} on {devices}", file=sys.stderr, flush=True)
+    names = ", ".join(keras.distribution.list_devices()[:devices])
+    print(f"{description} on {names}", file=sys.stderr, flush=True)
 
-    def run_epoch(steps: range) -> tuple[float, float, float]:
-        losses = model.fit(
-            Batches(steps, learned_batch),
-            validation_data=validation,
-            shuffle=False,
-            verbose=0,
-        ).history
-        scale = state.baseline if loss else 1.0
-        return (
-            losses["loss"][0] * scale,
-            losses["val_loss"][0] * scale,
-            float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
-        )
+    with (
+        Ahead(learned_batch, range(parameters["steps"])) as learned,
+        Ahead(partial(_filled, validation.batch, devices), validation.numbers) as unseen,
+    ):
 
-    run_epochs(model, state, run_epoch, folder / STATE, description)
+        def run_epoch(steps: range) -> tuple[float, float, float]:
+            parts = _parts(learned, steps, plan.accumulation)
+            training_loss = model.fit(parts, shuffle=False, verbose=0).history["loss"][0]
+            with _averaged(model, plan):
+                unseen_loss = model.evaluate(
+                    Batches(validation.numbers, unseen), verbose=0, return_dict=True
+                )["loss"]
+            scale = state.baseline if loss else 1.0
+            return (
+                training_loss * scale,
+                unseen_loss * scale,
+                float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+            )
+
+        def best_weights() -> list[np.ndarray]:
+            with _averaged(model, plan):
+                return model.get_weights()
+
+        def log(history: list[dict]) -> None:
+            for write in logs:
+                write(history)
+
+        try:
+            run_epochs(model, state, run_epoch, folder / STATE, description, best_weights, log)
+        except backend_errors() as error:
+            failure = learned.failure or unseen.failure or error
+            if not is_out_of_memory(failure):
+                raise failure from error
+            size = parameters["batch_size"]
+            raise InputError(
+                f"{folder}: a batch of {size // plan.accumulation} does not fit in the memory of "
+                f"{names}; try {smaller_batch(size, plan.accumulation)}"
+            ) from error
     model.set_weights(state.best_weights)
+
+
+def _parts(batch: Callable[[int], Batch], steps: range, count: int) -> Batches:
+    """Batches of steps, each in `count` equal parts."""
+    if count == 1:
+        return Batches(steps, batch)
+
+    def part(number: int) -> Batch:
+        step, place = divmod(number, count)
+
+        def cut(array: np.ndarray) -> np.ndarray:
+            size = len(array) // count
+            return array[place * size : (place + 1) * size]
+
+        return keras.tree.map_structure(cut, batch(step))
+
+    return Batches(range(steps.start * count, steps.stop * count), part)
+
+
+def _filled(batch: Callable[[int], Batch], devices: int, number: int) -> Batch:
+    """Fill a batch that does not divide among the devices with its own first rows."""
+
+    def fill(array: np.ndarray) -> np.ndarray:
+        return np.concatenate([array, np.resize(array, (-len(array) % devices, *array.shape[1:]))])
+
+    return batch(number) if devices == 1 else keras.tree.map_structure(fill, batch(number))
+
+
+@contextlib.contextmanager
+def _averaged(model: keras.Model, plan: TrainingPlan) -> Iterator[None]:
+    """Give a model the average of its weights for a while, if there is to be one."""
+    if plan.averaging is None:
+        yield
+        return
+    weights = model.get_weights()
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer.put_average(model.trainable_variables)
+    try:
+        yield
+    finally:
+        model.set_weights(weights)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from regreveal.errors import InputError
+from regreveal.models.plan import out_of_patience
 from regreveal.models.state import TrainingState
 from regreveal.progress import LOG_EVERY_SECONDS
 
 STATE = "training_state.npz"
-WARMUP = 20  # the step size rises during one part in so many of the steps
 
 
 def check_parameters(parameters: dict, names: tuple[str, ...]) -> dict:
@@ -47,26 +47,6 @@ def check_same(parameters: dict, there: dict, folder: Path) -> None:
         raise InputError(
             f"{folder}: holds a model with {difference}; give another folder, or delete this one"
         )
-
-
-def learning_rates(steps: int, learning_rate: float) -> dict:
-    """Arguments of Keras' CosineDecay: a rise over a twentieth of the steps, then half a cosine.
-
-    Parameters
-    ----------
-    steps : int
-        Of the whole training.
-    learning_rate : float
-        The largest.
-    """
-    warmup = steps // WARMUP
-    return {
-        "initial_learning_rate": learning_rate / WARMUP if warmup else learning_rate,
-        "decay_steps": steps - warmup,
-        "alpha": 0.01,
-        "warmup_target": learning_rate if warmup else None,
-        "warmup_steps": warmup,
-    }
 
 
 def rows_of_step(count: int, batch_size: int, seed: int, step: int) -> np.ndarray:
@@ -104,6 +84,8 @@ def run_epochs(
     run_epoch: Callable[[range], tuple[float, float, float]],
     path: Path,
     description: str,
+    best_weights: Callable[[], list[np.ndarray]] | None = None,
+    log: Callable[[list[dict]], None] | None = None,
 ) -> None:
     """Train from where `state` is to the last step, writing the state down after each epoch.
 
@@ -112,14 +94,18 @@ def run_epochs(
     model : keras.Model or tf_keras.Model
         Compiled.
     state : TrainingState
-        Its parameters say `steps`, `steps_per_epoch`, `batch_size` and `learning_rate`; what comes
-        of the epochs is added to it.
+        Its parameters say `steps`, `steps_per_epoch`, `batch_size` and `learning_rate`, and
+        perhaps `patience`; what comes of the epochs is added to it.
     run_epoch : callable
         Takes the steps to train; returns training loss, validation loss and learning rate.
     path : Path
         Where the state is written.
     description : str
         What the progress lines begin with.
+    best_weights : callable, optional
+        Gives the weights to keep of an epoch that is the best so far; by default the model's.
+    log : callable, optional
+        Is given the history after each epoch.
 
     Raises
     ------
@@ -130,7 +116,11 @@ def run_epochs(
     steps, per_epoch = parameters["steps"], parameters["steps_per_epoch"]
     epochs = math.ceil(steps / per_epoch)
     report = _Progress(description, epochs)
+    patience = parameters.get("patience")
     for epoch in range(len(state.history) + 1, epochs + 1):
+        if out_of_patience(state.history, patience):
+            report.stopped(state.best, patience)
+            return
         done = range((epoch - 1) * per_epoch, min(epoch * per_epoch, steps))
         started = time.monotonic()
         loss, validation_loss, learning_rate = run_epoch(done)
@@ -149,8 +139,10 @@ def run_epochs(
             )
         state.history.append(row)
         if state.best is row:
-            state.best_weights = model.get_weights()
+            state.best_weights = (best_weights or model.get_weights)()
         state.write(path, model)
+        if log:
+            log(state.history)
         seconds_a_step = row["seconds"] / len(done)
         rate = parameters["batch_size"] / seconds_a_step
         report(row, rate, (steps - done.stop) * seconds_a_step)
@@ -174,6 +166,14 @@ class _Progress:
             f"{self.description}: epoch {row['epoch']}/{self.epochs}, loss {row['loss']:.4g}, "
             f"validation {row['validation_loss']:.4g}, {samples_a_second:.3g} samples/s, "
             f"{seconds_left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def stopped(self, best: dict, patience: int) -> None:
+        print(
+            f"{self.description}: stopped, validation {best['validation_loss']:.4g} of epoch "
+            f"{best['epoch']} was not bettered in {patience} epochs",
             file=sys.stderr,
             flush=True,
         )

@@ -50,6 +50,7 @@ class TrainingState:
         }
         arrays = {"state": np.array(json.dumps(plain))}
         arrays |= _numbered("weight", model.get_weights())
+        arrays |= _numbered("drawn", map(keras.ops.convert_to_numpy, _generators(model)))
         arrays |= _numbered("best_weight", self.best_weights)
         arrays |= _numbered("optimizer", map(keras.ops.convert_to_numpy, model.optimizer.variables))
         with atomic_path(path) as temporary:
@@ -76,12 +77,20 @@ class TrainingState:
 
 
 def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
-    """Give a compiled model the weights and the optimizer of a stored state."""
+    """Give a compiled model the weights, random generators and optimizer of a stored state."""
     model.set_weights(_in_order("weight", arrays))
+    for generator, value in zip(_generators(model), _in_order("drawn", arrays), strict=True):
+        generator.assign(value)
     model.optimizer.build(model.trainable_variables)
     stored = _in_order("optimizer", arrays)
     for variable, value in zip(model.optimizer.variables, stored, strict=True):
         variable.assign(value)
+
+
+def _generators(model: keras.Model) -> list:
+    """How far the random numbers of a model's layers are drawn: what it holds beside weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
 
 
 def _numbered(name: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from regreveal.errors import InputError
 from regreveal.models.autoencoder import build_autoencoder, standardize_by
+from regreveal.models.devices import computing
 from regreveal.models.fitting import Batches, fit_network, unfinished_training
 from regreveal.models.loop import STATE, check_parameters, check_same, rows_of_step
 from regreveal.models.model_folder import read_model_json, write_model
+from regreveal.models.plan import TrainingPlan
 from regreveal.models.source import Source
 from regreveal.models.state import TrainingState
 from regreveal.store.tensors import TensorStore
@@ -35,6 +37,13 @@ def train(
     seed: int = 1,
     steps_per_epoch: int = 100,
     architecture: dict | None = None,
+    precision: str = "float32",
+    accumulation: int = 1,
+    averaging: float | None = None,
+    schedule: str = "cosine",
+    patience: int | None = None,
+    devices: int | str = 1,
+    tensorboard: bool = False,
     cache_bytes: int = CACHE_BYTES,
     description: str = "Training",
 ) -> Path:
@@ -70,6 +79,13 @@ def train(
         Steps between two looks at the validation participants.
     architecture : dict, optional
         Further arguments of `build_autoencoder`, such as {"blocks": 3}.
+    precision, accumulation, averaging, schedule, patience
+        See `TrainingPlan`; by default float32, whole batches, no averaging, the cosine, and all
+        steps.
+    devices : int or "all"
+        How many devices share a batch; the result is about the same on any number.
+    tensorboard : bool
+        Leave TensorBoard's event files in `folder`/tensorboard, too.
     cache_bytes : int
         Tensors are kept in memory if they take no more than this in all.
     description : str
@@ -84,7 +100,8 @@ def train(
     ------
     InputError
         If a parameter is out of range, participants are in both sets, tensors are not as declared
-        or all the same, the loss is not finite, or the folder holds a model of other parameters.
+        or all the same, the loss is not finite, memory does not suffice, or the folder holds a
+        model of other parameters.
     """
     folder = Path(folder)
     parameters = _parameters(
@@ -96,43 +113,52 @@ def train(
         seed=seed,
         steps_per_epoch=steps_per_epoch,
         architecture=architecture or {},
+        precision=precision,
+        accumulation=accumulation,
+        averaging=averaging,
+        schedule=schedule,
+        patience=patience,
         trained_on=[str(sample_id) for sample_id in train_ids],
         validated_on=[str(sample_id) for sample_id in validation_ids],
     )
     if (folder / "model.json").is_file():
         check_same(parameters, read_model_json(folder), folder)
         return folder
-    models = build_autoencoder(
-        tensor_map.channelled_shape, latent_size, seed=seed, **parameters["architecture"]
-    )
-    unfinished = unfinished_training(folder, parameters)
-    source, validation = _sources(store, tensor_map, parameters, cache_bytes)
-    if unfinished is None:
-        mean, baseline = source.mean_and_variance()
-        if not baseline > 0:
-            raise InputError(
-                f"{tensor_map.name}: all {len(source)} training participants have the same "
-                "tensor; there is nothing to learn"
-            )
-        standardize_by(models, mean, math.sqrt(baseline))
-        state = TrainingState(parameters, baseline, validation.mean_square_about(mean))
-    else:
-        state = unfinished[0]
+    plan = TrainingPlan.of(parameters)
+    with computing(plan.precision, devices) as device_count:
+        plan.check_batch(batch_size, device_count)
+        models = build_autoencoder(
+            tensor_map.channelled_shape, latent_size, seed=seed, **parameters["architecture"]
+        )
+        unfinished = unfinished_training(folder, parameters)
+        source, validation = _sources(store, tensor_map, parameters, cache_bytes)
+        if unfinished is None:
+            mean, baseline = source.mean_and_variance()
+            if not baseline > 0:
+                raise InputError(
+                    f"{tensor_map.name}: all {len(source)} training participants have the same "
+                    "tensor; there is nothing to learn"
+                )
+            standardize_by(models, mean, math.sqrt(baseline))
+            state = TrainingState(parameters, baseline, validation.mean_square_about(mean))
+        else:
+            state = unfinished[0]
 
-    def learned_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-        tensors = source.load(rows_of_step(len(source), batch_size, seed, step))
-        return tensors, tensors
+        def learned_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+            tensors = source.load(rows_of_step(len(source), batch_size, seed, step))
+            return tensors, tensors
 
-    fit_network(
-        keras.Model(models.autoencoder.input, models.autoencoder.output),
-        learned_batch,
-        everyone_once(validation, batch_size),
-        state,
-        folder,
-        loss="mean_squared_error",
-        resume_from=unfinished[1] if unfinished else None,
-        description=description,
-    )
+        fit_network(
+            keras.Model(models.autoencoder.input, models.autoencoder.output),
+            learned_batch,
+            everyone_once(validation, batch_size // plan.accumulation),
+            state,
+            folder,
+            loss="mean_squared_error",
+            resume_from=unfinished[1] if unfinished else None,
+            description=description,
+            tensorboard=tensorboard,
+        )
     write_model(
         models,
         state,

@@ -254,7 +254,7 @@ def new_optimizer(parameters: dict):
     """
     import tf_keras
 
-    from regreveal.models.loop import learning_rates
+    from regreveal.models.plan import learning_rates
 
     schedule = learning_rates(parameters["steps"], parameters["learning_rate"])
     return tf_keras.optimizers.Adam(
