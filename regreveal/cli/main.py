@@ -13,6 +13,7 @@ from regreveal.cli.regenie import regenie_inputs
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
 from regreveal.cli.stages import embed, register, register_ready, split, tensormaps, train
+from regreveal.cli.zoo import zoo_app
 from regreveal.errors import InputError
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(ingest_app, name="ingest")
+app.add_typer(zoo_app, name="zoo")
 
 
 def main() -> None:

@@ -204,18 +204,27 @@ def train(
 
 
 def embed(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Folder of a trained model, or one of the zoo, such as zoo:ecg_median."),
+    ],
     store: Store,
     out: Annotated[Path, typer.Option(help="The embedding (parquet).")],
 ) -> None:
     """Embed everyone in a store by a trained encoder."""
     from regreveal.models import embedding
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
+    from regreveal.models.zoo import check_registered, find_model
     from regreveal.store.tensors import TensorStore
 
-    tensors = TensorStore(store)
-    trained_on = trained_tensor_map(read_model_json(model))
+    tensors, folder = TensorStore(store), find_model(model)
+    facts = read_model_json(folder)
+    trained_on = trained_tensor_map(facts)
+    check_registered(folder, tensors)
     trained_on.check_stored(tensors)
-    embedded = embedding.embed(model, tensors, tensors.sample_ids(trained_on.path))
+    embedded = embedding.embed(folder, tensors, tensors.sample_ids(trained_on.path))
     embedded.write(out)
+    if "learned_from" in facts:
+        seed = facts["learned_from"]["seed"]
+        typer.echo(f"trained on simulated people (seed {seed}): on nobody in a store of your own")
     typer.echo(f"{len(embedded.sample_ids)} participants: {out}")

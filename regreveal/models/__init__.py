@@ -28,3 +28,10 @@ def _without_native_remarks() -> Iterator[None]:
 
 with _without_native_remarks():
     import keras  # noqa: F401 - for the modules of this package, which find it loaded
+
+
+def load(model: str | os.PathLike):
+    """Load a model of the zoo, such as "zoo:ecg_median", or of a folder: see `zoo.load`."""
+    from regreveal.models import zoo
+
+    return zoo.load(model)

@@ -1,5 +1,6 @@
 """Model folders: what every trained model leaves, whatever its architecture."""
 
+import hashlib
 import importlib
 import importlib.metadata
 import json
@@ -76,7 +77,12 @@ def read_model_json(folder: str | Path) -> dict:
 
 def trained_tensor_map(facts: dict) -> TensorMap:
     """Tensor map that a model was trained on, from its `model.json`."""
-    fields = dict(facts["tensor_map"])
+    return tensor_map_of(facts["tensor_map"])
+
+
+def tensor_map_of(fields: dict) -> TensorMap:
+    """Tensor map whose fields JSON gave back, as `dataclasses.asdict` had given them."""
+    fields = dict(fields)
     fields["shape"] = tuple(fields["shape"])
     normalize = _with_tuples(fields.pop("normalize"))
     # One that has no parameters brings every tensor to mean 0 and standard deviation 1.
@@ -96,15 +102,63 @@ def _with_tuples(fields: dict) -> dict:
 def load_model(model_folder: str | Path, name: str) -> keras.Model:
     """Load "autoencoder", "encoder" or "decoder" of a model folder, running no code from it.
 
+    Where `model.json` gives a file's SHA-256, the file must have it. An autoencoder that is not
+    stored is made of the encoder and the decoder.
+
     Raises
     ------
     InputError
-        If the file is not there or not whole.
+        If the file is not there, not whole, not the one `model.json` is about, or holds code.
     """
     path = Path(model_folder) / f"{name}.keras"
+    if name == "autoencoder" and not path.exists():
+        return _composed(load_model(model_folder, "encoder"), load_model(model_folder, "decoder"))
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: missing or damaged; train the model again")
-    model = keras.saving.load_model(path, safe_mode=True)
+    check_hash(model_folder, path.name, read_model_json(model_folder))
+    try:
+        model = keras.saving.load_model(path, safe_mode=True)
+    # What Keras raises for code it will not run, for layers it does not know, for files cut short.
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0][:200]
+        raise InputError(f"{path}: cannot be loaded safely ({reason})") from error
+    model.compile(jit_compile=JIT_COMPILE)
+    return model
+
+
+def check_hash(model_folder: str | Path, file: str, facts: dict) -> None:
+    """Raise InputError if `model.json` lists hashes, and not that of a file of its folder.
+
+    Parameters
+    ----------
+    model_folder : path-like
+    file : str
+        Path in the folder, with `/`.
+    facts : dict
+        The content of `model.json`.
+    """
+    if "sha256" not in facts:
+        return
+    path = Path(model_folder) / file
+    if not path.is_file():
+        raise InputError(f"{path}: missing; get the model again")
+    listed, found = facts["sha256"].get(file, "nothing"), sha256(path)
+    if found != listed:
+        raise InputError(
+            f"{path}: SHA-256 is {found[:12]}…, model.json says {listed[:12]}…: damaged or "
+            "changed; get the model again"
+        )
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _composed(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
+    inputs = keras.Input(encoder.input_shape[1:], name="tensor")
+    model = keras.Model(inputs, decoder(encoder(inputs)), name="autoencoder")
     model.compile(jit_compile=JIT_COMPILE)
     return model
 

@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy(tmp_path):
         (["run", "typo.toml", "--out", "out"], "unknown key 'arms.native.tensormap'"),
         (["report", "nowhere"], "nowhere"),
         (["ingest", "ecg", "nowhere", "--store", "out"], "nowhere"),
-        (["embed", "nowhere", "--store", "out", "--out", "e.parquet"], "nowhere"),
+        (["embed", "--model", "nowhere", "--store", "out", "--out", "e.parquet"], "nowhere"),
         (["tensormaps", "--package", "nowhere"], "package of tensor maps 'nowhere'"),
         (
             ["gwas", "--embedding", "e.parquet", "--genotypes", "g.bed", "--out", "out"],

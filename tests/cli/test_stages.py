@@ -131,7 +131,7 @@ def test_train_and_embed_give_latents_that_know_whom_the_model_has_seen(
     folder, splits, aligned, model
 ):
     store = aligned[0] / "registered"
-    result = run("embed", model, "--store", store, "--out", folder / "embedding.parquet")
+    result = run("embed", "--model", model, "--store", store, "--out", folder / "embedding.parquet")
     assert "28 participants" in result.output
     embedding = Embedding.read(folder / "embedding.parquet")
     assert embedding.latents.shape == (28, 2)
@@ -148,5 +148,5 @@ def test_train_and_embed_name_a_store_without_the_tensor(folder, splits, model, 
     with pytest.raises(InputError, match=message):
         run("train", "ecg.median", "--store", store, "--splits", splits, "--out", out)
     with pytest.raises(InputError, match=message):
-        run("embed", model, "--store", store, "--out", out)
+        run("embed", "--model", model, "--store", store, "--out", out)
     assert not out.exists()

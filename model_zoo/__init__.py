@@ -1,0 +1,1 @@
+"""Trained models, a folder each: a card, recipes, weights."""
