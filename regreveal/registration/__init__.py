@@ -7,6 +7,7 @@ from importlib import import_module
 
 MODULES = {
     "Affine": "affine",
+    "DropFuse": "dropfuse",
     "Homography": "homography",
     "QRSAlignment": "qrs",
     "Registered": "base",
@@ -14,7 +15,15 @@ MODULES = {
     "VoxelMorph": "voxelmorph",
 }
 
-__all__ = ["Affine", "Homography", "QRSAlignment", "Registered", "Registration", "VoxelMorph"]
+__all__ = [
+    "Affine",
+    "DropFuse",
+    "Homography",
+    "QRSAlignment",
+    "Registered",
+    "Registration",
+    "VoxelMorph",
+]
 
 
 def __getattr__(name):
