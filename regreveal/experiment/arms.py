@@ -257,6 +257,12 @@ class ArmStages:
         with atomic_path(self.folder / "arm.json") as temporary:
             temporary.write_text(json.dumps(self._description(store), indent=2) + "\n")
 
+    def _latents_by(self) -> str:
+        """Say what makes the arm's latents."""
+        if self.arm.fusion:
+            return "DropFuse"
+        return self.arm.registration.method if self.arm.gives_latents else "autoencoder"
+
     def _description(self, store: TensorStore) -> dict:
         method = self.arm.registration.method if self.arm.registration else None
         quality = pd.read_parquet(self.folder / "qc.parquet") if method else None
@@ -269,6 +275,7 @@ class ArmStages:
             "registration": method,
             "parameters": self.arm.registration.parameters if method else {},
             "fusion": self.arm.fusion,
+            "latents_by": self._latents_by(),
             "after": self.arm.after,
             "n_registered": int(quality["ok"].sum()) if method else None,
             "n_failed": int((~quality["ok"]).sum()) if method else None,

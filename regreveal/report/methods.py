@@ -28,6 +28,10 @@ def methods_section(run: Run) -> Section:
         "Registration.": _registration(run),
         "Autoencoders.": _AUTOENCODERS,
     }
+    if any(arm.description["latents_by"] == "DeepCycle" for arm in run.arms.values()):
+        paragraphs["DeepCycle."] = _deepcycle(run)
+    if run.fusions:
+        paragraphs["DropFuse."] = _dropfuse(run)
     if run.asked_for("probes"):
         paragraphs["Probes."] = (
             "Five folds, stratified for categories, the same in every arm; ridge "
@@ -58,6 +62,45 @@ def methods_section(run: Run) -> Section:
         )
     texts = [Text(paragraph, lead=lead) for lead, paragraph in paragraphs.items()]
     return Section("methods", "Methods", texts)
+
+
+def _deepcycle(run: Run) -> str:
+    arms = [arm for arm in run.arms.values() if arm.description["latents_by"] == "DeepCycle"]
+    settings = [f"{arm.name}, {_given(arm.description['parameters'])}" for arm in arms]
+    return (
+        "Every frame of a cine was encoded as one angle θ and decoded from (cos θ, sin θ); the "
+        "latents of a cine are the phases of its frames, unwrapped. Training started from the "
+        "phase of the first two principal components, warmed the decoder up, and went on jointly, "
+        "with a penalty on going backwards in time. Where circular is false, one plain number "
+        f"takes the place of the angle: the control. Arms: {'; '.join(settings)}."
+    )
+
+
+def _dropfuse(run: Run) -> str:
+    settings = [
+        f"{fusion.name} ({listed(fusion.arms)}), {_given(run.experiment['fusions'][fusion.name])}"
+        for fusion in run.fusions
+    ]
+    return (
+        "Encoders of several modalities learned one latent space together, by reconstruction of "
+        "each modality and symmetric InfoNCE on normalised latents with a learned temperature; "
+        "each latent coordinate of each participant was taken from one modality at random, drawn "
+        "afresh at every step. Participants with one modality only took part with that. Each arm "
+        "embeds by its own encoder, without the other modality. Fusions: "
+        f"{'; '.join(settings)}."
+    )
+
+
+def _given(settings: dict) -> str:
+    """Write settings as they stand in the experiment file."""
+    told = [f"{name.replace('_', ' ')} {_plain(value)}" for name, value in settings.items()]
+    return listed(told) or "default settings"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"from {listed(value)}" if isinstance(value, list) else str(value)
 
 
 def _design(run: Run) -> str:

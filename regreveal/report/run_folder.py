@@ -16,6 +16,7 @@ import pandas as pd
 from regreveal.errors import InputError
 
 REPORT_STAGE = "report"  # under way while the report is made
+AUTOENCODER = "autoencoder"
 ANALYSES = ("probes", "gwas", "phewas", "clusters")
 
 _PHEWAS = (
@@ -52,6 +53,28 @@ class ArmRun:
     reconstructions: np.ndarray
     model: dict
     history: pd.DataFrame
+
+    @property
+    def has_autoencoder(self) -> bool:
+        """Whether an autoencoder of its own makes the arm's latents."""
+        return self.description["latents_by"] == AUTOENCODER
+
+
+@dataclass(frozen=True)
+class FusionRun:
+    """One fusion: the arms whose encoders learned together, how, and how far they agree.
+
+    Parameters
+    ----------
+    name : str
+    arms : list of str
+    retrieval : DataFrame
+        `from`, `to`, `pairs`, `top_1`, `top_10`; empty where nobody analysed has two modalities.
+    """
+
+    name: str
+    arms: list[str]
+    retrieval: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -113,6 +136,7 @@ class Run:
     dropped : DataFrame
         `stage`, `arm`, `reason`, `count`.
     arms : dict of str to ArmRun
+    fusions : list of FusionRun
     comparisons : list of Comparison
     """
 
@@ -123,11 +147,15 @@ class Run:
     split_sizes: dict[str, int]
     dropped: pd.DataFrame
     arms: dict[str, ArmRun]
+    fusions: list[FusionRun]
     comparisons: list[Comparison]
 
     def made_by(self, arm: str) -> str:
-        """Say by which registrations an arm's tensors were made, the first first."""
+        """Say by which registrations an arm's tensors or latents were made, the first first."""
         steps, name = [], arm
+        fusion = self.arms[arm].description["fusion"]
+        if fusion:
+            steps.append(f"DropFuse ({fusion})")
         while name is not None:
             description = self.arms[name].description
             steps += [description["registration"]] if description["registration"] else []
@@ -182,6 +210,10 @@ def read_run(folder: str | os.PathLike) -> Run:
         split_sizes=split_sizes,
         dropped=_table(folder / "dropped.tsv", "stage arm reason count"),
         arms={name: _read_arm(folder / "arms" / name, name) for name in experiment["arms"]},
+        fusions=[
+            _read_fusion(folder / "fusions" / name, name, experiment)
+            for name in experiment.get("fusions", {})
+        ],
         comparisons=[
             _read_comparison(folder / "comparisons" / name, name, settings, experiment)
             for name, settings in experiment.get("comparisons", {}).items()
@@ -193,7 +225,8 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
     with _reading(folder / "examples.npz") as path, np.load(path) as examples:
         inputs, reconstructions = examples["inputs"], examples["reconstructions"]
     described = (
-        "tensor_map shape units sampling_rate registration after n_registered n_failed quality"
+        "tensor_map shape units sampling_rate registration parameters fusion latents_by after "
+        "n_registered n_failed quality"
     )
     model = "latent_size weights steps steps_per_epoch batch_size trained_on validated_on"
     losses = ("baseline_loss", "validation_baseline_loss", "best_epoch", "explained_variance")
@@ -204,6 +237,14 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
         reconstructions=reconstructions,
         model=_json(folder / "model" / "model.json", *model.split(), *losses),
         history=_table(folder / "model" / "history.csv", "steps loss validation_loss"),
+    )
+
+
+def _read_fusion(folder: Path, name: str, experiment: dict) -> FusionRun:
+    return FusionRun(
+        name=name,
+        arms=[arm for arm, its in experiment["arms"].items() if its.get("fusion") == name],
+        retrieval=_table(folder / "retrieval.tsv", "from to pairs top_1 top_10"),
     )
 
 
@@ -333,6 +374,6 @@ def _table(
 
 
 _TEXT = (
-    "arm", "target", "metric", "reason", "stage", "chromosome", "variant_id", "ref", "alt",
-    "nearest_gene", "gene", "trait", "phecode", "name", "category",
+    "arm", "from", "to", "target", "metric", "reason", "stage", "chromosome", "variant_id", "ref",
+    "alt", "nearest_gene", "gene", "trait", "phecode", "name", "category",
 )  # fmt: skip

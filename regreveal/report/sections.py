@@ -5,6 +5,7 @@ from pathlib import Path
 from regreveal.report import image_figures, signal_figures, tables
 from regreveal.report.comparison_sections import comparison_sections
 from regreveal.report.image_figures import ImageExamples
+from regreveal.report.latent_sections import fusion_section
 from regreveal.report.methods import methods_section
 from regreveal.report.parts import Figure, Section, Text
 from regreveal.report.run_folder import ArmRun, Run
@@ -35,6 +36,7 @@ def make_sections(run: Run, figures: Path) -> list[Section]:
     return [
         _recordings(run, groups, colours, figures),
         _autoencoders(run, groups, colours, figures),
+        *([fusion_section(run, figures)] if run.fusions else []),
         *comparison_sections(run, colours, figures),
         _dropped(run),
         methods_section(run),
@@ -87,7 +89,9 @@ def _recordings(
             arm = run.arms[name]
             made_by = run.made_by(name).replace("none", "as recorded")
             parts.append(Text(arm.description["description"], lead=f"{name} ({made_by})."))
-        parts.append(_overlay(run, group, colours, figures, _file_name("overlay", groups, group)))
+        # Arms whose latents are made otherwise see tensors of another arm, or as recorded.
+        shown = [name for name in group if run.arms[name].has_autoencoder] or group[:1]
+        parts.append(_overlay(run, shown, colours, figures, _file_name("overlay", groups, group)))
     registered = [arm for arm in run.arms.values() if arm.description["registration"]]
     quality = tables.quality_table({arm.name: arm.description for arm in registered})
     parts += [quality] if quality else []
@@ -138,29 +142,45 @@ def _autoencoders(
     run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
 ) -> Section:
     arms = [run.arms[name] for name in colours]
-    curves = [[_loss_curve(run.arms[arm], colours[arm]) for arm in group] for group in groups]
-    titles = [_name(run, group) for group in groups] if len(groups) > 1 else [""]
-    signal_figures.loss_curves(curves, titles, figures / "loss.png")
     parts = [
         tables.model_table(
             {arm.name: arm.model for arm in arms},
             {arm.name: arm.description for arm in arms},
             {arm.name: run.made_by(arm.name) for arm in arms},
         ),
-        Figure(
-            "loss",
-            "Loss during training.",
-            "Mean squared error as share of that of predicting the mean of the training "
-            f"participants, for {_learners(arms)}. Training loss is the mean over an "
-            "epoch, so it is of slightly earlier weights than validation loss. The arms' losses "
-            "are of different tensors and do not rank them.",
-            width=32 if len(groups) == 1 else 52,
-        ),
+        *_losses(run, groups, colours, figures),
     ]
     for group in groups:
         name = _file_name("reconstructions", groups, group)
         parts.append(_reconstructions(run, group, colours, figures, name))
     return Section("autoencoders", "Autoencoders", parts)
+
+
+def _losses(
+    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
+) -> list[Figure]:
+    """Draw how the autoencoders learned; what else gives latents has a chapter of its own."""
+    names = [_name(run, group) if len(groups) > 1 else "" for group in groups]
+    with_one = [[arm for arm in group if run.arms[arm].has_autoencoder] for group in groups]
+    trained = {name: arms for name, arms in zip(names, with_one, strict=True) if arms}
+    if not trained:
+        return []
+    curves = [
+        [_loss_curve(run.arms[arm], colours[arm]) for arm in arms] for arms in trained.values()
+    ]
+    signal_figures.loss_curves(curves, list(trained), figures / "loss.png")
+    learners = _learners([run.arms[arm] for arms in trained.values() for arm in arms])
+    return [
+        Figure(
+            "loss",
+            "Loss during training.",
+            "Mean squared error as share of that of predicting the mean of the training "
+            f"participants, for {learners}. Training loss is the mean over an "
+            "epoch, so it is of slightly earlier weights than validation loss. The arms' losses "
+            "are of different tensors and do not rank them.",
+            width=32 if len(trained) == 1 else 52,
+        )
+    ]
 
 
 def _reconstructions(

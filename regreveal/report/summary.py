@@ -44,6 +44,7 @@ def summarise(run: Run) -> list[Findings]:
     findings = []
     for comparison in run.comparisons:
         sentences = [
+            *_sizes(run, comparison),
             *_truth(comparison),
             *_loci(comparison),
             *_probes(comparison),
@@ -139,6 +140,15 @@ def listed(words: Sequence[str]) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun: "1 locus", "3 loci", "no loci"."""
     return f"{count or 'no'} {one if count == 1 else many or one + 's'}"
+
+
+def _sizes(run: Run, comparison: Comparison) -> list[str]:
+    """Say so where the arms' latent spaces are of different sizes."""
+    sizes = {arm: run.arms[arm].model["latent_size"] for arm in comparison.arms}
+    if len(set(sizes.values())) == 1:
+        return []
+    told = listed([f"{size} in {arm}" for arm, size in sizes.items()])
+    return [f"The latent spaces are compared as they are, of different sizes: {told} dimensions."]
 
 
 def _truth(comparison: Comparison) -> list[str]:
@@ -262,9 +272,11 @@ def _models(run: Run) -> list[str]:
     ]
     sentences = [
         "Of the variance of its arm's tensors, in participants it did not learn from, each "
-        f"autoencoder explains: {listed(told)}."
+        f"encoder with its decoder explains: {listed(told)}."
     ]
     for arm in run.arms.values():
+        if not arm.has_autoencoder:
+            continue
         kept = arm.model["best_epoch"] * arm.model["steps_per_epoch"]
         if kept <= EARLY * arm.model["steps"]:
             sentences.append(
@@ -281,7 +293,11 @@ def _registration(run: Run) -> list[str]:
         method, failed = arm.description["registration"], arm.description["n_failed"]
         if method is None:
             continue
-        if failed:
+        if method == arm.description["latents_by"]:
+            told = f"no latents of {_in_words(failed)} participants; they are left out"
+            told = told if failed else "latents of every participant"
+            sentences.append(f"{method} ({arm.name}) gives {told}.")
+        elif failed:
             sentences.append(
                 f"{method} ({arm.name}) could not register {_in_words(failed)} participants; they "
                 "are left out of every arm it is compared with."

@@ -181,6 +181,9 @@ def _write_arm(
     description = {
         "shape": inputs.shape[1:],
         "registration": None,
+        "parameters": {},
+        "fusion": None,
+        "latents_by": "autoencoder",
         "n_registered": PARTICIPANTS - 15 if registered else None,
         "n_failed": 15 if registered else None,
         "after": None,

@@ -1,0 +1,98 @@
+"""Chapter on fusions: how far the encoders of several modalities agree."""
+
+from pathlib import Path
+
+from regreveal.report import fusion_figures
+from regreveal.report.parts import Figure, Section, Text
+from regreveal.report.run_folder import FusionRun, Run
+from regreveal.report.summary import listed
+from regreveal.report.tables import Cell, Column, Table, hide_small, number
+
+
+def fusion_section(run: Run, figures: Path) -> Section:
+    """Draw how the fused encoders of a run learned, and tabulate how far they agree.
+
+    Parameters
+    ----------
+    run : Run
+        With fusions.
+    figures : Path
+        Folder for the figures.
+    """
+    histories = {
+        f"{fusion.name}: {listed(fusion.arms)}": run.arms[fusion.arms[0]].history
+        for fusion in run.fusions
+    }
+    fusion_figures.fusion_losses(histories, figures / "fusion-loss.png")
+    parts = [Text(_told(run, fusion), lead=f"{fusion.name}.") for fusion in run.fusions]
+    if any(len(fusion.retrieval) for fusion in run.fusions):
+        parts.append(retrieval_table(run.fusions))
+    parts.append(
+        Figure(
+            "fusion-loss",
+            "Loss of the fused training.",
+            "Reconstruction from the fused latents, the mean over modalities and 1 for predicting "
+            "the mean, plus the weighted contrast between modalities. While training, every "
+            "coordinate of everybody is taken from one modality at random; validation takes the "
+            "mean over modalities, which is easier.",
+            width=32 if len(run.fusions) == 1 else 52,
+        )
+    )
+    return Section("fusions", "Modalities fused", parts)
+
+
+def _told(run: Run, fusion: FusionRun) -> str:
+    arms = [run.arms[arm] for arm in fusion.arms]
+    model = arms[0].model
+    maps = listed([f"{arm.description['tensor_map']} ({arm.name})" for arm in arms])
+    explained = listed(
+        [f"{number(100 * a.model['explained_variance'], 0)} % in {a.name}" for a in arms]
+    )
+    warm = run.experiment["fusions"][fusion.name].get("warm_start", [])
+    start = f", starting from the encoders of {listed(warm)}" if warm else ""
+    return (
+        f"Encoders of {maps} learned one latent space of {model['latent_size']} dimensions "
+        f"together{start}, in {model['steps']:,} steps of {model['batch_size']} participants of "
+        f"{hide_small(len(model['trained_on']))} who have at least one of them. Each is then used "
+        f"alone, and explains of its own tensors' variance, in validation participants: "
+        f"{explained}."
+    )
+
+
+def retrieval_table(fusions: list[FusionRun]) -> Table:
+    """Make the table of how often a participant is found from another modality.
+
+    Parameters
+    ----------
+    fusions : list of FusionRun
+    """
+    rows = []
+    for fusion in fusions:
+        for row in fusion.retrieval.itertuples(index=False):
+            one, other, pairs, *shares = row
+            chance = [min(nearest / pairs, 1) for nearest in (1, 10)]
+            rows.append(
+                [
+                    Cell(fusion.name),
+                    Cell(f"{one} → {other}", strong=False),
+                    Cell(hide_small(pairs)),
+                    *(
+                        Cell(f"{number(100 * share, 1)} ({number(100 * by_chance, 1)})")
+                        for share, by_chance in zip(shares, chance, strict=True)
+                    ),
+                ]
+            )
+    return Table(
+        title="Retrieval of one modality by another.",
+        caption="Analysis participants who have both: for each, the share (%) whose own latents "
+        "in the second arm are the nearest to theirs in the first, or among the ten nearest, by "
+        "cosine; in parentheses what chance gives. Nobody here was learned from.",
+        columns=(
+            Column("Fusion"),
+            Column("From → to", wrap=True),
+            Column("Pairs", number=True),
+            Column("Nearest (%)", number=True),
+            Column("Among ten (%)", number=True),
+        ),
+        rows=rows,
+    )
