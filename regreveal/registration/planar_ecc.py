@@ -128,6 +128,7 @@ def refine(level: Level, sample: np.ndarray, start: Fit, parameters: int, most_s
     to_unit, sample_to_unit = (normaliser(s, scale) for s in (level.image.shape, sample.shape))
     to_pixels = np.linalg.inv(to_unit)
     solved = [*range(parameters), 8, 9]
+    both, identity = np.ix_(solved, solved), np.eye(len(solved))
     corners = corner_points(level.image.shape)
     totals = np.empty((COLUMNS, COLUMNS))
     fit, at = start, places_of(start.matrix, corners)
@@ -139,15 +140,15 @@ def refine(level: Level, sample: np.ndarray, start: Fit, parameters: int, most_s
         inside = totals[9, 9]
         if inside < LEAST_INSIDE * len(level.x):
             return start
-        gram, target = totals[np.ix_(solved, solved)], totals[solved, 10]
+        gram, target = totals[both], totals[solved, 10]
         noise = max(fit.spread, LEAST_SPREAD) ** 2 * inside / INDEPENDENT_RESIDUALS
         held, pull = _prior(sample_to_unit @ fit.matrix @ to_pixels, parameters)
         # A trace of damping: what the image says nothing of stays as it is.
-        damped = gram + noise * held + 1e-9 * gram.trace() * np.eye(len(gram))
+        damped = gram + noise * held + 1e-9 * gram.trace() * identity
         solution = np.linalg.solve(damped, target - noise * pull)
-        step = np.append(np.zeros(8), 1.0)
-        step[:parameters] = solution[:parameters]
-        matrix = fit.matrix @ to_pixels @ (step.reshape(3, 3) + np.diag([1, 1, 0])) @ to_unit
+        step = np.eye(3)
+        step.ravel()[:parameters] += solution[:parameters]
+        matrix = fit.matrix @ to_pixels @ step @ to_unit
         moved_to = places_of(matrix, corners)
         gain, offset = solution[parameters:]
         if moved_to is None or gain <= 0 or np.abs(moved_to - at).max() > max(sample.shape):

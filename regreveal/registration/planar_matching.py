@@ -147,13 +147,22 @@ class PlanarMatcher:
             return np.full((3, 3), np.nan), PlanarQuality("blank image")
         images = self._pyramid(prepared)
         best = None
-        for name, start, behind in self._starts(images):
+        for start, behind in self._searched(images):
             if best is not None and not best[1].reason and behind > RIVAL:
                 break
-            fit = self._follow(start, images)
-            quality = self._judge(fit, images[self._judged], name)
-            if best is None or _rank(quality) > _rank(best[1]):
-                best = fit.matrix, quality
+            best = self._better(best, start, "search", images)
+        if best is None or best[1].reason:
+            start = self._by_features(images)
+            if start is not None:
+                best = self._better(best, start, "features", images)
+        return best
+
+    def _better(self, best, start: Fit, name: str, images) -> tuple[np.ndarray, PlanarQuality]:
+        """Follow a start; give its end, or the best so far if that is better."""
+        fit = self._follow(start, images)
+        quality = self._judge(fit, images[self._judged], name)
+        if best is None or _rank(quality) > _rank(best[1]):
+            return fit.matrix, quality
         return best
 
     def _pyramid(self, image):
@@ -163,10 +172,10 @@ class PlanarMatcher:
             images.append(cv2.pyrDown(images[-1]))
         return images
 
-    def _starts(self, images) -> Iterator[tuple[str, Fit, float]]:
-        """Give distinct starts, refined at the coarsest level, and how far each is behind the best.
+    def _searched(self, images) -> Iterator[tuple[Fit, float]]:
+        """Give distinct starts of the search, refined at the coarsest level.
 
-        Those of the search come by their correlation; that from features last, as far behind.
+        The best comes first, each with how far it is behind that in correlation.
         """
         level, image = self._levels[-1], images[-1]
         found = []
@@ -180,11 +189,15 @@ class PlanarMatcher:
             place = places_of(fit.matrix, corners)
             if all(np.abs(place - other).max() > SAME * max(image.shape) for other in places):
                 places.append(place)
-                yield "search", fit, found[0][0] - alike
+                yield fit, found[0][0] - alike
+
+    def _by_features(self, images) -> Fit | None:
+        """Refine what features lead to, at the coarsest level; None where too few agree."""
         matrix = self._features.start(images[0])
-        if matrix is not None:
-            coarse = _rescale(matrix, 0.5**self._halvings)
-            yield "features", refine(level, image, Fit(coarse), AFFINE, MOST_STEPS), np.inf
+        if matrix is None:
+            return None
+        coarse = _rescale(matrix, 0.5**self._halvings)
+        return refine(self._levels[-1], images[-1], Fit(coarse), AFFINE, MOST_STEPS)
 
     def _follow(self, fit: Fit, images) -> Fit:
         """Refine a start from the coarsest level up to the finest."""
