@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.progress import track
 from regreveal.registration import deformation
@@ -204,12 +207,18 @@ class VoxelMorph(Registration):
         register = self._registering(x)
         tensors = np.full(x.shape, np.nan, np.float32)
         qualities, transforms = [], []
-        for sample, tensor in zip(track(x, "Deforming", total=len(x)), tensors, strict=True):
-            quality, moved, displacement = self._register(sample, register)
-            if quality.reason == "":
-                tensor[:] = moved
-            qualities.append(quality)
-            transforms.append(displacement)
+        # Threads, since the network's loops each keep one core busy; no more samples at once than
+        # the training had, which took more memory for each.
+        threads = max(1, min(available_cores(), self.batch_size, len(x)))
+        with ThreadPoolExecutor(threads) as pool:
+            done = pool.map(partial(self._register, register=register), x)
+            for (quality, moved, displacement), tensor in zip(
+                track(done, "Deforming", total=len(x)), tensors, strict=True
+            ):
+                if quality.reason == "":
+                    tensor[:] = moved
+                qualities.append(quality)
+                transforms.append(displacement)
         names = [field.name for field in fields(DeformationQuality)]
         qc = pd.DataFrame([vars(quality) for quality in qualities], columns=names)
         qc.insert(0, "ok", qc["reason"] == "")
