@@ -79,10 +79,21 @@ def register(
     ] = None,
     package: TensorMaps = "tensormaps",
 ) -> None:
-    """Register a tensor of everyone in a store."""
+    """Register a tensor of everyone in a store, or embed it by a method that gives latents."""
     from regreveal.errors import InputError
+    from regreveal.registration.latents import (
+        LATENTS,
+        check_gives_latents,
+        embed_store,
+        fit_latents,
+    )
     from regreveal.registration.reference import find_column, median_participant, read_reference
-    from regreveal.registration.stage import count_failures, fit_registration, register_store
+    from regreveal.registration.stage import (
+        count_failures,
+        fit_registration,
+        register_store,
+        registration_class,
+    )
     from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
@@ -93,7 +104,7 @@ def register(
         raise InputError(f"--parameters is not JSON ({error})") from error
     if not isinstance(chosen, dict):
         raise InputError(f"--parameters is {parameters}; expected names and values, as {{...}}")
-    if (out / "registered").exists():
+    if (out / "registered").exists() or (out / LATENTS).exists():
         raise InputError(f"{out}: already holds a registration; choose another folder")
     if exemplar and reference:
         raise InputError("--exemplar and --reference are both given; expected at most one")
@@ -102,10 +113,23 @@ def register(
     input_map, output_map = (find_tensor_map(name, package) for name in (source, target))
     tensors = TensorStore(store)
     if splits is None:
-        learn_from = tensors.sample_ids(input_map.path)
+        learn_from, validation = tensors.sample_ids(input_map.path), []
     else:
         split = read_splits(splits)["split"]
-        learn_from = split.index[split == "train"]
+        learn_from, validation = (split.index[split == s] for s in ("train", "validation"))
+    saved = out / "registration"
+    if registration_class(method).gives_latents:
+        check_gives_latents(method, input_map, output_map)
+        if exemplar or reference or dask:
+            raise InputError(f"{method}: leave --exemplar, --reference and --dask out")
+        model = out / "model"
+        fit_latents(
+            method, chosen, tensors, input_map, list(learn_from), list(validation), saved, model
+        )
+        qc = embed_store(method, saved, model, tensors, input_map, out)
+        typer.echo(f"{qc['ok'].sum()} of {len(qc)} embedded: {out / LATENTS}")
+        echo_left_out(count_failures(qc))
+        return
     image = None
     if reference:
         image = read_reference(reference, input_map.channelled_shape)
@@ -113,7 +137,6 @@ def register(
         values = find_column(exemplar, [read_table(phenotypes)])
         chosen_one = median_participant(values, tensors, input_map, learn_from)
         image = input_map.read(tensors, [chosen_one])[0]
-    saved = out / "registration"
     fit_registration(method, chosen, tensors, input_map, learn_from, saved, image)
     qc = register_store(method, saved, tensors, input_map, output_map, out, dask)
     typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
