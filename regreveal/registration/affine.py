@@ -1,14 +1,13 @@
 """Affine: every volume is brought onto a template by twelve degrees of freedom."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 from regreveal.errors import InputError
-from regreveal.registration.base import Registered, Registration
+from regreveal.registration.base import Registered, Registration, quality_table
 from regreveal.registration.images import correlation, unusable_reason
 from regreveal.registration.volume_matrix import decompose, resample
 from regreveal.registration.volume_search import (
@@ -185,10 +184,7 @@ class Affine(Registration):
                 tensor[..., 0], matrix, quality = register(fixed, likeness, volume, size)
             transforms.append(matrix if not quality.reason else np.full((4, 4), np.nan))
             qualities.append(quality)
-        names = [field.name for field in fields(AffineQuality)]
-        qc = pd.DataFrame([vars(quality) for quality in qualities], columns=names)
-        qc.insert(0, "ok", qc["reason"] == "")
-        return Registered(tensors, qc, transforms)
+        return Registered(tensors, quality_table(qualities, AffineQuality), transforms)
 
     def warp(self, labels, transforms, order: int = 0) -> np.ndarray:
         """Carry labels, or other volumes, along with the samples that they belong to.

@@ -6,7 +6,8 @@ import io
 import json
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,27 @@ class Registration(ABC):
         for name, value in learned.items():
             setattr(registration, name, value)
         return registration
+
+
+def quality_table(qualities: Sequence, of: type) -> pd.DataFrame:
+    """Make the table `qc` of samples' quality figures.
+
+    Parameters
+    ----------
+    qualities : sequence of `of`
+        One for each sample.
+    of : type
+        A dataclass whose first field is `reason`: why not registered; empty where it was.
+
+    Returns
+    -------
+    DataFrame
+        `ok`, then the fields of `of`; the same columns where there are no samples.
+    """
+    names = [field.name for field in fields(of)]
+    qc = pd.DataFrame([vars(quality) for quality in qualities], columns=names)
+    qc.insert(0, "ok", qc["reason"] == "")
+    return qc
 
 
 def _read_description(path: Path) -> dict:

@@ -1,12 +1,9 @@
 """Homography: planar registration of images to one reference."""
 
-from dataclasses import fields
-
 import numpy as np
-import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.registration.base import Registered, Registration
+from regreveal.registration.base import Registered, Registration, quality_table
 from regreveal.registration.images import correlation, unusable_reason
 
 __all__ = ["Homography"]
@@ -112,11 +109,9 @@ class Homography(Registration):
                 matrix = np.full((3, 3), np.nan)
             else:
                 tensor[:] = _resample(image.astype(np.float32), matrix, reference.shape[:2])
-            qualities.append(vars(quality))
+            qualities.append(quality)
             transforms.append(matrix)
-        qc = pd.DataFrame(qualities, columns=[field.name for field in fields(PlanarQuality)])
-        qc.insert(0, "ok", qc["reason"] == "")
-        return Registered(tensors, qc, transforms)
+        return Registered(tensors, quality_table(qualities, PlanarQuality), transforms)
 
     def warp(self, labels: np.ndarray, transforms: list, order: int = 0) -> np.ndarray:
         """Carry labels, or other images on the samples' grid, along into the reference's frame.

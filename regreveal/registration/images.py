@@ -43,3 +43,13 @@ def correlation(fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray | None =
     # the order in which they add up depends on their number.
     squares = np.einsum("i,i", fixed, fixed) * np.einsum("i,i", moving, moving)
     return float(np.einsum("i,i", fixed, moving) / np.sqrt(squares)) if squares > 0 else 0.0
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Give up to `most` of `count` rows, spread evenly over all, in order.
+
+    Returns
+    -------
+    ndarray of int, shape (at most `most`,)
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

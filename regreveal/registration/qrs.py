@@ -1,16 +1,15 @@
 """QRSAlignment: an ECG strip becomes its median beat, with the QRS complex at a fixed sample."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from regreveal.ecg_leads import LEADS
 from regreveal.errors import InputError
 from regreveal.ingest.normalisation import SAMPLING_RATE as OUTPUT_RATE
 from regreveal.ingest.normalisation import resample
-from regreveal.registration.base import Registered, Registration
+from regreveal.registration.base import Registered, Registration, quality_table
 from regreveal.registration.beat_alignment import (
     LIKENESS,
     cut,
@@ -151,10 +150,7 @@ class QRSAlignment(Registration):
             tensor[:] = beat
             qualities.append(quality)
             transforms.append(times * to_input)
-        names = [field.name for field in fields(BeatQuality)]
-        qc = pd.DataFrame([vars(quality) for quality in qualities], columns=names)
-        qc.insert(0, "ok", qc["reason"] == "")
-        return Registered(tensors, qc, transforms)
+        return Registered(tensors, quality_table(qualities, BeatQuality), transforms)
 
 
 def median_beat(recording):

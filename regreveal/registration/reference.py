@@ -1,15 +1,18 @@
 """The image that others are registered to: from a file, or a participant in the middle of all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.registration.images import unusable_reason
+from regreveal.registration.familiarity import Familiarity, coarse_picture, learn
+from regreveal.registration.images import spread, unusable_reason
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
+
+OTHERS = 200
 
 
 def find_column(name: str, tables: Iterable[pd.DataFrame]) -> pd.Series:
@@ -43,7 +46,9 @@ def median_participant(
     tensor_map : TensorMap
     sample_ids : sequence of str
         Who may be chosen; those without a value or an image, or whose image is blank or not
-        finite, are passed over.
+        finite, are passed over, and those whose image is unlike that of the others: whose coarse
+        picture up to 200 of them, spread evenly over all, explain less than they do each other's
+        (`familiarity.usual_bound`; not asked where there are fewer than 20).
 
     Returns
     -------
@@ -57,13 +62,36 @@ def median_participant(
     present = set(store.sample_ids(tensor_map.path))
     known = values.reindex([i for i in sample_ids if i in present]).dropna().sort_index()
     away = (known - known.median()).abs().sort_values(kind="stable")
-    for sample_id in away.index:
-        if not unusable_reason(tensor_map.read(store, [sample_id])[0]):
+    usable = _usable(store, tensor_map, away.index)
+    familiarity = _learn_from_some(store, tensor_map, known.index)
+    for sample_id, image in usable:
+        picture = coarse_picture(image)
+        if familiarity is None or familiarity.unexplained(picture) <= familiarity.most_unexplained:
             return sample_id
     raise InputError(
         f"exemplar: none of {len(sample_ids)} participants has '{values.name}' and a usable "
         f"{tensor_map.name}"
     )
+
+
+def _usable(
+    store: TensorStore, tensor_map: TensorMap, sample_ids: Iterable[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Read one image after the other, and pass over those of no use to any registration."""
+    for sample_id in sample_ids:
+        image = tensor_map.read(store, [sample_id])[0]
+        if not unusable_reason(image):
+            yield sample_id, image
+
+
+def _learn_from_some(
+    store: TensorStore, tensor_map: TensorMap, sample_ids: pd.Index
+) -> Familiarity | None:
+    """Learn from up to 200 participants what their images look like; None if there are none."""
+    some = sample_ids[spread(len(sample_ids), OTHERS)]
+    pictures = [coarse_picture(image) for _, image in _usable(store, tensor_map, some)]
+    # An exemplar must be usual: none is spared for being one of those learned from.
+    return learn(np.stack(pictures), most_rejected=1) if pictures else None
 
 
 def read_reference(path: Path, shape: tuple[int, ...]) -> np.ndarray:

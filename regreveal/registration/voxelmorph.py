@@ -3,31 +3,34 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.progress import track
 from regreveal.registration import deformation
 from regreveal.registration import voxelmorph_adapter as adapter
-from regreveal.registration.base import Registered, Registration
-from regreveal.registration.images import correlation, unusable_reason
+from regreveal.registration.base import Registered, Registration, quality_table
+from regreveal.registration.familiarity import Familiarity, coarse_picture, learn
+from regreveal.registration.images import correlation, spread, unusable_reason
 from regreveal.registration.voxelmorph_images import Padding, standardise
 
 INTEGRATION_STEPS = 7
 REFERENCE_CANDIDATES = 200
 UNLIKE = "unlike the reference after registration"
 FOLDED = "a deformation that folds"
+UNFAMILIAR = "unlike the samples learned from"
+NONE_USABLE = "voxelmorph: none of the samples is usable (blank or not finite)"
 # Diffeomorphic fields fold in far less than one voxel in a thousand; where as many as these do,
 # the network was given something it has not learned from.
 MOST_FOLDS_PERCENT = 1.0
 # Below the samples learned from by so many robust SDs (of Fisher's z), or below any likeness.
 LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 50, 6, 0.03, 0.2
+FAMILIARITY_SAMPLES = 1000
 
 
 @dataclass
@@ -46,6 +49,9 @@ class DeformationQuality:
         SD of the logarithm of the determinant: how unevenly it stretches.
     largest_displacement : float
         In voxels.
+    unexplained : float
+        Share of the sample as given, seen coarsely, that the samples learned from do not explain;
+        see `familiarity`.
     """
 
     reason: str = ""
@@ -54,6 +60,7 @@ class DeformationQuality:
     folds_percent: float = np.nan
     sd_log_jacobian: float = np.nan
     largest_displacement: float = np.nan
+    unexplained: float = np.nan
 
 
 class VoxelMorph(Registration):
@@ -180,8 +187,12 @@ class VoxelMorph(Registration):
             )
         self.reference_ = self._chosen_reference(x)
         checkpoint = None if checkpoint is None else Path(checkpoint)
+        familiarity = learn(_coarse_pictures(x))
         fixed = standardise(self.reference_)
         self.weights_, self.losses_ = train_to_reference(x, fixed, parameters, checkpoint)
+        self.familiar_mean_ = familiarity.mean
+        self.familiar_components_ = familiarity.components
+        self.most_unexplained_ = familiarity.most_unexplained
         self.least_similarity_ = LEAST_LIKENESS
         self.least_similarity_ = self._least_similarity(x)
         return self
@@ -219,10 +230,7 @@ class VoxelMorph(Registration):
                     tensor[:] = moved
                 qualities.append(quality)
                 transforms.append(displacement)
-        names = [field.name for field in fields(DeformationQuality)]
-        qc = pd.DataFrame([vars(quality) for quality in qualities], columns=names)
-        qc.insert(0, "ok", qc["reason"] == "")
-        return Registered(tensors, qc, transforms)
+        return Registered(tensors, quality_table(qualities, DeformationQuality), transforms)
 
     def warp(self, labels: np.ndarray, transforms: Sequence[np.ndarray], order: int = 0):
         """Carry labels, or other images on the same grid, into the reference's frame.
@@ -316,10 +324,10 @@ class VoxelMorph(Registration):
             if reason := unusable_reason(reference):
                 raise InputError(f"voxelmorph: the reference is unusable ({reason})")
             return reference
-        candidates = [x[int(row)] for row in _spread(len(x), REFERENCE_CANDIDATES)]
+        candidates = [x[int(row)] for row in spread(len(x), REFERENCE_CANDIDATES)]
         candidates = [sample for sample in candidates if not unusable_reason(sample)]
         if not candidates:
-            raise InputError("voxelmorph: none of the samples is usable (blank or not finite)")
+            raise InputError(NONE_USABLE)
         standardised = [standardise(sample) for sample in candidates]
         mean = np.mean(standardised, axis=0)
         likeness = [correlation(mean, sample) for sample in standardised]
@@ -327,7 +335,7 @@ class VoxelMorph(Registration):
 
     def _least_similarity(self, x) -> float:
         """Bound below which a sample is unlike those learned from."""
-        rows = _spread(len(x), LIKENESS_SAMPLES)
+        rows = spread(len(x), LIKENESS_SAMPLES)
         register = self._registering(x)
         reached = np.array([self._register(x[int(r)], register)[0].similarity_after for r in rows])
         z = np.arctanh(np.clip(reached[np.isfinite(reached)], -0.999, 0.999))
@@ -335,11 +343,16 @@ class VoxelMorph(Registration):
         deviation = max(1.4826 * np.median(np.abs(z - median)), SMALLEST_DEVIATION)
         return max(float(np.tanh(median - LIKENESS_DEVIATIONS * deviation)), LEAST_LIKENESS)
 
+    def _familiarity(self) -> Familiarity:
+        return Familiarity(
+            self.familiar_mean_, self.familiar_components_, float(self.most_unexplained_)
+        )
+
     def _registering(self, x):
         """Give the network this one's weights; return what registers one sample's images by it."""
         from regreveal.registration.voxelmorph_training import set_weights
 
-        if not hasattr(self, "weights_"):
+        if not hasattr(self, "most_unexplained_"):
             raise InputError("voxelmorph: not fitted; call fit first, or load a fitted one")
         self._check_refine_steps()
         if tuple(x.shape[1:]) != self.reference_.shape:
@@ -389,17 +402,24 @@ class VoxelMorph(Registration):
             similarity_before=correlation(reference, standardised),
             similarity_after=correlation(reference, moved[..., 0]),
             **vars(statistics),
+            unexplained=self._familiarity().unexplained(coarse_picture(standardised)),
         )
         if not quality.similarity_after >= self.least_similarity_:
             quality.reason = UNLIKE
         elif quality.folds_percent > MOST_FOLDS_PERCENT:
             quality.reason = FOLDED
+        elif quality.unexplained > self.most_unexplained_:
+            quality.reason = UNFAMILIAR
         if quality.reason:
             return quality, None, nowhere
         field = np.moveaxis(displacement, 0, -2) if several else displacement[0]
         return quality, moved[..., 1], np.ascontiguousarray(field)
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    """Rows spread evenly over all, in order."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+def _coarse_pictures(x) -> np.ndarray:
+    """Coarse pictures, (m, f), of up to 1000 usable samples, as they are given."""
+    samples = (x[int(row)] for row in spread(len(x), FAMILIARITY_SAMPLES))
+    pictures = [coarse_picture(standardise(s)) for s in samples if not unusable_reason(s)]
+    if not pictures:
+        raise InputError(NONE_USABLE)
+    return np.stack(pictures)

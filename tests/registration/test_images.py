@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regreveal.registration.images import BLANK, NOT_FINITE, correlation, unusable_reason
+from regreveal.registration.images import BLANK, NOT_FINITE, correlation, spread, unusable_reason
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_correlation_of_a_flat_image_or_an_empty_mask_is_0():
     image = np.random.default_rng(0).normal(size=(7, 8))
     assert correlation(image, np.ones_like(image)) == 0
     assert correlation(image, image, np.zeros((7, 8), bool)) == 0
+
+
+def test_rows_are_spread_over_all_and_none_is_given_twice():
+    assert spread(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert spread(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert spread(1, 3).tolist() == [0]

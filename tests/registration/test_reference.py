@@ -32,6 +32,28 @@ def test_a_participant_whose_image_is_blank_is_no_exemplar(store):
         median_participant(bmi.rename("bmi"), store, SCAN, ["p3"])
 
 
+def test_an_image_of_something_else_is_no_exemplar(tmp_path):
+    rng = np.random.default_rng(3)
+    rows, columns = np.indices((12, 10))
+    discs = [
+        (np.hypot(rows - rng.normal(5.5, 0.3), columns - 4.5) < rng.uniform(3, 4))
+        + 0.1 * rng.standard_normal((12, 10))
+        for _ in range(31)
+    ]
+    images = np.array(discs, np.float32)
+    images[11] = rows % 4 < 2  # stripes
+    store = TensorStore(tmp_path / "store")
+    ids = [f"p{i:02}" for i in range(31)]
+    store.write("site/scan", images, ids, units="grey")
+    scan = TensorMap("site.scan", "site/scan", (12, 10), "grey", "site", "A.", spatial_dimensions=2)
+    height = pd.Series(np.arange(31.0), ids)
+    height[["p11", "p15", "p16"]] = 15, 11, 15.5  # the median, and next to it
+    assert median_participant(height, store, scan, ids) == "p16"
+    # Of fewer than twenty it is not known what they look like.
+    few = height[["p05", "p11", "p29"]]
+    assert median_participant(few, store, scan, ids) == "p11"
+
+
 def test_a_column_is_looked_for_in_every_table_and_must_be_of_numbers():
     tables = [pd.DataFrame({"height": [1.0]}), pd.DataFrame({"bmi": [2.0], "sex": ["male"]})]
     assert find_column("bmi", tables).tolist() == [2.0]
