@@ -1,4 +1,4 @@
-"""Small ECG files of every format, made from one signal, so that readers can be compared."""
+"""An empty store, and small ECG files of every format, made from one signal, to compare readers."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,15 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from regreveal.ecg_leads import LEADS
+from regreveal.store.tensors import TensorStore
 
 TWELVE_LEAD_ECG_STORAGE = "1.2.840.10008.5.1.4.1.1.9.1.1"
 SCP_NUMBERS = (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return TensorStore(tmp_path / "store")
 
 
 @pytest.fixture
