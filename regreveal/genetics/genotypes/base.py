@@ -2,6 +2,7 @@
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,7 @@ class Scratch:
         return self._bytes[:size].view(dtype).reshape(shape)
 
 
-class Genotypes:
+class Genotypes(ABC):
     """A genotype file, read in blocks of variants; the base of every format's reader.
 
     A row is one alternate allele: a site with several gives a row each, in file order and then
@@ -112,6 +113,7 @@ class Genotypes:
 
         return open_genotypes, (self.path,)
 
+    @abstractmethod
     def variant_rows(self, start: int, stop: int) -> pd.DataFrame:
         """Describe the variants of rows `start` to `stop`, without loading any others.
 
@@ -131,14 +133,13 @@ class Genotypes:
         InputError
             A line of the file is malformed.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self, rows: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
         """Fill `out` (rows, places) with dosages of the samples at `places` of the file.
 
         Both are int64, in any order, and valid; `out` is C-contiguous, of type `dtype`.
         """
-        raise NotImplementedError
 
     @cached_property
     def variants(self) -> pd.DataFrame:

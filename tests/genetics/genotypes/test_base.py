@@ -118,10 +118,18 @@ def test_rows_outside_the_file_are_refused(row):
 
 
 def test_repeated_and_missing_samples_are_refused():
+    class NamedGenotypes(ListedGenotypes):
+        __init__ = Genotypes.__init__
+
     with pytest.raises(InputError, match="'b' stands there more than once"):
-        Genotypes("x.test", ["a", "b", "c", "b"])
+        NamedGenotypes("x.test", ["a", "b", "c", "b"])
     with pytest.raises(InputError, match="no samples"):
-        Genotypes("x.test", [])
+        NamedGenotypes("x.test", [])
+
+
+def test_a_reader_must_say_how_it_reads():
+    with pytest.raises(TypeError, match="abstract methods"):
+        Genotypes("x.test", ["a"])
 
 
 def test_samples_are_matched_in_linear_time():
