@@ -2,14 +2,13 @@
 
 import json
 from functools import partial
-from math import prod
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.experiment.data import Dataset
+from regreveal.experiment.examples import quality_quantiles, write_cycle, write_examples
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Arm, Experiment
 from regreveal.registration.latents import LATENTS, embed_store, fit_latents
@@ -21,10 +20,7 @@ from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
-OVERLAY_PARTICIPANTS, OVERLAY_VALUES = 60, 2**24
-RECONSTRUCTED_PARTICIPANTS = 8
-QUALITY_QUANTILES = (0.05, 0.5, 0.95)
-LEAST_FOR_QUANTILES = 100
+CYCLE = "DeepCycle"  # whose latents are phases
 
 
 def fusion_stage(fusion: str, step: str) -> str:
@@ -198,10 +194,11 @@ class ArmStages:
 
     def embed(self, sample_ids: list[str]) -> None:
         """Embed participants, and keep a few tensors, without ids, for the report."""
+        kept = ["examples.npz", "arm.json"] + ["cycle.npz"] * (self._latents_by() == CYCLE)
         self.manifest.run(
             self.stage("embed"),
             lambda: self._embed(sample_ids),
-            outputs=[self.embedding, self.folder / "examples.npz", self.folder / "arm.json"],
+            outputs=[self.embedding, *(self.folder / name for name in kept)],
             settings=sample_ids,
             files=self.data.tensor_files(self.first_map),
             after=[*self.data.stages, *self.after_registration(self.data), self._training_stage()],
@@ -236,7 +233,7 @@ class ArmStages:
         return self._before(dataset)
 
     def _embed(self, sample_ids: list[str]) -> None:
-        from regreveal.models.embedding import embed, reconstruct
+        from regreveal.models.embedding import embed
 
         store, model = self.store(self.data), self.folder / "model"
         if self.arm.gives_latents:
@@ -245,15 +242,10 @@ class ArmStages:
             Embedding(sample_ids, latents, everyone.metadata).write(self.embedding)
         else:
             embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
-        shown = max(3, min(OVERLAY_PARTICIPANTS, OVERLAY_VALUES // prod(self.tensor_map.shape)))
-        inputs = self.tensor_map.load(store, sample_ids[:shown])
-        reconstructions = reconstruct(model, inputs[:RECONSTRUCTED_PARTICIPANTS])
-        with atomic_path(self.folder / "examples.npz") as temporary:
-            np.savez_compressed(
-                temporary,
-                inputs=self.tensor_map.normalize.inverse(inputs),
-                reconstructions=self.tensor_map.normalize.inverse(reconstructions),
-            )
+        write_examples(self.folder / "examples.npz", model, self.tensor_map, store, sample_ids)
+        if self._latents_by() == CYCLE:
+            circular = self.arm.registration.parameters.get("circular", True)
+            write_cycle(self.folder / "cycle.npz", model, Embedding.read(self.embedding), circular)
         with atomic_path(self.folder / "arm.json") as temporary:
             temporary.write_text(json.dumps(self._description(store), indent=2) + "\n")
 
@@ -279,21 +271,5 @@ class ArmStages:
             "after": self.arm.after,
             "n_registered": int(quality["ok"].sum()) if method else None,
             "n_failed": int((~quality["ok"]).sum()) if method else None,
-            "quality": _quality_quantiles(quality) if method else {},
+            "quality": quality_quantiles(quality) if method else {},
         }
-
-
-def _quality_quantiles(quality: pd.DataFrame) -> dict[str, list[float]]:
-    """Give the quantiles of a registration's figures over those registered, if they are many.
-
-    Of a few people, a quantile would be one person's value.
-    """
-    registered = quality[quality["ok"]]
-    if len(registered) < LEAST_FOR_QUANTILES:
-        return {}
-    figures = registered.select_dtypes("number").drop(columns="ok", errors="ignore")
-    return {
-        name: [float(value) for value in figures[name].quantile(QUALITY_QUANTILES)]
-        for name in figures
-        if figures[name].notna().all()
-    }

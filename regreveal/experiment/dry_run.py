@@ -13,17 +13,20 @@ from regreveal.errors import InputError
 from regreveal.experiment.data import DataPaths
 from regreveal.experiment.estimates import (
     BYTES,
+    CYCLE_SECONDS,
     DEFORMATION_BYTES,
     DEFORMATION_SECONDS,
     REGISTRATIONS,
     SCAN_SECONDS,
     Network,
+    measure_cycle,
     measure_network,
     measured_rate,
 )
 from regreveal.experiment.preflight import check_names
 from regreveal.experiment.settings import Arm, Experiment
 from regreveal.genetics.genotypes import open_genotypes
+from regreveal.registration.latents import CHUNK_BYTES as LATENT_CHUNK_BYTES
 from regreveal.registration.stage import CHUNK, CHUNK_BYTES, registration_class
 from regreveal.store.cohort import read_table
 from regreveal.tensormap import TensorMap, find_tensor_map
@@ -120,7 +123,9 @@ class _Planner:
 
     def stages(self) -> Iterator[tuple]:
         for name, arm in self.experiment.arms.items():
-            if arm.registration:
+            if arm.gives_latents:
+                yield from self._find_phases(name, arm)
+            elif arm.registration:
                 yield from self._register(name, arm)
         for name, arm in self.experiment.arms.items():
             if arm.autoencoder:
@@ -155,6 +160,38 @@ class _Planner:
             weights,
             held / 1e9,
             cost.seconds_of(values) * self.registered / cores,
+        )
+
+    def _find_phases(self, name: str, arm: Arm) -> Iterator[tuple]:
+        """Plan DeepCycle: its fit, warm-up included, and the phases of everyone."""
+        from regreveal.models.cycle import build_cycle
+        from regreveal.registration.deepcycle_training import CACHE_BYTES, WARMUP_SHARE
+
+        method = registration_class(arm.registration.method)(**arm.registration.parameters)
+        tensor_map = self._map(arm.tensor_map)
+        shape = tensor_map.channelled_shape
+        networks = build_cycle(shape, circular=method.circular)
+        network = measure_cycle(networks, shape[-1])
+        steps, rate = method.steps * (1 + WARMUP_SHARE), self._rate(len(shape) - 1)
+        kept = min(CACHE_BYTES, BYTES * self.training * math.prod(shape))
+        yield (
+            f"{name}: fit {arm.registration.method}",
+            _told(tensor_map),
+            f"{shape[-1]} phases, {method.steps:,} steps of {method.batch_size}",
+            self.training + self.validation,
+            network.weights,
+            (network.training_bytes(method.batch_size) + kept) / 1e9,
+            network.training_operations(method.batch_size, steps) / rate,
+        )
+        yield (
+            f"{name}: {arm.registration.method}",
+            _told(tensor_map),
+            f"{shape[-1]} phases",
+            self.registered,
+            network.weights,
+            (LATENT_CHUNK_BYTES + network.training_bytes(1)) / 1e9,
+            # The network runs for the phases, and again for what they decode to.
+            CYCLE_SECONDS * self.registered + 2 * network.operations * self.registered / rate,
         )
 
     def _fit_deformations(self, name: str, arm: Arm, method: "VoxelMorph") -> tuple:

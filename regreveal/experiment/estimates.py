@@ -58,6 +58,10 @@ DEFORMATION_SECONDS = {2: 1.1, 3: 1.4}
 DEFORMATION_BYTES = {2: 2.0e9, 3: 2.8e9}
 
 
+# Finding the phases of one cine, beside its operations.
+CYCLE_SECONDS = 0.01
+
+
 @dataclass(frozen=True)
 class Network:
     """What one participant costs a network.
@@ -101,9 +105,11 @@ def measure_network(model) -> Network:
     """
     operations = activations = 0
     for layer in _layers(model):
-        if not layer.weights and not layer.output.shape[1:]:
+        # Of several, the first is what goes on through the network.
+        output = layer.output[0] if isinstance(layer.output, (list, tuple)) else layer.output
+        if not layer.weights and not output.shape[1:]:
             continue
-        given = math.prod(layer.output.shape[1:])
+        given = math.prod(output.shape[1:])
         activations += given
         kernel = getattr(layer, "kernel", None)
         if kernel is None:
@@ -112,12 +118,34 @@ def measure_network(model) -> Network:
         if "Transpose" in name:  # every value that comes in meets the whole kernel
             places = math.prod(layer.input.shape[1:-1])
         elif "Conv" in name:
-            places = math.prod(layer.output.shape[1:-1])
+            places = math.prod(output.shape[1:-1])
         else:
             places = 1
         operations += 2 * places * math.prod(kernel.shape)
     trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     return Network(model.count_params(), trained, float(operations), activations)
+
+
+def measure_cycle(networks, frames: int) -> Network:
+    """Count what DeepCycle costs for one cine.
+
+    Parameters
+    ----------
+    networks : regreveal.models.cycle.CycleNetworks
+        Its encoder sees every frame by itself, and the loop's network a mean frame once.
+    frames : int
+
+    Returns
+    -------
+    Network
+    """
+    encoder, loop = measure_network(networks.encoder), measure_network(networks.loop)
+    return Network(
+        networks.encoder.count_params() + networks.decoder.count_params() + loop.weights,
+        encoder.trained + loop.trained,
+        frames * encoder.operations + loop.operations,
+        frames * encoder.activations + loop.activations,
+    )
 
 
 def _layers(model) -> list:

@@ -16,7 +16,7 @@ import pandas as pd
 from regreveal.errors import InputError
 
 REPORT_STAGE = "report"  # under way while the report is made
-AUTOENCODER = "autoencoder"
+AUTOENCODER, CYCLE = "autoencoder", "DeepCycle"  # what makes an arm's latents
 ANALYSES = ("probes", "gwas", "phewas", "clusters")
 
 _PHEWAS = (
@@ -41,6 +41,9 @@ class ArmRun:
         `arm.json`.
     inputs, reconstructions : ndarray, shape (m, *shape)
         In the tensor's units; reconstructions of the first few.
+    cycle : dict of str to ndarray
+        `cycle.npz` of an arm whose latents are phases: `phases` (n, frames) of some participants,
+        and the decoded `loop` (rows, columns, frames) at `loop_phases` (frames,); else empty.
     model : dict
         `model.json`.
     history : DataFrame
@@ -51,6 +54,7 @@ class ArmRun:
     description: dict
     inputs: np.ndarray
     reconstructions: np.ndarray
+    cycle: dict[str, np.ndarray]
     model: dict
     history: pd.DataFrame
 
@@ -58,6 +62,11 @@ class ArmRun:
     def has_autoencoder(self) -> bool:
         """Whether an autoencoder of its own makes the arm's latents."""
         return self.description["latents_by"] == AUTOENCODER
+
+    @property
+    def gives_phases(self) -> bool:
+        """Whether the arm's latents are the phases of a cine's frames."""
+        return self.description["latents_by"] == CYCLE
 
 
 @dataclass(frozen=True)
@@ -228,14 +237,24 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
         "tensor_map shape units sampling_rate registration parameters fusion latents_by after "
         "n_registered n_failed quality"
     )
-    model = "latent_size weights steps steps_per_epoch batch_size trained_on validated_on"
-    losses = ("baseline_loss", "validation_baseline_loss", "best_epoch", "explained_variance")
+    model = (
+        "latent_size weights steps steps_per_epoch batch_size best_epoch explained_variance "
+        "trained_on validated_on"
+    )
+    losses = ("baseline_loss", "validation_baseline_loss")
+    description = _json(folder / "arm.json", *described.split())
+    cycle = {}
+    if description["latents_by"] == CYCLE:
+        with _reading(folder / "cycle.npz") as path, np.load(path) as arrays:
+            cycle = {name: arrays[name] for name in ("phases", "loop", "loop_phases")}
+    keys = [*model.split(), *losses] if description["latents_by"] == AUTOENCODER else model.split()
     return ArmRun(
         name=name,
-        description=_json(folder / "arm.json", *described.split()),
+        description=description,
         inputs=inputs,
         reconstructions=reconstructions,
-        model=_json(folder / "model" / "model.json", *model.split(), *losses),
+        cycle=cycle,
+        model=_json(folder / "model" / "model.json", *keys),
         history=_table(folder / "model" / "history.csv", "steps loss validation_loss"),
     )
 

@@ -152,7 +152,10 @@ def _autoencoders(
     ]
     for group in groups:
         name = _file_name("reconstructions", groups, group)
-        parts.append(_reconstructions(run, group, colours, figures, name))
+        # Phases say nothing of the person: what they decode to is not a reconstruction.
+        shown = [arm for arm in group if not run.arms[arm].gives_phases]
+        if shown:
+            parts.append(_reconstructions(run, shown, colours, figures, name))
     return Section("autoencoders", "Autoencoders", parts)
 
 

@@ -269,6 +269,7 @@ def _models(run: Run) -> list[str]:
     told = [
         f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
         for arm in run.arms.values()
+        if not arm.gives_phases
     ]
     sentences = [
         "Of the variance of its arm's tensors, in participants it did not learn from, each "

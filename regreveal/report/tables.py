@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.report.comparison_figures import METRICS, spoken
+from regreveal.report.run_folder import CYCLE
 
 SMALLEST_COUNT = 5  # participants; fewer than this are not counted out
 MOST_ROWS = 30
@@ -249,7 +250,7 @@ def model_table(
                 Cell(f"{model['steps']:,} × {model['batch_size']}"),
                 Cell(f"{model['best_epoch'] * model['steps_per_epoch']:,}"),
                 Cell(hide_small(len(model["trained_on"]))),
-                Cell(f"{100 * model['explained_variance']:.1f}"),
+                Cell(_explained(model, described)),
             ]
         )
     return Table(
@@ -269,6 +270,12 @@ def model_table(
         ),
         rows=rows,
     )
+
+
+def _explained(model: Mapping, described: Mapping) -> str:
+    """Write the variance explained, in percent; phases explain none of one person's tensors."""
+    explained = model["explained_variance"] if described["latents_by"] != CYCLE else np.nan
+    return number(100 * explained, 1)
 
 
 def version_table(versions: Mapping[str, str]) -> Table:

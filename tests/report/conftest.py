@@ -32,6 +32,13 @@ def images_page(images_run) -> str:
 
 
 @pytest.fixture(scope="session")
+def fusion_page(tmp_path_factory) -> str:
+    """Of ECGs, alone and fused with cines."""
+    run = make_run_folder(tmp_path_factory.mktemp("runs") / "fusion", genetics=False, fusion=True)
+    return build_report(run).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
 def full_page(full_run) -> str:
     return build_report(full_run).read_text(encoding="utf-8")
 

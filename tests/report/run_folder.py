@@ -86,6 +86,26 @@ against = "{registered}"
 """
     for name, (native, registered, tensor_map, method) in IMAGE_ARMS.items()
 )
+# The ECGs fused with cines, of which no other arm is.
+FUSED_ARMS = ("ecg_fused", "cine_fused")
+FUSION = """
+[arms.ecg_fused]
+tensor_map = "ecg.median"
+after = "registered"
+fusion = "heart"
+
+[arms.cine_fused]
+tensor_map = "cardiac.lax_4ch_small"
+fusion = "heart"
+
+[fusions.heart]
+latent_size = 12
+warm_start = ["registered"]
+
+[comparisons.fused]
+baseline = "registered"
+against = "ecg_fused"
+"""
 GENETICS = """
 [gwas]
 coding = "additive"
@@ -104,12 +124,17 @@ def sample_ids() -> list[str]:
     return [f"person-{7_000_001 + 13 * i}" for i in range(PARTICIPANTS)]
 
 
-def make_run_folder(folder: Path, genetics: bool = True, images: bool = False) -> Path:
+def make_run_folder(
+    folder: Path, genetics: bool = True, images: bool = False, fusion: bool = False
+) -> Path:
     """Write a finished run, with or without genotypes and diagnoses, of ECGs or of all there is."""
     rng = np.random.default_rng(7)
     folder.mkdir(parents=True)
     (folder / "experiment.toml").write_text(
-        EXPERIMENT + (IMAGES if images else "") + (GENETICS if genetics else "")
+        EXPERIMENT
+        + (IMAGES if images else "")
+        + (FUSION if fusion else "")
+        + (GENETICS if genetics else "")
     )
     stages = {name: {"key": "0", "seconds": 1.0, "finished": True} for name in ("data", "splits")}
     # This is how the stage stands while the report is being made.
@@ -144,7 +169,26 @@ def make_run_folder(folder: Path, genetics: bool = True, images: bool = False) -
         _write_images(folder, name, ids, rng)
         arms = IMAGE_ARMS[name][:2]
         _write_comparison(folder / "comparisons" / name, arms, participants, genetics, rng)
+    if fusion:
+        _write_fusion(folder, medians, ids, rng)
+        arms = ("registered", "ecg_fused")
+        _write_comparison(folder / "comparisons" / "fused", arms, participants, genetics, rng)
     return folder
+
+
+def _write_fusion(folder: Path, ecgs: np.ndarray, ids: list[str], rng: np.random.Generator) -> None:
+    """Write two fused arms, whose latent space is smaller, and who was found by whom."""
+    cines = rng.random((12, 48, 48, 16))
+    fused = {"fusion": "heart", "latents_by": "DropFuse"}
+    ecg = {"tensor_map": "ecg.median", "units": "mV", "sampling_rate": 500, "after": "registered"}
+    cine = {"tensor_map": "cardiac.lax_4ch_small", "units": "intensity", "sampling_rate": None}
+    for arm, inputs, told in zip(FUSED_ARMS, (ecgs, cines), (ecg, cine), strict=True):
+        told |= fused | {"description": "Fused.", "latent_size": 12}
+        _write_arm(folder / "arms" / arm, inputs, 0.9 * inputs[:8], told, 0.2, ids)
+    (folder / "fusions/heart").mkdir(parents=True)
+    rows = [(*FUSED_ARMS, 250, 0.42, 0.88), (*FUSED_ARMS[::-1], 250, 0.36, 0.84)]
+    table = pd.DataFrame(rows, columns=["from", "to", "pairs", "top_1", "top_10"])
+    _tsv(table, folder / "fusions/heart/retrieval.tsv")
 
 
 def _write_images(folder: Path, name: str, ids: list[str], rng: np.random.Generator) -> None:
@@ -178,6 +222,7 @@ def _write_arm(
     (place / "model").mkdir(parents=True)
     np.savez_compressed(place / "examples.npz", inputs=inputs, reconstructions=rebuilt)
     registered = "registration" in told
+    latent_size = told.pop("latent_size", 16)
     description = {
         "shape": inputs.shape[1:],
         "registration": None,
@@ -195,7 +240,7 @@ def _write_arm(
     history = pd.DataFrame({"epoch": epochs, "steps": 100 * epochs, "loss": loss})
     history.assign(validation_loss=1.02 * loss).to_csv(place / "model/history.csv", index=False)
     model = {
-        "latent_size": 16,
+        "latent_size": latent_size,
         "weights": 123_456,
         "steps": 2000,
         "steps_per_epoch": 100,

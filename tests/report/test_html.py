@@ -82,6 +82,26 @@ def test_a_run_of_several_modalities_has_the_chapters_of_each_comparison(images_
     assert "person-" not in images_page
 
 
+def test_a_fusion_has_a_chapter_and_is_not_taken_for_an_autoencoder(fusion_page):
+    page = Page(fusion_page)
+    text = " ".join(page.text.split())
+    assert page.anchors.index("fusions") > page.anchors.index("autoencoders")
+    assert "QRSAlignment, then DropFuse (heart)" in text
+    assert "starting from the encoders of registered" in text
+    assert re.search(r"ecg_fused → cine_fused *250 *42\.0 \(0\.4\) *88\.0 \(4\.0\)", text)
+    assert "warm start from registered" in text
+    # The loss figure and its caption are of autoencoders alone.
+    caption = text[text.index("Mean squared error as share") :].split("Training loss")[0]
+    assert "native" in caption
+    assert "fused" not in caption
+
+
+def test_latent_spaces_of_different_sizes_are_said_to_be(fusion_page, full_page):
+    told = "of different sizes: 16 in registered and 12 in ecg_fused dimensions"
+    assert told in " ".join(Page(fusion_page).text.split())
+    assert "of different sizes" not in Page(full_page).text
+
+
 def test_an_arm_that_goes_on_from_another_names_both_registrations(probes_run):
     run = read_run(probes_run)
     arms = dict(run.arms)
