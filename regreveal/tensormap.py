@@ -17,6 +17,9 @@ from regreveal.errors import InputError
 from regreveal.store.tensors import TensorStore
 
 
+BLOCK = 8192  # values of a tensor that are summed up in single precision
+
+
 @dataclass(frozen=True)
 class Standardize:
     """Subtract `mean` and divide by `standard_deviation`.
@@ -33,7 +36,9 @@ class Standardize:
     def __call__(self, tensors: np.ndarray) -> np.ndarray:
         """Normalise tensors, (n, *shape)."""
         mean, deviation = self._as_arrays()
-        return (tensors - mean) / deviation
+        normalised = tensors - mean
+        normalised /= deviation
+        return normalised
 
     def inverse(self, tensors: np.ndarray) -> np.ndarray:
         """Undo the normalisation, for pictures in the tensor's own units."""
@@ -53,14 +58,34 @@ class StandardizeEach:
 
     def __call__(self, tensors: np.ndarray) -> np.ndarray:
         """Normalise tensors, (n, *shape); one that is the same everywhere becomes zeros."""
-        axes = tuple(range(1, tensors.ndim))
-        centred = tensors - tensors.mean(axis=axes, keepdims=True, dtype=np.float64)
-        deviation = centred.std(axis=axes, keepdims=True)
-        return (centred / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+        normalised = np.empty(tensors.shape, np.float32)
+        for tensor, result in zip(tensors, normalised, strict=True):
+            _standardize(tensor.reshape(-1), result.reshape(-1))
+        return normalised
 
     def inverse(self, tensors: np.ndarray) -> np.ndarray:
         """Leave tensors in standard deviations: what they were cannot be known."""
         return tensors
+
+
+def _standardize(values: np.ndarray, result: np.ndarray) -> None:
+    """Bring values to mean 0 and deviation 1, as exactly as double precision would, but in single.
+
+    The mean is taken in double precision; what float32 cannot hold of it is taken away second.
+    """
+    mean = values.mean(dtype=np.float64)
+    single = np.float32(mean)
+    rest = mean - float(single)
+    np.subtract(values, single, out=result, casting="unsafe")
+    # Blocks are short, so that their sums in single precision are as good as exact.
+    starts = range(0, len(result), BLOCK)
+    blocks = (result[start : start + BLOCK] for start in starts)
+    variance = sum(float(np.dot(block, block)) for block in blocks) / len(result) - rest**2
+    if variance > 0:
+        result -= np.float32(rest)
+        result *= np.float32(variance**-0.5)
+    else:
+        result[:] = 0
 
 
 @dataclass(frozen=True)

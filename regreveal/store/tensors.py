@@ -1,16 +1,29 @@
 """TensorStore: tensors of many participants in a folder of HDF5 shards."""
 
+import math
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from regreveal.errors import InputError
 from regreveal.store.atomic import locked
+
+
+class _Layout(NamedTuple):
+    """What a shard's `tensor` is; `start` is where its bytes begin, None if not in one piece."""
+
+    written: tuple[int, int, int]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attributes: dict
+    start: int | None
 
 
 class TensorStore:
@@ -38,6 +51,7 @@ class TensorStore:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file; expected the folder of a TensorStore")
         self._ids_of_shard: dict[Path, list[str]] = {}
+        self._layouts: dict[Path, _Layout] = {}
         # By name: the shards looked at, and where each id is in them.
         self._found: dict[str, tuple[list[Path], dict[str, tuple[Path, int]]]] = {}
 
@@ -144,6 +158,7 @@ class TensorStore:
             If there is no such tensor, or an id does not have it.
         """
         location = self._locations(name)
+        shape, dtype = self.shape(name), self._dtype(name)
         wanted = list(location) if sample_ids is None else [str(i) for i in sample_ids]
         missing = [sample_id for sample_id in wanted if sample_id not in location]
         if missing:
@@ -156,13 +171,9 @@ class TensorStore:
             shard, row = location[sample_id]
             rows_of_shard.setdefault(shard, []).append((row, position))
 
-        tensors = np.empty((len(wanted), *self.shape(name)), self._dtype(name))
+        tensors = np.empty((len(wanted), *shape), dtype)
         for shard, rows in rows_of_shard.items():
-            with _open_shard(shard) as file:
-                dataset = file["tensor"]
-                # Row by row: HDF5's own selection of many scattered rows is far slower.
-                for row, position in rows:
-                    dataset.read_direct(tensors, np.s_[row], np.s_[position])
+            self._read_rows(shard, rows, tensors)
         return tensors
 
     def attributes(self, name: str) -> dict:
@@ -170,17 +181,49 @@ class TensorStore:
 
         The source is that of the first shard.
         """
-        with _open_shard(self._first_shard(name)) as file:
-            return {key: _plain(value) for key, value in file["tensor"].attrs.items()}
+        return dict(self._layout(self._first_shard(name)).attributes)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one participant's tensor."""
-        with _open_shard(self._first_shard(name)) as file:
-            return file["tensor"].shape[1:]
+        return self._layout(self._first_shard(name)).shape[1:]
 
     def _dtype(self, name: str) -> np.dtype:
-        with _open_shard(self._first_shard(name)) as file:
-            return file["tensor"].dtype
+        return self._layout(self._first_shard(name)).dtype
+
+    def _layout(self, shard: Path) -> "_Layout":
+        """Say what a shard holds and where; it is opened again only if it is another file."""
+        try:
+            status = shard.stat()
+        except OSError as error:
+            raise InputError(f"{shard}: not a readable HDF5 shard ({error})") from error
+        written = (status.st_ino, status.st_mtime_ns, status.st_size)
+        known = self._layouts.get(shard)
+        if known is None or known.written != written:
+            with _open_shard(shard) as file:
+                dataset = file["tensor"]
+                attributes = {key: _plain(value) for key, value in dataset.attrs.items()}
+                # Text lies elsewhere, and only its address here.
+                start = None if dataset.dtype.hasobject else dataset.id.get_offset()
+                known = _Layout(written, dataset.shape, dataset.dtype, attributes, start)
+            self._layouts[shard] = known
+        return known
+
+    def _read_rows(self, shard: Path, rows: list[tuple[int, int]], tensors: np.ndarray) -> None:
+        """Read rows of a shard to their positions in `tensors`."""
+        layout = self._layout(shard)
+        if layout.start is None:  # compressed, or in pieces
+            with _open_shard(shard) as file:
+                # Row by row: HDF5's own selection of many scattered rows is far slower.
+                for row, position in rows:
+                    file["tensor"].read_direct(tensors, np.s_[row], np.s_[position])
+            return
+        # HDF5 lets one thread in at a time, and opens a file anew at every read.
+        row_bytes = layout.dtype.itemsize * math.prod(layout.shape[1:])
+        memory = memoryview(tensors.reshape(-1).view(np.uint8))
+        with open(shard, "rb", buffering=0) as file:
+            for row, position in rows:
+                file.seek(layout.start + row * row_bytes)
+                _fill(memory[position * row_bytes : (position + 1) * row_bytes], file, shard)
 
     def _folder(self, name: str) -> Path:
         parts = name.split("/")
@@ -265,6 +308,15 @@ def _check_rows(name: str, tensors: np.ndarray, ids: list[str]) -> None:
         if sample_id in seen:
             raise InputError(f"'{name}': sample id '{sample_id}' is given twice")
         seen.add(sample_id)
+
+
+def _fill(memory: memoryview, file: FileIO, shard: Path) -> None:
+    """Read as many bytes as a memory holds; a single call to read may give fewer."""
+    while memory:
+        count = file.readinto(memory)
+        if not count:
+            raise InputError(f"{shard}: not a readable HDF5 shard (it ends too early)")
+        memory = memory[count:]
 
 
 def _plain(value):
