@@ -16,7 +16,6 @@ from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
 from regreveal.store.tensors import TensorStore
 
-
 BLOCK = 8192  # values of a tensor that are summed up in single precision
 
 
