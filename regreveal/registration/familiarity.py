@@ -18,6 +18,8 @@ FEWEST = 20
 DEVIATIONS, SMALLEST_DEVIATION = 2.75, 0.05
 # However unusual they are, all but so many of those learned from are of their kind.
 MOST_REJECTED = 0.01
+# The most unusual of those learned from are judged as if they were new.
+LEFT_OUT = 0.05
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,16 @@ def learn(pictures: np.ndarray, most_rejected: float = MOST_REJECTED) -> Familia
     -------
     Familiarity
         Its bound is the larger of `usual_bound` and the quantile that lets so many of them pass,
-        of what is left of pictures when others are learned from. Those beyond it are in neither
-        mean nor components.
+        of what is left of pictures when others are learned from. The twentieth of which most is
+        left is in neither mean nor components.
     """
     shares = cross_validated(pictures)
     if shares is None:
         nothing = np.zeros((0, *pictures.shape[1:]), np.float32)
         return Familiarity(np.zeros(pictures.shape[1:], np.float32), nothing, math.inf)
     most = max(usual_bound(shares), float(np.quantile(shares, 1 - most_rejected)))
-    return Familiarity(*_components(pictures[shares <= most]), most)
+    usual = shares <= np.quantile(shares, 1 - LEFT_OUT)
+    return Familiarity(*_components(pictures[usual]), most)
 
 
 def cross_validated(pictures: np.ndarray) -> np.ndarray | None:
