@@ -196,6 +196,24 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Participants a batch.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Largest step size of Adam.")] = 5e-3,
     seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="float32, or on a GPU mixed_float16 or mixed_bfloat16.")
+    ] = "float32",
+    accumulation: Annotated[
+        int, typer.Option(help="Parts a batch is taken in: as many times less memory.")
+    ] = 1,
+    averaging: Annotated[
+        float | None,
+        typer.Option(help="Keep a moving average of the weights, which keeps this share a step."),
+    ] = None,
+    schedule: Annotated[str, typer.Option(help="Of the step size: cosine or constant.")] = "cosine",
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a better validation loss before it ends.")
+    ] = None,
+    devices: Annotated[str, typer.Option(help="How many share a batch: a number, or all.")] = "1",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Leave TensorBoard's event files, too.")
+    ] = False,
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Train an autoencoder on the training participants of a split."""
@@ -223,6 +241,13 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
+        precision=precision,
+        accumulation=accumulation,
+        averaging=averaging,
+        schedule=schedule,
+        patience=patience,
+        devices=int(devices) if devices.isdigit() else devices,
+        tensorboard=tensorboard,
     )
 
 

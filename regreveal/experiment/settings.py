@@ -5,7 +5,7 @@ import os
 import tomllib
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -84,12 +84,22 @@ class Splits(Settings):
 
 
 class Autoencoder(Settings):
-    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise."""
+    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise.
+
+    See `regreveal.models.plan.TrainingPlan` for how it is trained, from `precision` on.
+    """
 
     latent_size: int = Field(16, ge=1)
     steps: int = Field(1000, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(5e-3, gt=0)
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    accumulation: int = Field(1, ge=1)
+    averaging: float | None = Field(None, gt=0, lt=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    patience: int | None = Field(None, ge=1)
+    devices: Annotated[int, Field(ge=1)] | Literal["all"] = 1
+    tensorboard: bool = False
 
 
 class Registration(Settings):

@@ -38,12 +38,18 @@ def tensorboard_events(folder: Path) -> Log:
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    # `tf.summary.scalar` would do, but it is in the package tensorboard, which only those need who
+    # look at the files.
+    metadata = tf.compat.v1.SummaryMetadata(
+        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
+        data_class="DATA_CLASS_SCALAR",
+    )
 
     def write(history: list[dict]) -> None:
         row = history[-1]
         with writer.as_default(step=row["steps"]):
             for name in ("loss", "validation_loss", "learning_rate", "seconds"):
-                tf.summary.scalar(name, row[name])
+                tf.summary.write(name, tf.constant(row[name], tf.float32), metadata=metadata)
         writer.flush()
 
     return write

@@ -69,7 +69,15 @@ class TrainingPlan:
         return cls(**{name: value for name, value in parameters.items() if name in names})
 
     def check_batch(self, batch_size: int, devices: int = 1) -> None:
-        """Raise InputError unless a batch divides into equal parts for accumulation and devices."""
+        """Raise InputError unless a batch divides into equal parts for accumulation and devices.
+
+        TensorFlow's strategy cannot sum gradients up on several devices, JAX can.
+        """
+        if self.accumulation > 1 and devices > 1 and keras.backend.backend() == "tensorflow":
+            raise InputError(
+                f"training: accumulation is {self.accumulation} on {devices} devices; with "
+                "TensorFlow expected one of the two (KERAS_BACKEND=jax takes both)"
+            )
         if batch_size % (self.accumulation * devices):
             raise InputError(
                 f"training: batch_size is {batch_size}; expected a multiple of "
@@ -129,6 +137,9 @@ class Adam(keras.optimizers.Adam):
     def put_average(self, variables: list) -> None:
         """Give variables of the model their averages."""
         super().finalize_variable_values(variables)
+        for variable in variables:
+            # A copy: JAX hands the memory of what it computes from over to the result.
+            variable.assign(variable.numpy())
 
 
 @keras.saving.register_keras_serializable(package="regreveal")
