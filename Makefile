@@ -1,12 +1,14 @@
 # Everything on a fresh machine with Python 3.11, make and a compiler:
 #   make demo    simulate a biobank, compare its ECGs before and after alignment, write a report
 #   make test    the test suite and the style checks
+#   make zoo     train every model of model_zoo/ anew, on simulated people; goes on where it was stopped
 
 PYTHON ?= python3
 VENV := .venv
 OUT := runs/demo
+ZOO_RUN := runs/model_zoo
 
-.PHONY: demo test
+.PHONY: demo test zoo
 
 demo: $(VENV)/installed
 	$(VENV)/bin/regreveal demo --out $(OUT)
@@ -15,6 +17,10 @@ test: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest
+
+zoo: $(VENV)/installed
+	$(VENV)/bin/regreveal run model_zoo/train.toml --out $(ZOO_RUN)
+	$(VENV)/bin/python -m model_zoo.build $(ZOO_RUN)
 
 # A marker file, so that an installation cut short is made again.
 $(VENV)/installed: pyproject.toml constraints.txt

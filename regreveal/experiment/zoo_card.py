@@ -103,9 +103,7 @@ def write_card(folder: Path, facts: dict, baseline: dict | None) -> None:
             against=f", beside those of {baseline['name']}" if baseline else "",
             probes=_probes(figures, baseline),
             rounding=ROUNDING,
-            files="\n".join(
-                f"- `{file}`, SHA-256 `{sha}`" for file, sha in facts["sha256"].items()
-            ),
+            files="\n".join(files),
             weights=facts["weights"],
             versions=", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
         )

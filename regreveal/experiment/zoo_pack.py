@@ -23,7 +23,7 @@ from regreveal.store.cohort import read_splits
 from regreveal.tensormap import find_tensor_map
 
 # Nobody learns from this biobank: it is simulated to see what models make of people new to them.
-EVALUATION = {"participants": 600, "variants": 500, "seed": 90_210}
+EVALUATION = {"participants": 500, "variants": 500, "seed": 90_210}
 ANALYSES = ("comparisons", "probes", "gwas", "phewas", "clusters")
 LARGEST_MODEL_BYTES = 5 * 10**6
 
