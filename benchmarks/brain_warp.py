@@ -36,7 +36,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from deformable import SEED, doubled, halved_velocity, overlap, summarise, syn
+from deformable_pairs import SEED, doubled, halved_velocity, overlap, summarise, syn
 from scipy.ndimage import zoom
 
 from regreveal.progress import track

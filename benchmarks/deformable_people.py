@@ -1,20 +1,12 @@
-r"""Measure VoxelMorph against ANTs' SyN: heart beats, different brains.
+r"""Measure VoxelMorph against ANTs' SyN on the brains of different people.
 
-    python benchmarks/deformable.py cardiac --data ../shared/data/cardiac/sunnybrook --out RUNS
+    python benchmarks/deformable_people.py --data ../shared/data/brain/synthseg_labels --out RUNS \
+        --smoothness 1 --fold 1 --syn
 
 RUNS keeps the trainings' checkpoints: a run that was killed goes on. `pip install antspyx` for SyN.
 
-    python benchmarks/deformable.py people --data ../shared/data/brain/synthseg_labels --out RUNS \
-        --smoothness 1 --fold 1 --syn
-
-Known warps of a brain are in brain_warp.py.
-
-cardiac: short-axis slices of the Sunnybrook Cardiac Data at two phases. The network learns from
-patients 1-15 (both phases of a slice, turned, scaled and deformed at random together; images only)
-and carries the systolic left ventricle of patients 16-30 onto the diastolic one.
-
-people: ten people's label maps at 2 mm, affinely aligned to the first, cut to the brains: 80 x 80
-x 80 voxels. A network learns from seven, of each ten versions deformed at random and painted anew,
+Ten people's label maps at 2 mm, affinely aligned to the first, cut to the brains: 80 x 80 x 80
+voxels. A network learns from seven, of each ten versions deformed at random and painted anew,
 mirrored or not; by the images' local correlation, and by how their labels overlap, which VoxelMorph
 as such does not ask for (Balakrishnan et al. 2019, "auxiliary data"). It registers the six pairs of
 the three held out, painted without deformation, by the images alone. "Twice": it looks again at
@@ -39,243 +31,23 @@ more. Longer training is a training of its own: the steps decide the step sizes.
 """
 
 import argparse
-import re
 import time
-from collections import defaultdict
 from itertools import permutations
 from pathlib import Path
 
 import label_people
 import numpy as np
-import pandas as pd
+from deformable_pairs import SEED, PairNetwork, doubled, halved_velocity, summarise, syn
 
 from regreveal.progress import track
 from regreveal.registration import Affine, deformation
 from regreveal.registration import voxelmorph_adapter as adapter
-from regreveal.registration.voxelmorph_images import Padding, standardise
-from regreveal.registration.voxelmorph_training import set_weights, train
+from regreveal.registration.voxelmorph_images import standardise
+from regreveal.registration.voxelmorph_training import train
 
-PHASES = 20
-CROP = 128
-SEED = 1
 VARIANTS = 10
 # Left and right change places: the structures' list has them next to each other.
 MIRRORED = [*np.arange(24).reshape(12, 2)[:, ::-1].ravel(), 24, 25, 26]
-OUTSIDE = -1e6
-
-
-class PairNetwork:
-    """A network for pairs of images with one channel, trained on batches that a function draws.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the images, unpadded.
-    parameters : dict
-        `features`, `integration_steps`, `similarity`, `smoothness`, `steps`, `steps_per_epoch`,
-        `batch_size`, `learning_rate`, `seed`.
-    """
-
-    def __init__(self, shape: tuple[int, ...], parameters: dict):
-        self.parameters = parameters
-        self.padding = Padding(shape, len(parameters["features"]))
-        self.arguments = (
-            self.padding.shape,
-            tuple(parameters["features"]),
-            parameters["integration_steps"],
-        )
-        self.model = adapter.network(*self.arguments)
-
-    def fit(self, draw, unseen: list, checkpoint: Path) -> None:
-        """Train on draw(rng) -> moving and fixed, (*shape), and look at the `unseen` pairs."""
-        size = self.parameters["batch_size"]
-
-        def batch(pairs):
-            moving, fixed = (
-                self.padding.images(np.stack(images, axis=-1))
-                for images in zip(*pairs, strict=True)
-            )
-            field = np.zeros((len(fixed), *self.model.output_shape[1][1:]), np.float32)
-            return (moving, fixed), (fixed, field)
-
-        def learned_batch(step: int):
-            rng = np.random.default_rng((self.parameters["seed"], step))
-            return batch([draw(rng) for _ in range(size)])
-
-        groups = [unseen[start : start + size] for start in range(0, len(unseen), size)]
-        validation = adapter.batches(len(groups), lambda index: batch(groups[index]))
-        adapter.compile_network(self.model, self.parameters)
-        started = time.monotonic()
-        weights, _ = train(self.model, learned_batch, validation, self.parameters, checkpoint)
-        print(f"trained for {time.monotonic() - started:.0f} s in this run")
-        self.use(weights)
-
-    def use(self, weights: np.ndarray) -> None:
-        """Register by the weights that a training gave."""
-        set_weights(self.model, weights)
-        self.apply = adapter.registering(*self.arguments)
-
-    def register_twice(self, moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-        """Displacement by a second look at what the first one moved, both composed."""
-        first = self.register(moving, fixed)
-        second = self.register(deformation.warp(moving, first), fixed)
-        return deformation.compose(first, second)
-
-    def register(self, moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-        """Displacement, (*shape, dimensions), that brings `moving` to `fixed`, both (*shape)."""
-        moving, fixed = (self.padding.images(image[..., None]) for image in (moving, fixed))
-        displacement, _ = self.apply(moving, fixed, np.concatenate([moving, fixed], axis=-1))
-        return self.padding.crop(displacement.numpy())[0]
-
-
-def syn(moving: np.ndarray, fixed: np.ndarray, kind: str) -> np.ndarray:
-    """Displacement in voxels that ANTs finds, by one of its types of transform."""
-    import ants
-
-    images = [ants.from_numpy(image.astype(np.float32)) for image in (fixed, moving)]
-    found = ants.registration(*images, type_of_transform=kind)
-    grid = np.indices(fixed.shape, np.float32)
-    # Where a voxel comes from: the coordinates themselves are warped. Those from outside stay put.
-    places = np.stack(
-        [
-            ants.apply_transforms(
-                images[0], ants.from_numpy(axis), found["fwdtransforms"], defaultvalue=OUTSIDE
-            ).numpy()
-            for axis in grid
-        ]
-    )
-    inside = (places >= 0).all(axis=0)
-    return np.moveaxis(np.where(inside, places - grid, 0), 0, -1)
-
-
-def overlap(fixed: np.ndarray, moved: np.ndarray) -> float:
-    """Dice of two masks."""
-    return 2 * np.sum(fixed & moved) / (fixed.sum() + moved.sum())
-
-
-def summarise(rows: list[dict]) -> None:
-    """Print a table of means by method."""
-    table = pd.DataFrame(rows).groupby("method", sort=False)
-    print(table.mean(numeric_only=True).to_string(float_format="%.4f"))
-    print(table.size().to_string())
-
-
-# Hearts
-
-
-def read_sunnybrook(folder: Path) -> dict[str, list[tuple[np.ndarray, ...]]]:
-    """Pairs of each patient: systolic image and mask, diastolic image and mask, (128, 128)."""
-    import cv2
-
-    found = defaultdict(dict)
-    for path in sorted((folder / "images").rglob("*.png")):
-        name = re.match(r"(.*)-IM-\d+-(\d+)", path.name)
-        label = folder / "labels" / path.parent.name / path.name
-        image, mask = (cv2.imread(str(p), cv2.IMREAD_GRAYSCALE) for p in (path, label))
-        edge = (image.shape[0] - CROP) // 2
-        inside = slice(edge, edge + CROP)
-        # Twenty phases a slice, numbered from 1 through all slices.
-        part = path.parent.name, name[1], (int(name[2]) - 1) // PHASES
-        found[part][int(name[2])] = image[inside, inside], mask[inside, inside] > 127
-    patients = defaultdict(list)
-    for (part, patient, _), phases in found.items():
-        if len(phases) == 2:
-            systole, diastole = sorted(phases.values(), key=lambda phase: phase[1].sum())
-            image, mask = (standardise(systole[0][..., None])[..., 0], systole[1])
-            other, other_mask = (standardise(diastole[0][..., None])[..., 0], diastole[1])
-            patients[f"{part}/{patient}"].append((image, mask, other, other_mask))
-    return dict(sorted(patients.items()))
-
-
-def draw_heart_pair(pairs: list, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two phases of a slice, in either order, turned, scaled and deformed together."""
-    import cv2
-
-    systole, _, diastole, _ = pairs[rng.integers(len(pairs))]
-    images = [systole, diastole] if rng.random() < 0.5 else [diastole, systole]
-    angle, scale = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(-0.2, 0.2))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * scale
-    if rng.random() < 0.5:
-        turn[:, 0] *= -1
-    middle = (CROP - 1) / 2
-    grid = np.moveaxis(np.indices((CROP, CROP), np.float32), 0, -1) - middle
-    places = grid @ turn.T + middle + rng.uniform(-8, 8, 2)
-    # Drawn coarsely: a field this smooth is as good enlarged.
-    bend = deformation.smooth_velocity((CROP // 4, CROP // 4), rng, rng.uniform(0, 3), 4)
-    places += cv2.resize(bend, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
-    rows, columns = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
-    moving, fixed = (
-        cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        for image in images
-    )
-    return moving, fixed
-
-
-def cardiac(arguments) -> None:
-    """Left ventricle's Dice, systole to diastole, patients 16-30."""
-    patients = list(read_sunnybrook(arguments.data).values())
-    learned = [pair for patient in patients[:15] for pair in patient]
-    unseen = [pair for patient in patients[15:] for pair in patient]
-    print(f"{len(learned)} pairs of {len(patients[:15])} patients to learn from, {len(unseen)} new")
-    parameters = {
-        "features": [16, 32, 32, 32],
-        "integration_steps": 7,
-        "similarity": arguments.similarity,
-        "smoothness": arguments.smoothness,
-        "steps": arguments.steps or 3000,
-        "steps_per_epoch": 250,
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "seed": SEED,
-    }
-    network = PairNetwork((CROP, CROP), parameters)
-    chosen_by = [(systole, diastole) for systole, _, diastole, _ in learned[::8]]
-    draw = lambda rng: draw_heart_pair(learned, rng)  # noqa: E731
-    network.fit(
-        draw,
-        chosen_by,
-        arguments.out
-        / f"cardiac_{arguments.similarity}_{arguments.smoothness}_{parameters['steps']}",
-    )
-    rows = []
-    for group, pairs in (("learned", learned), ("unseen", unseen)):
-        for systole, mask, diastole, other_mask in pairs:
-            rows.append({"method": f"{group}: before", "dice": overlap(other_mask, mask)})
-            methods = {"VoxelMorph": network.register}
-            if arguments.syn and group == "unseen":
-                methods |= {k: lambda m, f, k=k: syn(m, f, k) for k in ("SyNOnly", "SyN", "SyNCC")}
-            for name, method in methods.items():
-                started = time.monotonic()
-                displacement = method(systole, diastole)
-                seconds = time.monotonic() - started
-                moved = deformation.warp(mask.astype(np.float32), displacement) > 0.5
-                rows.append(
-                    {
-                        "method": f"{group}: {name}",
-                        "dice": overlap(other_mask, moved),
-                        "seconds": seconds,
-                        **vars(deformation.field_statistics(displacement)),
-                    }
-                )
-    summarise(rows)
-
-
-# Different brains
-
-
-def halved_velocity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Smooth velocity at half resolution, in its voxels.
-
-    In voxels of the images: 1.5 (root mean square, each axis), smoothed by a Gaussian of 6 (SD).
-    """
-    return deformation.smooth_velocity(tuple(size // 2 for size in shape), rng, 0.75, 3)
-
-
-def doubled(field: np.ndarray) -> np.ndarray:
-    """Bring a field at half resolution, in its voxels, to the whole: linearly."""
-    from scipy.ndimage import zoom
-
-    return np.stack([2 * zoom(part, 2, order=1) for part in np.moveaxis(field, -1, 0)], axis=-1)
 
 
 def read_people(folder: Path, out: Path) -> np.ndarray:
@@ -453,7 +225,7 @@ def with_labels(network: PairNetwork, weight: float):
     return judged
 
 
-def people(arguments) -> None:
+def measure(arguments) -> None:
     """Pairs of people after affine registration, of one of three folds or all: their Dice."""
     maps = read_people(arguments.data, arguments.out)
     maps = maps[(slice(None), *brains_box(maps))]
@@ -468,7 +240,7 @@ def people(arguments) -> None:
             "similarity": "ncc",
             "smoothness": arguments.smoothness,
             "labels": arguments.label_weight,
-            "steps": arguments.steps or 800,
+            "steps": arguments.steps,
             "steps_per_epoch": 50,
             "batch_size": 1,
             "learning_rate": 2e-3,
@@ -522,20 +294,14 @@ def people(arguments) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    commands = parser.add_subparsers(required=True)
-    for function in (cardiac, people):
-        command = commands.add_parser(function.__name__, help=function.__doc__)
-        command.add_argument("--data", type=Path, required=True)
-        command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--steps", type=int)
-        command.add_argument("--similarity", default="ncc")
-        command.add_argument("--smoothness", type=float, default=0.5)
-        command.add_argument("--syn", action="store_true", help="also by ANTs' SyN")
-        command.add_argument("--fold", type=int, help="people: only one of 0, 1 and 2")
-        command.add_argument("--label-weight", type=float, default=1.0, help="people: of Dice")
-        command.set_defaults(run=function)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--smoothness", type=float, default=0.5)
+    parser.add_argument("--syn", action="store_true", help="also by ANTs' SyN")
+    parser.add_argument("--fold", type=int, help="only one of 0, 1 and 2")
+    parser.add_argument("--label-weight", type=float, default=1.0, help="of Dice")
+    measure(parser.parse_args())
 
 
 if __name__ == "__main__":
