@@ -141,7 +141,8 @@ class FusionNetwork(keras.Model):
     """
 
     def __init__(self, autoencoders: Sequence[Autoencoder], contrast_weight: float):
-        super().__init__(name="fusion")
+        # Masks and tensors come as they are, whatever the precision of the networks.
+        super().__init__(name="fusion", dtype="float32")
         self.encoders = [models.encoder for models in autoencoders]
         self.decoders = [models.decoder for models in autoencoders]
         self.contrast = Contrast(name="contrast")

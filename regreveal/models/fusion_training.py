@@ -11,10 +11,12 @@ import numpy as np
 
 from regreveal.errors import InputError
 from regreveal.models.autoencoder import Autoencoder, build_autoencoder, standardize_by
+from regreveal.models.devices import computing
 from regreveal.models.fitting import Batches, fit_network, unfinished_training
 from regreveal.models.fusion import FusionNetwork, drawn_shares, mean_shares
 from regreveal.models.loop import rows_of_step
 from regreveal.models.model_folder import JIT_COMPILE, load_model
+from regreveal.models.plan import TrainingPlan
 from regreveal.models.source import BLOCK_BYTES
 from regreveal.models.state import TrainingState
 from regreveal.progress import track
@@ -150,9 +152,10 @@ def modality_models(network: FusionNetwork, number: int) -> Autoencoder:
     encoder, decoder = network.encoders[number], network.decoders[number]
     tensor = keras.Input(encoder.input.shape[1:], name="tensor")
     autoencoder = keras.Model(tensor, decoder(encoder(tensor)), name="autoencoder")
-    for model in (autoencoder, encoder, decoder):
-        # Read when a model first predicts: XLA would compile for longer than it then saves.
-        model.compile(jit_compile=JIT_COMPILE)
+    if JIT_COMPILE is False:
+        # Not by `compile`: an optimizer would be saved with the model.
+        for model in (autoencoder, encoder, decoder):
+            model.jit_compile = False
     return Autoencoder(autoencoder, encoder, decoder)
 
 
@@ -187,7 +190,8 @@ def fit_fusion(
         with tempfile.TemporaryDirectory() as folder:
             return fit_fusion(learned, validation, parameters, Path(folder))
     shapes = {name: tuple(values.shape[1:]) for name, values in learned.x.items()}
-    network = build_network(shapes, parameters)
+    with computing(TrainingPlan.of(parameters).precision):
+        network = build_network(shapes, parameters)
     unfinished = unfinished_training(checkpoint, parameters)
     if unfinished is None:
         for number, name in enumerate(shapes):

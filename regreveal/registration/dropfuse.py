@@ -58,6 +58,10 @@ class DropFuse(Registration):
         Model folders to start from, by tensor map: encoder, decoder and their standardisation.
     architectures : mapping of str to dict, optional
         Further arguments of `build_autoencoder`, by tensor map.
+    plan : mapping, optional
+        Arguments of a `TrainingPlan` that are not to be as by default, such as
+        {"precision": "mixed_bfloat16"}. With accumulation, only participants of the same part of
+        a batch are told apart.
 
     Attributes
     ----------
@@ -87,6 +91,7 @@ class DropFuse(Registration):
         steps_per_epoch: int = 100,
         warm_start: Mapping[str, str | os.PathLike] | None = None,
         architectures: Mapping[str, dict] | None = None,
+        plan: Mapping[str, object] | None = None,
     ):
         self.latent_size = latent_size
         self.steps = steps
@@ -98,6 +103,7 @@ class DropFuse(Registration):
         # Saved as JSON, which does not know paths.
         self.warm_start = warm_start and {name: str(path) for name, path in warm_start.items()}
         self.architectures = architectures
+        self.plan = plan
 
     def fit(self, x: Mapping, checkpoint: str | os.PathLike | None = None, validation=None):
         """Train the networks of all modalities together.
@@ -295,10 +301,21 @@ class DropFuse(Registration):
         parameters = self.get_params() | {
             "warm_start": self.warm_start or {},
             "architectures": {k: dict(v) for k, v in (self.architectures or {}).items()},
+            **self._checked_plan(),
             "shapes": {name: list(values.shape) for name, values in x.items()},
         }
         numbers = ("latent_size", "steps", "steps_per_epoch", "batch_size", "learning_rate")
         return check_parameters(parameters, numbers)
+
+    def _checked_plan(self) -> dict:
+        from regreveal.models.plan import TrainingPlan
+
+        plan = dict(self.plan or {})
+        known = [field.name for field in dataclasses.fields(TrainingPlan)]
+        unknown = [name for name in plan if name not in known]
+        if unknown:
+            raise InputError(f"dropfuse: plan names '{unknown[0]}' (there are: {', '.join(known)})")
+        return dataclasses.asdict(TrainingPlan(**plan))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one participant's tensor by modality."""

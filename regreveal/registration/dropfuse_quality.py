@@ -9,9 +9,9 @@ import pandas as pd
 from regreveal.registration.images import unusable_reason
 
 MISSING, UNLIKE = "missing", "unlike what was learned from"
-# A tensor is unlike those learned from if the logarithm of what its own decoder leaves unexplained
-# is so many robust SDs above the median of those held out.
-LIKENESS_DEVIATIONS, SMALLEST_DEVIATION = 6, 0.3
+# A tensor is unlike those learned from if its own decoder leaves unexplained so many times what it
+# usually does: ten times in amplitude. Wrong units and noise are found so, not rare people.
+UNLIKE_RATIO = 100
 
 
 class Encoded(NamedTuple):
@@ -123,8 +123,4 @@ def quality_of(models, source, number: int) -> tuple[float, float]:
     if not parts:
         return math.nan, math.inf
     errors, squares = np.concatenate(parts, axis=1)
-    logarithms = np.log(np.maximum(errors, np.finfo(float).tiny))
-    median = np.median(logarithms)
-    deviation = max(1.4826 * np.median(np.abs(logarithms - median)), SMALLEST_DEVIATION)
-    bound = np.exp(median + LIKENESS_DEVIATIONS * deviation)
-    return float(1 - errors.sum() / squares.sum()), float(bound)
+    return float(1 - errors.sum() / squares.sum()), UNLIKE_RATIO * float(np.median(errors))
