@@ -79,7 +79,7 @@ def reading_rate(source, batch_size: int, once: bool = False) -> float:
     def batch(step: int) -> np.ndarray:
         return source.load(rows_of_step(len(source), batch_size, 1, step))
 
-    steps = len(source) // batch_size if once else 1000
+    steps = len(source) // batch_size if once else 10**9
     with Ahead(batch, range(steps)) as batches:
         if not once:
             batches(0)
