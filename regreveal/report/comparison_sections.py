@@ -88,6 +88,16 @@ def _probes(comparison: Comparison, colours: dict[str, str], folder: Path) -> li
 
 def _genome(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
     baseline, against = comparison.arms
+    untested = [
+        arm for arm in comparison.arms if not comparison.gwas[arm].description["variants"]["tested"]
+    ]
+    if untested:
+        people = hide_small(comparison.participants)
+        return [
+            Text(
+                f"No variant could be tested in {listed(untested)}: {people} participants are few."
+            )
+        ]
     scans = {arm: _scan(comparison, arm, colours[arm]) for arm in comparison.arms}
     name = f"{comparison.name}-miami"
     figures.miami(scans[baseline], scans[against], folder / f"{name}.png")

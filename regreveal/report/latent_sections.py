@@ -1,12 +1,72 @@
-"""Chapter on fusions: how far the encoders of several modalities agree."""
+"""Chapters on latents that no autoencoder of one modality makes: phases, and fusions."""
 
 from pathlib import Path
 
-from regreveal.report import fusion_figures
+from regreveal.report import fusion_figures, phase_figures
 from regreveal.report.parts import Figure, Section, Text
-from regreveal.report.run_folder import FusionRun, Run
+from regreveal.report.phase_figures import Cycle
+from regreveal.report.run_folder import ArmRun, FusionRun, Run
 from regreveal.report.summary import listed
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
+
+
+def cycle_section(run: Run, colours: dict[str, str], figures: Path) -> Section:
+    """Draw what the arms whose latents are phases have learned of the cycle, and tabulate it.
+
+    Parameters
+    ----------
+    run : Run
+        With such arms.
+    colours : dict of str to str
+        By arm.
+    figures : Path
+        Folder for the figures.
+    """
+    arms = [arm for arm in run.arms.values() if arm.gives_phases]
+    cycles = [
+        Cycle(
+            arm.name,
+            colours[arm.name],
+            arm.cycle["loop"],
+            arm.cycle["loop_phases"],
+            arm.cycle["phases"],
+            _is_circular(arm),
+        )
+        for arm in arms
+    ]
+    phase_figures.loops(cycles, figures / "cycle.png")
+    histories = {arm.name: arm.history for arm in arms}
+    phase_figures.phase_losses(histories, colours, figures / "cycle-loss.png")
+    shown = min(phase_figures.PHASES_SHOWN, *(len(cycle.phases) for cycle in cycles))
+    parts = [
+        Text(
+            f"Each frame of a cine is one latent of {listed([arm.name for arm in arms])}: an angle "
+            "or, where circular is false, a plain number from the same network. What is not the "
+            "moment, such as size and position of the heart, is told to the decoder by the mean "
+            "frame and is not among the latents."
+        ),
+        Figure(
+            "cycle",
+            "The loop that was learned, and phases against time.",
+            "Above, what is decoded for the typical heart at eight places: evenly around the "
+            "circle, or from the 5th to the 95th percentile of the plain numbers. Below, the "
+            f"latents of {hide_small(shown)} analysis participants, frame by frame; bold: the "
+            "median of all kept; dashed: a phase that advances evenly.",
+        ),
+        Figure(
+            "cycle-loss",
+            "Loss of the joint training, after the warm-up.",
+            "On logarithmic scales; dotted: training, solid: validation, dot: the epoch kept. A "
+            "validation loss that falls long after the training loss has levelled off would be "
+            "late generalisation. With the angle the loss has the penalties of time besides.",
+            width=32,
+        ),
+    ]
+    return Section("cycle", "The phases of the cycle", parts)
+
+
+def _is_circular(arm: ArmRun) -> bool:
+    return arm.description["parameters"].get("circular", True)
 
 
 def fusion_section(run: Run, figures: Path) -> Section:

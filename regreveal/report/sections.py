@@ -5,7 +5,7 @@ from pathlib import Path
 from regreveal.report import image_figures, signal_figures, tables
 from regreveal.report.comparison_sections import comparison_sections
 from regreveal.report.image_figures import ImageExamples
-from regreveal.report.latent_sections import fusion_section
+from regreveal.report.latent_sections import cycle_section, fusion_section
 from regreveal.report.methods import methods_section
 from regreveal.report.parts import Figure, Section, Text
 from regreveal.report.run_folder import ArmRun, Run
@@ -33,9 +33,11 @@ def make_sections(run: Run, figures: Path) -> list[Section]:
     """
     groups = arm_groups(run)
     colours = {arm: colour for group in groups for arm, colour in arm_colours(group).items()}
+    with_phases = any(arm.gives_phases for arm in run.arms.values())
     return [
         _recordings(run, groups, colours, figures),
         _autoencoders(run, groups, colours, figures),
+        *([cycle_section(run, colours, figures)] if with_phases else []),
         *([fusion_section(run, figures)] if run.fusions else []),
         *comparison_sections(run, colours, figures),
         _dropped(run),

@@ -72,9 +72,9 @@ def hide_small(count: int) -> str:
     return f"<{SMALLEST_COUNT}" if 0 < count < SMALLEST_COUNT else f"{int(count):,}"
 
 
-def number(value: float, decimals: int = 3) -> str:
+def number(value: float | None, decimals: int = 3) -> str:
     """Write a number with a true minus sign; a dash where there is none."""
-    if not np.isfinite(value):
+    if value is None or not np.isfinite(value):
         return "–"
     return f"{value:.{decimals}f}".replace("-", "−")
 
