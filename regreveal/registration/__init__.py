@@ -7,6 +7,7 @@ from importlib import import_module
 
 MODULES = {
     "Affine": "affine",
+    "DeepCycle": "deepcycle",
     "DropFuse": "dropfuse",
     "Homography": "homography",
     "QRSAlignment": "qrs",
@@ -17,6 +18,7 @@ MODULES = {
 
 __all__ = [
     "Affine",
+    "DeepCycle",
     "DropFuse",
     "Homography",
     "QRSAlignment",
