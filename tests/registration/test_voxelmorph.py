@@ -248,6 +248,15 @@ def test_what_is_not_the_same_body_part_is_flagged(fitted, unseen):
     assert np.isnan(fitted.warp(labels.astype(float), found.transforms)).all()
 
 
+def test_what_becomes_like_the_reference_is_flagged_if_it_was_no_such_image(fitted, reference):
+    rng = np.random.default_rng(4)
+    upside_down = reference[::-1] + 2 * rng.standard_normal(reference.shape)
+    found = fitted.transform(np.stack([upside_down, reference]).astype(np.float32))
+    assert found.qc["reason"].tolist() == ["unlike the samples learned from", ""]
+    assert found.qc["similarity_after"][0] > fitted.least_similarity_
+    assert found.qc["unexplained"][0] > fitted.most_unexplained_ > found.qc["unexplained"][1]
+
+
 def test_frames_are_registered_each_to_its_own(tmp_path):
     x, _ = deformed(12, (16, 18), np.random.default_rng(3), channels=3, size=0.5)
     x[..., 1] = x[..., 1].max() - x[..., 1]
@@ -345,6 +354,8 @@ def test_wrong_samples_are_one_clear_line(fitted, planes, registered):
     ]:
         with pytest.raises(InputError, match=message):
             VoxelMorph().fit(x)
+    with pytest.raises(InputError, match="none of the samples is usable"):
+        VoxelMorph(planes[0][0]).fit(np.full_like(planes[0], np.nan))
     with pytest.raises(InputError, match="not fitted"):
         VoxelMorph().transform(planes[0])
     with pytest.raises(InputError, match="the reference has"):
