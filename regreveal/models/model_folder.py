@@ -22,6 +22,9 @@ from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
 # and need no compiling; JAX has nothing else than XLA.
 JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
 
+# Keras finds own layers by their registration, which happens when their module is imported.
+MODULES_OF_LAYERS = ("blocks", "cycle")
+
 
 def write_model(models: Autoencoder, state: TrainingState, folder: Path, **facts) -> None:
     """Write models and what is to be known of them; `model.json` last, as the sign that all is.
@@ -116,6 +119,8 @@ def load_model(model_folder: str | Path, name: str) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: missing or damaged; train the model again")
     check_hash(model_folder, path.name, read_model_json(model_folder))
+    for module in MODULES_OF_LAYERS:
+        importlib.import_module(f"regreveal.models.{module}")
     try:
         model = keras.saving.load_model(path, safe_mode=True)
     # What Keras raises for code it will not run, for layers it does not know, for files cut short.
