@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,6 @@ FEWEST_VARIANTS = 200
 PRINCIPAL_COMPONENTS = 10
 FILLER_GENES = 2000
 FILLER_DISTANCE_BP = 500_000  # planted genes stay the nearest to their variants' neighbours
-NAMES = {"ecg": "ECGs", "dxa": "DXA images", "brain": "brains", "cardiac": "cines"}
 CHUNK = 250  # participants recorded at once, each chunk from a seed of its own
 
 
@@ -162,9 +162,8 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
     _write_truth(folder / "truth", genome, drawn, sample_ids)
 
     seen = drawn.traits.assign(bmi=lifestyle.bmi)
-    for modality in parameters["modalities"]:
-        stream = streams[5 + MODALITIES.index(modality)]
-        _write_images(folder, modality, seen, sample_ids, stream)
+    seeds = {name: streams[5 + MODALITIES.index(name)] for name in parameters["modalities"]}
+    _write_images(folder, seen, sample_ids, seeds)
     description = {
         "parameters": parameters,
         "counts": {
@@ -195,21 +194,24 @@ def _write_truth(folder: Path, genome: Genome, drawn: Traits, sample_ids: list[s
 
 def _write_images(
     folder: Path,
-    modality: str,
     traits: pd.DataFrame,
     sample_ids: list[str],
-    seeds: np.random.SeedSequence,
+    seeds: dict[str, np.random.SeedSequence],
 ) -> None:
-    """Record everyone in one modality, chunk by chunk, with the truth of each recording."""
+    """Record everyone in each modality of `seeds`, chunk by chunk, with the truth of it all.
+
+    All chunks are of one list, so that processes are started, and wait for the last, only once.
+    """
     firsts = range(0, len(traits), CHUNK)
     chunks = [
         (modality, traits.iloc[first : first + CHUNK], chunk_seed)
-        for first, chunk_seed in zip(firsts, seeds.spawn(len(firsts)), strict=True)
+        for modality, stream in seeds.items()
+        for first, chunk_seed in zip(firsts, stream.spawn(len(firsts)), strict=True)
     ]
     stores = {name: TensorStore(folder / name) for name in ("tensors", "truth/labels")}
-    recorded = parallel_map(_record_chunk, chunks, f"Simulating {NAMES[modality]}")
+    recorded = parallel_map(_record_chunk, chunks, "Simulating recordings")
     tables = {}
-    for first, recordings in zip(firsts, recorded, strict=True):
+    for (modality, first), recordings in zip(product(seeds, firsts), recorded, strict=True):
         ids = np.array(sample_ids[first : first + CHUNK])
         for kind, store in (("tensors", stores["tensors"]), ("labels", stores["truth/labels"])):
             for name, tensors in getattr(recordings, kind).items():
