@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression
@@ -47,8 +48,12 @@ PAIRS = {
 }
 
 
-def load(biobank: Path, name: str, ids: list[str]) -> np.ndarray:
-    """Tensors of a modality as models see them; NaN for those whose recording failed."""
+def load(biobank: Path, name: str, ids: list[str], native: bool) -> np.ndarray:
+    """Tensors of a modality as models see them; NaN for those whose recording failed.
+
+    ECGs are median beats by QRSAlignment. Images are brought back to the standard pose by the true
+    matrices, unless asked for as they are: what registration reaches at best.
+    """
     store, tensor_map = TensorStore(biobank / "tensors"), find_tensor_map(name)
     if name == "ecg.median":
         kept = biobank.parent / f"{biobank.name}_median.npy"
@@ -59,10 +64,28 @@ def load(biobank: Path, name: str, ids: list[str]) -> np.ndarray:
         return np.asarray(tensor_map.normalize(np.load(kept)), np.float32)
     modality, _, view = name.partition(".")
     truth = pd.read_parquet(biobank / "truth" / f"{modality}.parquet").set_index("sample_id")
-    failure = truth["failure" if modality == "cardiac" else f"{view}_failure"].loc[ids]
-    tensors = tensor_map.load(store, ids)
-    tensors[(failure != "").to_numpy()] = np.nan
+    truth = truth.loc[ids]
+    prefix, element = ("", "matrix_") if modality == "cardiac" else (f"{view}_", f"{view}_h")
+    images = tensor_map.read(store, ids)
+    if not native:
+        places = [f"{element}{row}{column}" for row in range(3) for column in range(3)]
+        matrices = truth[places].to_numpy(float).reshape(-1, 3, 3)
+        for image, matrix in zip(images, matrices, strict=True):
+            image[:] = unposed(image, matrix)
+    tensors = tensor_map.normalize(images)
+    tensors[(truth[f"{prefix}failure"] != "").to_numpy()] = np.nan
     return tensors
+
+
+def unposed(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Look up each pixel of the standard pose where its matrix takes it."""
+    size = image.shape[1::-1]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = [
+        cv2.warpPerspective(image[..., frame], matrix, size, None, flags, cv2.BORDER_REPLICATE)
+        for frame in range(image.shape[-1])
+    ]
+    return np.stack(moved, axis=-1)
 
 
 @contextlib.contextmanager
@@ -157,7 +180,7 @@ def run_pair(pair: str, biobank: Path, arguments) -> None:
     measured = pd.read_csv(biobank / "phenotypes.tsv", sep="\t", index_col="sample_id")
     people["bmi"] = measured["bmi"].fillna(measured["bmi"].mean())
     ids = np.random.default_rng(arguments.seed).permutation(people.index)
-    x = {name: load(biobank, name, people.index.tolist()) for name in names}
+    x = {name: load(biobank, name, people.index.tolist(), arguments.native) for name in names}
     order = people.index.get_indexer(ids)
     whole = np.all([np.isfinite(v.reshape(len(v), -1)).all(axis=1) for v in x.values()], axis=0)
     order = order[whole[order]]
@@ -233,6 +256,7 @@ def main() -> None:
     parser.add_argument("--weights", type=float, nargs="+", default=[0.1], help="of the contrast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", action="store_true", help="also those of public code")
+    parser.add_argument("--native", action="store_true", help="images in the poses they have")
     parser.add_argument("--retrieval-only", action="store_true", help="no probes")
     arguments = parser.parse_args()
     pd.set_option("display.width", 200)
