@@ -44,8 +44,8 @@ def main() -> None:
     ):
         tried, _ = cines(people, rng, float(bool(failures)), failures or usual[1])
         qc = registration.transform(tried).qc
-        print(f"\n{kind}: {(~qc['ok']).sum()} of {len(qc)} flagged")
-        print(qc.loc[~qc["ok"], "reason"].value_counts().to_string(header=False))
+        reasons = qc.loc[~qc["ok"], "reason"].value_counts().to_dict()
+        print(f"\n{kind}: {(~qc['ok']).sum()} of {len(qc)} flagged {reasons or ''}")
         print(qc[["similarity_after", "unexplained"]].quantile([0, 0.5, 1]).to_string())
     print(f"bound on the unexplained share: {float(registration.most_unexplained_):.3f}")
 
