@@ -20,8 +20,6 @@ from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 
-CYCLE = "DeepCycle"  # whose latents are phases
-
 
 def fusion_stage(fusion: str, step: str) -> str:
     """Name one of a fusion's stages in the manifest."""
@@ -194,7 +192,7 @@ class ArmStages:
 
     def embed(self, sample_ids: list[str]) -> None:
         """Embed participants, and keep a few tensors, without ids, for the report."""
-        kept = ["examples.npz", "arm.json"] + ["cycle.npz"] * (self._latents_by() == CYCLE)
+        kept = ["examples.npz", "arm.json"] + ["cycle.npz"] * self._gives_phases()
         self.manifest.run(
             self.stage("embed"),
             lambda: self._embed(sample_ids),
@@ -243,11 +241,14 @@ class ArmStages:
         else:
             embed(model, store, sample_ids, tensor_map=self.tensor_map).write(self.embedding)
         write_examples(self.folder / "examples.npz", model, self.tensor_map, store, sample_ids)
-        if self._latents_by() == CYCLE:
-            circular = self.arm.registration.parameters.get("circular", True)
-            write_cycle(self.folder / "cycle.npz", model, Embedding.read(self.embedding), circular)
+        if self._gives_phases():
+            write_cycle(self.folder / "cycle.npz", model, Embedding.read(self.embedding))
         with atomic_path(self.folder / "arm.json") as temporary:
             temporary.write_text(json.dumps(self._description(store), indent=2) + "\n")
+
+    def _gives_phases(self) -> bool:
+        """Whether the latents are angles: those of DeepCycle's control are not."""
+        return self.arm.gives_latents and self.arm.registration.parameters.get("circular", True)
 
     def _latents_by(self) -> str:
         """Say what makes the arm's latents."""

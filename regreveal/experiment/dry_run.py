@@ -14,6 +14,8 @@ from regreveal.experiment.data import DataPaths
 from regreveal.experiment.estimates import (
     BYTES,
     CYCLE_SECONDS,
+    CYCLE_SLOWNESS,
+    CYCLE_START_SECONDS,
     DEFORMATION_BYTES,
     DEFORMATION_SECONDS,
     REGISTRATIONS,
@@ -181,7 +183,8 @@ class _Planner:
             self.training + self.validation,
             network.weights,
             (network.training_bytes(method.batch_size) + kept) / 1e9,
-            network.training_operations(method.batch_size, steps) / rate,
+            CYCLE_START_SECONDS
+            + CYCLE_SLOWNESS * network.training_operations(method.batch_size, steps) / rate,
         )
         yield (
             f"{name}: {arm.registration.method}",

@@ -47,37 +47,28 @@ def write_examples(
         )
 
 
-def write_cycle(path: Path, model: Path, embedding: Embedding, circular: bool) -> None:
-    """Keep some participants' phases, and the frames that the decoder gives around the cycle.
+def write_cycle(path: Path, model: Path, embedding: Embedding) -> None:
+    """Keep some participants' phases, and the frames that the decoder gives around the circle.
 
     Parameters
     ----------
     path : Path
-        The .npz file: `phases` (n, frames) and `loop` (rows, columns, frames), decoded at the
-        `loop_phases` (frames,): evenly around the circle or, of the control, from its 5th to its
-        95th percentile.
+        The .npz file: `phases` (n, frames), and `loop` (frames, rows, columns), decoded at phases
+        evenly around the circle from 0.
     model : Path
         The model folder.
     embedding : Embedding
-        Of phases.
-    circular : bool
-        False of the control.
+        Of phases, in radians.
     """
     from regreveal.models.embedding import predict
     from regreveal.models.model_folder import load_model
 
     frames = embedding.latents.shape[1]
-    if circular:
-        loop_phases = np.arange(frames) * 2 * np.pi / frames
-    else:
-        loop_phases = np.linspace(*np.quantile(embedding.latents, (0.05, 0.95)), frames)
-    loop = predict(load_model(model, "decoder"), loop_phases[None].astype(np.float32))[0]
+    around = np.arange(frames, dtype=np.float32)[None] * 2 * np.pi / frames
+    loop = predict(load_model(model, "decoder"), around)[0]
     with atomic_path(path) as temporary:
         np.savez_compressed(
-            temporary,
-            phases=embedding.latents[:PHASE_PARTICIPANTS],
-            loop=loop,
-            loop_phases=loop_phases,
+            temporary, phases=embedding.latents[:PHASE_PARTICIPANTS], loop=np.moveaxis(loop, -1, 0)
         )
 
 

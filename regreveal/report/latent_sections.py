@@ -2,71 +2,74 @@
 
 from pathlib import Path
 
-from regreveal.report import fusion_figures, phase_figures
+import numpy as np
+
+from regreveal.report import cycle_figures, fusion_figures
 from regreveal.report.parts import Figure, Section, Text
-from regreveal.report.phase_figures import Cycle
 from regreveal.report.run_folder import ArmRun, FusionRun, Run
 from regreveal.report.summary import listed
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
 
+LOOP_FRAMES = 12
 
-def cycle_section(run: Run, colours: dict[str, str], figures: Path) -> Section:
-    """Draw what the arms whose latents are phases have learned of the cycle, and tabulate it.
+
+def cycle_section(run: Run, figures: Path) -> Section:
+    """Draw what DeepCycle's arms have learned of the cycle, and how.
 
     Parameters
     ----------
     run : Run
         With such arms.
-    colours : dict of str to str
-        By arm.
     figures : Path
         Folder for the figures.
     """
-    arms = [arm for arm in run.arms.values() if arm.gives_phases]
-    cycles = [
-        Cycle(
-            arm.name,
-            colours[arm.name],
-            arm.cycle["loop"],
-            arm.cycle["loop_phases"],
-            arm.cycle["phases"],
-            _is_circular(arm),
-        )
-        for arm in arms
-    ]
-    phase_figures.loops(cycles, figures / "cycle.png")
-    histories = {arm.name: arm.history for arm in arms}
-    phase_figures.phase_losses(histories, colours, figures / "cycle-loss.png")
-    shown = min(phase_figures.PHASES_SHOWN, *(len(cycle.phases) for cycle in cycles))
+    arms = [arm for arm in run.arms.values() if arm.by_deepcycle]
     parts = [
         Text(
             f"Each frame of a cine is one latent of {listed([arm.name for arm in arms])}: an angle "
             "or, where circular is false, a plain number from the same network. What is not the "
             "moment, such as size and position of the heart, is told to the decoder by the mean "
-            "frame and is not among the latents."
-        ),
-        Figure(
-            "cycle",
-            "The loop that was learned, and phases against time.",
-            "Above, what is decoded for the typical heart at eight places: evenly around the "
-            "circle, or from the 5th to the 95th percentile of the plain numbers. Below, the "
-            f"latents of {hide_small(shown)} analysis participants, frame by frame; bold: the "
-            "median of all kept; dashed: a phase that advances evenly.",
-        ),
+            "frame and is not among the latents. How evenly phases advance is told under “Before "
+            "and after registration”."
+        )
+    ]
+    for arm in arms:
+        parts += _cycle_figures(arm, figures) if arm.cycle else []
+    histories = {arm.name: arm.history for arm in arms}
+    cycle_figures.losses(histories, figures / "cycle-loss.png")
+    parts.append(
         Figure(
             "cycle-loss",
             "Loss of the joint training, after the warm-up.",
-            "On logarithmic scales; dotted: training, solid: validation, dot: the epoch kept. A "
-            "validation loss that falls long after the training loss has levelled off would be "
-            "late generalisation. With the angle the loss has the penalties of time besides.",
-            width=32,
-        ),
-    ]
+            "Of training and validation participants. A validation loss that falls long after the "
+            "training loss has levelled off would be late generalisation. With the angle the loss "
+            "has the penalties of time besides, so the arms' losses do not rank them.",
+            width=34,
+        )
+    )
     return Section("cycle", "The phases of the cycle", parts)
 
 
-def _is_circular(arm: ArmRun) -> bool:
-    return arm.description["parameters"].get("circular", True)
+def _cycle_figures(arm: ArmRun, figures: Path) -> list[Figure]:
+    loop, phases = arm.cycle["loop"], arm.cycle["phases"]
+    count = min(LOOP_FRAMES, len(loop))
+    around = np.round(np.arange(count) * len(loop) / count).astype(int)
+    cycle_figures.loop(loop[around], figures / f"loop-{arm.name}.png")
+    cycle_figures.phases_against_time(phases, figures / f"phases-{arm.name}.png")
+    return [
+        Figure(
+            f"loop-{arm.name}",
+            f"The loop that {arm.name} has learned.",
+            "What is decoded for the typical heart at phases evenly around the circle.",
+            width=32,
+        ),
+        Figure(
+            f"phases-{arm.name}",
+            f"Phases against time, {arm.name}.",
+            f"The latents of {hide_small(len(phases))} analysis participants, frame by frame. "
+            "Left, the phase; right, less what it were if it advanced evenly.",
+        ),
+    ]
 
 
 def fusion_section(run: Run, figures: Path) -> Section:

@@ -28,7 +28,7 @@ def methods_section(run: Run) -> Section:
         "Registration.": _registration(run),
         "Autoencoders.": _AUTOENCODERS,
     }
-    if any(arm.gives_phases for arm in run.arms.values()):
+    if any(arm.by_deepcycle for arm in run.arms.values()):
         paragraphs["DeepCycle."] = _deepcycle(run)
     if run.fusions:
         paragraphs["DropFuse."] = _dropfuse(run)
@@ -65,7 +65,7 @@ def methods_section(run: Run) -> Section:
 
 
 def _deepcycle(run: Run) -> str:
-    arms = [arm for arm in run.arms.values() if arm.gives_phases]
+    arms = [arm for arm in run.arms.values() if arm.by_deepcycle]
     settings = [f"{arm.name}, {_given(arm.description['parameters'])}" for arm in arms]
     return (
         "Every frame of a cine was encoded as one angle θ and decoded from (cos θ, sin θ); the "

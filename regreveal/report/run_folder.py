@@ -43,7 +43,7 @@ class ArmRun:
         In the tensor's units; reconstructions of the first few.
     cycle : dict of str to ndarray
         `cycle.npz` of an arm whose latents are phases: `phases` (n, frames) of some participants,
-        and the decoded `loop` (rows, columns, frames) at `loop_phases` (frames,); else empty.
+        and the `loop` (frames, rows, columns) that is decoded around the circle; else empty.
     model : dict
         `model.json`.
     history : DataFrame
@@ -64,8 +64,8 @@ class ArmRun:
         return self.description["latents_by"] == AUTOENCODER
 
     @property
-    def gives_phases(self) -> bool:
-        """Whether the arm's latents are the phases of a cine's frames."""
+    def by_deepcycle(self) -> bool:
+        """Whether the arm's latents are the phases of a cine's frames, or those of the control."""
         return self.description["latents_by"] == CYCLE
 
 
@@ -244,9 +244,9 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
     losses = ("baseline_loss", "validation_baseline_loss")
     description = _json(folder / "arm.json", *described.split())
     cycle = {}
-    if description["latents_by"] == CYCLE:
+    if description["latents_by"] == CYCLE and description["parameters"].get("circular", True):
         with _reading(folder / "cycle.npz") as path, np.load(path) as arrays:
-            cycle = {name: arrays[name] for name in ("phases", "loop", "loop_phases")}
+            cycle = {name: arrays[name] for name in ("phases", "loop")}
     keys = [*model.split(), *losses] if description["latents_by"] == AUTOENCODER else model.split()
     return ArmRun(
         name=name,

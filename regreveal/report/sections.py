@@ -33,11 +33,11 @@ def make_sections(run: Run, figures: Path) -> list[Section]:
     """
     groups = arm_groups(run)
     colours = {arm: colour for group in groups for arm, colour in arm_colours(group).items()}
-    with_phases = any(arm.gives_phases for arm in run.arms.values())
+    with_cycle = any(arm.by_deepcycle for arm in run.arms.values())
     return [
         _recordings(run, groups, colours, figures),
         _autoencoders(run, groups, colours, figures),
-        *([cycle_section(run, colours, figures)] if with_phases else []),
+        *([cycle_section(run, figures)] if with_cycle else []),
         *([fusion_section(run, figures)] if run.fusions else []),
         *comparison_sections(run, colours, figures),
         _dropped(run),
@@ -155,7 +155,7 @@ def _autoencoders(
     for group in groups:
         name = _file_name("reconstructions", groups, group)
         # Phases say nothing of the person: what they decode to is not a reconstruction.
-        shown = [arm for arm in group if not run.arms[arm].gives_phases]
+        shown = [arm for arm in group if not run.arms[arm].by_deepcycle]
         if shown:
             parts.append(_reconstructions(run, shown, colours, figures, name))
     return Section("autoencoders", "Autoencoders", parts)

@@ -269,9 +269,9 @@ def _models(run: Run) -> list[str]:
     told = [
         f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
         for arm in run.arms.values()
-        if not arm.gives_phases
+        if not arm.by_deepcycle
     ]
-    sentences = [
+    sentences = told and [
         "Of the variance of its arm's tensors, in participants it did not learn from, each "
         f"encoder with its decoder explains: {listed(told)}."
     ]

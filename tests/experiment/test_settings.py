@@ -40,6 +40,29 @@ tensor_map = "brain.t1_mni"
 """
 
 
+LATENTS = """
+title = "Latents without an autoencoder"
+[data.simulate]
+[arms.cine]
+tensor_map = "cardiac.lax_4ch_small"
+[arms.cycle]
+tensor_map = "cardiac.lax_4ch_small"
+registration = { method = "DeepCycle", input = "cardiac.lax_4ch_small" }
+[arms.aligned]
+tensor_map = "ecg.median"
+registration = { method = "QRSAlignment", input = "ecg.rest_10s" }
+[arms.ecg_fused]
+tensor_map = "ecg.median"
+after = "aligned"
+fusion = "heart"
+[arms.cine_fused]
+tensor_map = "cardiac.lax_4ch_small"
+fusion = "heart"
+[fusions.heart]
+warm_start = ["cine", "aligned"]
+"""
+
+
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "experiment.toml"
     path.write_text(text)
@@ -101,6 +124,96 @@ def test_a_view_of_another_tensor_is_no_part_of_a_chain(tmp_path):
     text = CHAIN[: CHAIN.rindex("tensor_map")] + 'tensor_map = "dxa.body"\n'
     with pytest.raises(InputError, match=r"dxa.body is a view of 'dxa/body', but 'affine' gives"):
         check_names(load_experiment(written(tmp_path, text)))
+
+
+def test_what_gives_latents_itself_has_no_autoencoder(tmp_path):
+    experiment = load_experiment(written(tmp_path, LATENTS))
+    has = {name: arm.autoencoder is not None for name, arm in experiment.arms.items()}
+    fused = ("ecg_fused", "cine_fused")
+    assert has == {"cine": True, "cycle": False, "aligned": True} | dict.fromkeys(fused, False)
+    assert experiment.arms_of("heart") == [*fused]
+    assert experiment.first_input("ecg_fused") == "ecg.rest_10s"
+    check_names(experiment)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'Cycle", input = "cardiac.lax_4ch_small" }',
+            'Cycle", input = "cardiac.lax_4ch_small" }\nautoencoder = { steps = 3 }',
+            "arms.cycle: has an autoencoder, but its latents are those of DeepCycle",
+        ),
+        (
+            'after = "aligned"\nfusion',
+            "autoencoder = { steps = 3 }\nfusion",
+            "arms.ecg_fused: has an autoencoder, but its latents are those of a fusion",
+        ),
+        (
+            'after = "aligned"\nfusion',
+            'registration = { method = "QRSAlignment", input = "ecg.rest_10s" }\nfusion',
+            "arms.ecg_fused: has a fusion and a registration; expected one of them",
+        ),
+        (
+            'after = "aligned"',
+            'after = "cycle"',
+            r"no registered arm above it \(there are: aligned",
+        ),
+        (
+            'fusion = "heart"',
+            'fusion = "hart"',
+            r"ecg_fused: no fusion 'hart' \(there are: heart\)",
+        ),
+        (
+            'after = "aligned"\nfusion = "heart"',
+            "",
+            r"heart: 1 arm names it \(cine_fused\); expected",
+        ),
+        (
+            'tensor_map = "ecg.median"\nafter = "aligned"',
+            'tensor_map = "cardiac.lax_4ch_small"',
+            "the arms 'ecg_fused' and 'cine_fused' are both of cardiac.lax_4ch_small",
+        ),
+        ('["cine", "al', '["cycle", "al', r"warm_start from 'cycle', which is no arm with an auto"),
+        ('["cine", "al', '["cine", "cine", "al', "warm_start names two arms of cardiac.lax_4ch"),
+        (
+            '[arms.cine]\ntensor_map = "cardiac.lax_4ch_small"',
+            '[arms.cine]\ntensor_map = "dxa.body"',
+            "warm_start from 'cine', which is of dxa.body; expected one of ecg.median, cardiac",
+        ),
+        ("warm_start", "latent_size = 8\nwarm_start", "which has 16 latents; the fusion has 8"),
+        ("warm_start", "warmstart", "did you mean 'warm_start'"),
+        ("fusions.heart", "fusions.oracle", "fusion 'oracle'"),
+    ],
+)
+def test_a_fusion_that_does_not_fit_is_named(tmp_path, old, new, message):
+    assert old in LATENTS
+    with pytest.raises(InputError, match=message) as raised:
+        load_experiment(written(tmp_path, LATENTS.replace(old, new, 1)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"DeepCycle", input',
+            '"DeepCycle", parameters = { speed = 3 }, input',
+            "cycle: DeepCycle",
+        ),
+        ('"DeepCycle", input', '"DeepCycle", exemplar = "bmi", input', "takes no reference"),
+        ('"DeepCycle", input', '"DropFuse", input', "several modalities at once; name a fusion"),
+        (
+            'DeepCycle", input = "cardiac.lax_4ch_small"',
+            'DeepCycle", input = "cardiac.lax_4ch"',
+            "gives latents of what it takes, cardiac.lax_4ch, and no tensors of cardiac.lax_4ch_sm",
+        ),
+    ],
+)
+def test_what_a_registration_that_gives_latents_cannot_do_is_named(tmp_path, old, new, message):
+    assert old in LATENTS
+    with pytest.raises(InputError, match=message):
+        check_names(load_experiment(written(tmp_path, LATENTS.replace(old, new, 1))))
 
 
 def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
