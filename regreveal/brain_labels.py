@@ -71,13 +71,13 @@ def _hindbrain(place: tuple, image: np.ndarray, brain: np.ndarray) -> np.ndarray
     """Cerebellum and brain stem, with the fluid around them, from the cerebrum by watershed."""
     side, y, z = place
     below = (
-        _ellipsoid(place, (26, -62, -38), (20, 20, 13))
-        | _ellipsoid(place, (38, -62, -34), (10, 14, 8))
-        | _ellipsoid(place, (18, -40, -34), (8, 10, 8))
-        | _ellipsoid(place, (0, -62, -24), (8, 14, 12))
-        | _ellipsoid(place, (0, -28, -32), (14, 9, 12))
-        | _ellipsoid(place, (0, -26, -12), (9, 6, 6))
-        | _ellipsoid(place, (0, -40, -55), (7, 6, 14))
+        ellipsoid(place, (26, -62, -38), (20, 20, 13))
+        | ellipsoid(place, (38, -62, -34), (10, 14, 8))
+        | ellipsoid(place, (18, -40, -34), (8, 10, 8))
+        | ellipsoid(place, (0, -62, -24), (8, 14, 12))
+        | ellipsoid(place, (0, -28, -32), (14, 9, 12))
+        | ellipsoid(place, (0, -26, -12), (9, 6, 6))
+        | ellipsoid(place, (0, -40, -55), (7, 6, 14))
     )
     above = (
         (z > np.where(side < 14, 14 - 0.6 * side, 4))
@@ -115,16 +115,28 @@ def _ventricles(place: tuple, fluid: np.ndarray) -> np.ndarray:
 
 def _deep_grey(place: tuple, white: np.ndarray) -> np.ndarray:
     """Thalamus, caudate, putamen and pallidum."""
-    thalamus = _ellipsoid(place, (11, -18, 8), (12, 17, 11)) & (white < 0.85)
-    caudate = _ellipsoid(place, (13, 13, 8), (9, 16, 15)) & (white < 0.5)
+    thalamus = ellipsoid(place, (11, -18, 8), (12, 17, 11)) & (white < 0.85)
+    caudate = ellipsoid(place, (13, 13, 8), (9, 16, 15)) & (white < 0.5)
     caudate_body = _box(place, (9, 21), (-20, 4), (14, 26)) & (white < 0.5)
-    putamen = _ellipsoid(place, (26, 2, 1), (8, 21, 13)) & (white < 0.75)
-    pallidum = _ellipsoid(place, (19, -3, -1), (7, 11, 7))
+    putamen = ellipsoid(place, (26, 2, 1), (8, 21, 13)) & (white < 0.75)
+    pallidum = ellipsoid(place, (19, -3, -1), (7, 11, 7))
     return thalamus | caudate | caudate_body | putamen | pallidum
 
 
-def _ellipsoid(place: tuple, centre: tuple, radii: tuple) -> np.ndarray:
-    """Both of a pair: the first coordinate is the distance from the midline."""
+def ellipsoid(place: tuple, centre: tuple, radii: tuple) -> np.ndarray:
+    """Both of a pair of ellipsoids, which are aligned with the axes.
+
+    Parameters
+    ----------
+    place : tuple of three ndarrays
+        MNI millimetres that broadcast together; the first is the distance from the midline.
+    centre, radii : tuple of float, length 3
+
+    Returns
+    -------
+    ndarray of bool
+        What lies inside.
+    """
     return (
         sum(
             ((axis - middle) / radius) ** 2

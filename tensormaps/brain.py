@@ -4,16 +4,23 @@ from regreveal.brain_atlas import Region
 from regreveal.tensormap import StandardizeEach, TensorMap
 
 
-def _volume(name: str, shape: tuple[int, int, int], description: str) -> TensorMap:
+def _volume(
+    name: str,
+    shape: tuple[int, int, int],
+    description: str,
+    stored_as: str | None = None,
+    region: Region | None = None,
+) -> TensorMap:
     return TensorMap(
         name=f"brain.{name}",
-        path=f"brain/{name}",
+        path=f"brain/{stored_as or name}",
         shape=shape,
         units="intensity",
         modality="brain",
         description=description,
         normalize=StandardizeEach(),
         spatial_dimensions=3,
+        region=region,
     )
 
 
@@ -25,18 +32,8 @@ def _region(
     description: str,
 ) -> TensorMap:
     """Declare a view of a stored brain in MNI space: the box of a region, 0 outside the region."""
-    millimetres = 6 if name.endswith("_6mm") else 1
-    return TensorMap(
-        name=f"brain.{name}",
-        path="brain/t1_mni_6mm" if millimetres == 6 else "brain/t1_mni",
-        shape=shape,
-        units="intensity",
-        modality="brain",
-        description=description,
-        normalize=StandardizeEach(),
-        spatial_dimensions=3,
-        region=Region(labels, corner, millimetres),
-    )
+    millimetres, stored_as = (6, "t1_mni_6mm") if name.endswith("_6mm") else (1, "t1_mni")
+    return _volume(name, shape, description, stored_as, Region(labels, corner, millimetres))
 
 
 t1_native = _volume("t1_native", (216, 256, 216), "T1 as scanned, 1 mm: head where it lay.")

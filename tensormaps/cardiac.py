@@ -2,22 +2,22 @@
 
 from regreveal.tensormap import StandardizeEach, TensorMap
 
-lax_4ch = TensorMap(
-    name="cardiac.lax_4ch",
-    path="cardiac/lax_4ch",
-    shape=(96, 96, 50),
-    units="intensity",
-    modality="cardiac",
-    description="Four-chamber cine, 50 frames from the R peak on.",
-    normalize=StandardizeEach(),
-)
 
-lax_4ch_small = TensorMap(
-    name="cardiac.lax_4ch_small",
-    path="cardiac/lax_4ch_small",
-    shape=(48, 48, 16),
-    units="intensity",
-    modality="cardiac",
-    description="Four-chamber cine at half the resolution, 16 frames from the R peak on.",
-    normalize=StandardizeEach(),
+def _cine(name: str, shape: tuple[int, int, int], description: str) -> TensorMap:
+    return TensorMap(
+        name=f"cardiac.{name}",
+        path=f"cardiac/{name}",
+        shape=shape,
+        units="intensity",
+        modality="cardiac",
+        description=description,
+        normalize=StandardizeEach(),
+    )
+
+
+lax_4ch = _cine("lax_4ch", (96, 96, 50), "Four-chamber cine, 50 frames from the R peak on.")
+lax_4ch_small = _cine(
+    "lax_4ch_small",
+    (48, 48, 16),
+    "Four-chamber cine at half the resolution, 16 frames from the R peak on.",
 )

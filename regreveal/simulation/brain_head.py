@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from regreveal import brain_atlas
+from regreveal.brain_labels import ellipsoid
 
 STEP_MM = 2.0
 ORIGIN_MM = (-110.0, -144.0, -150.0)
@@ -50,12 +51,12 @@ def paint_head() -> tuple[np.ndarray, np.ndarray]:
     beyond = ndimage.distance_transform_edt(~cavity, sampling=STEP_MM)
 
     face = (
-        _ellipsoid(place, (0, 42, -55), (62, 58, 62))
-        | _ellipsoid(place, (0, 92, -52), (13, 20, 20))
-        | _ellipsoid(place, (0, 62, -95), (38, 36, 22))
-        | _ellipsoid(place, (78, -22, -42), (10, 18, 26))
+        ellipsoid(place, (0, 42, -55), (62, 58, 62))
+        | ellipsoid(place, (0, 92, -52), (13, 20, 20))
+        | ellipsoid(place, (0, 62, -95), (38, 36, 22))
+        | ellipsoid(place, (78, -22, -42), (10, 18, 26))
     )
-    neck = _ellipsoid((*place[:2], 0 * z), (0, -22, 0), (60, 62, 1)) & (z < -45)
+    neck = ellipsoid((*place[:2], 0 * z), (0, -22, 0), (60, 62, 1)) & (z < -45)
     body = (beyond < SCALP_MM) | face | neck
     body = ndimage.gaussian_filter(body.astype(np.float32), 2.0) > 0.5
     depth = ndimage.distance_transform_edt(body, sampling=STEP_MM)
@@ -103,14 +104,14 @@ def _paint_face(place: tuple, tissue: np.ndarray, fat: np.ndarray) -> None:
         ((0, 12, -80), (11, 7, 24), AIR),
     )
     for centre, radii, intensity in parts:
-        inside = _ellipsoid(place, centre, radii)
+        inside = ellipsoid(place, centre, radii)
         fat[inside] = intensity is None
         if intensity is not None:
             tissue[inside] = intensity
     jaw = (
         (place[1] > 20)
-        & _ellipsoid(place, (0, 45, -98), (42, 42, 9))
-        & ~_ellipsoid(place, (0, 42, -98), (33, 34, 14))
+        & ellipsoid(place, (0, 45, -98), (42, 42, 9))
+        & ~ellipsoid(place, (0, 42, -98), (33, 34, 14))
     )
     tissue[jaw], fat[jaw] = BONE, False
 
@@ -140,14 +141,3 @@ def _brain_share() -> np.ndarray:
     affine = brain_atlas.grid(1)[1]
     offset = np.array(ORIGIN_MM) - affine[:3, 3]
     return ndimage.affine_transform(smooth, np.full(3, STEP_MM), offset, SHAPE, order=1)
-
-
-def _ellipsoid(place: tuple, centre: tuple, radii: tuple) -> np.ndarray:
-    """Both of a pair: the first coordinate is the distance from the midline."""
-    return (
-        sum(
-            ((axis - middle) / radius) ** 2
-            for axis, middle, radius in zip(place, centre, radii, strict=True)
-        )
-        < 1
-    )
