@@ -147,7 +147,7 @@ MODELS = [
     Model(
         "cine_deepcycle",
         "cine_deepcycle",
-        "cardiac_deepcycle",
+        "cardiac_phase",
         "The phase of each frame of a four-chamber cine (DeepCycle). The decoder draws the typical "
         "heart at such phases, so it explains what all hearts share and nothing else. It stands "
         "for the long-axis cine of Table 1, DeepCycle.",
@@ -172,7 +172,7 @@ MODELS = [
     _fused(
         "dxa_body_with_skeleton",
         "body_with_skeleton",
-        "dxa_11_fused_12",
+        "dxa_11_fused",
         "DXA image of the whole body after homography",
         "that of the skeleton",
         "dxa_body_homography",
@@ -180,7 +180,7 @@ MODELS = [
     _fused(
         "dxa_skeleton_with_body",
         "skeleton_with_body",
-        "dxa_12_fused_11",
+        "dxa_12_fused",
         "DXA image of the skeleton after homography",
         "that of the whole body",
         "dxa_skeleton_homography",
@@ -188,7 +188,7 @@ MODELS = [
     _fused(
         "dxa_spine_with_hip",
         "spine_with_hip",
-        "dxa_2_fused_5",
+        "dxa_2_fused",
         "DXA image of the lumbar spine after homography",
         "that of a hip",
         "dxa_spine_homography",
@@ -196,7 +196,7 @@ MODELS = [
     _fused(
         "dxa_hip_with_spine",
         "hip_with_spine",
-        "dxa_5_fused_2",
+        "dxa_5_fused",
         "DXA image of a hip after homography",
         "that of the lumbar spine",
         "dxa_hip_homography",

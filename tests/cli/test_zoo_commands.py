@@ -264,3 +264,22 @@ def test_a_recipe_holds_the_arm_and_what_it_needs_and_nothing_else(arm, arms, fu
     assert (recipe.seed, recipe.data, recipe.splits) == (whole.seed, whole.data, whole.splits)
     assert not recipe.comparisons
     assert recipe.probes is None
+
+
+def test_every_model_is_an_arm_of_the_training_and_of_the_papers_table():
+    from model_zoo.build import MODELS, PAPER, ZOO
+    from regreveal.experiment.preflight import check_names
+
+    names = [model.name for model in MODELS]
+    assert len(set(names)) == len(names)
+    training = (ZOO / "train.toml").read_text()
+    for number, model in enumerate(MODELS):
+        assert model.baseline is None or model.baseline in names[:number]
+        small = parse_experiment(only_arm(training, model.arm), model.name)
+        full = parse_experiment(only_arm(PAPER.read_text(), model.paper_arm), model.name)
+        for experiment in (small, full):
+            check_names(experiment)
+        assert small.arms[model.arm].gives_latents == full.arms[model.paper_arm].gives_latents
+        assert (small.arms[model.arm].fusion is None) == (full.arms[model.paper_arm].fusion is None)
+    trained = parse_experiment(training, "train.toml").arms
+    assert set(trained) == {model.arm for model in MODELS}
