@@ -24,7 +24,7 @@ from regreveal.tensormap import StandardizeEach, TensorMap
 UNLIKE = "unlike what was learned from"
 NOT_ROUND = "phases do not go around the cycle once"
 # Below the samples learned from by so many robust SDs (of Fisher's z), or below any likeness.
-LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 400, 6, 0.03, 0.2
+LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 400, 6, 0.1, 0.2
 HISTORY = ("epoch", "steps", "seconds", "loss", "validation_loss", "learning_rate")
 
 
