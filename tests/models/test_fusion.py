@@ -127,7 +127,7 @@ def test_temperature_is_learned_but_not_below_its_bound():
 def build_network(weight=0.7):
     autoencoders = [build_autoencoder(shape, 4, seed=k, **SMALL) for k, shape in enumerate(SHAPES)]
     for k, models in enumerate(autoencoders):
-        standardize_by(models, np.full(SHAPES[k], 0.1 * k, np.float32), 1.5 + k)
+        standardize_by(models, np.full(SHAPES[k], 1.0 + k, np.float32), 1.5 + k)
     return FusionNetwork(autoencoders, weight)
 
 
