@@ -1,14 +1,15 @@
-"""Step rates of training: every autoencoder of an experiment, with its tensors read from a store.
+r"""Step rates of training: every autoencoder of an experiment, with its tensors read from a store.
 
-    python benchmarks/step_rates.py                                 # the demo's, on the processor
-    KERAS_BACKEND=jax python benchmarks/step_rates.py experiments/paper_table1.toml \
-        --precision float32 mixed_bfloat16 --largest-batch          # full size, on a GPU
+    python benchmarks/step_rates.py                     # the demo's, on the processor
+    export KERAS_BACKEND=jax                            # full size, on a GPU
+    python benchmarks/step_rates.py experiments/paper_table1.toml --largest-batch \
+        --precision float32 mixed_bfloat16
 
 For each tensor map and precision a process of its own writes random tensors into a store and trains
-the experiment's autoencoder on them as `train` does (batches read ahead, Adam, the loss of the
-experiment's latent size). The first epoch, which compiles, does not count. `waiting` is the share
-of the time in which the network had no batch. `--largest-batch` doubles the batch until memory is
-at an end and gives the last that fitted.
+the experiment's autoencoder on them as `train` does: batches read ahead, Adam. The first epoch,
+which compiles, does not count. `waiting` is the share of the time in which a batch was asked for
+that was not made yet; on TensorFlow, which asks ahead of the network, that is more than the network
+waits. `--largest-batch` doubles the batch until memory is at an end and gives the last that fitted.
 """
 
 import argparse
