@@ -100,6 +100,61 @@ def test_every_stage_is_listed_with_what_it_takes_and_costs(constant_rate):
     assert trained["seconds"] == 3 * measure_network(network).operations * 400 / 1e10
 
 
+LATENTS = """
+title = "Phases and a fusion, dry"
+[data]
+folder = "nowhere"
+[arms.cycle]
+tensor_map = "cardiac.lax_4ch_small"
+[arms.cycle.registration]
+method = "DeepCycle"
+input = "cardiac.lax_4ch_small"
+parameters = { steps = 100, batch_size = 4 }
+[arms.ecg_fused]
+tensor_map = "ecg.median"
+fusion = "heart"
+[arms.cine_fused]
+tensor_map = "cardiac.lax_4ch_small"
+fusion = "heart"
+[fusions.heart]
+latent_size = 8
+steps = 100
+batch_size = 32
+[comparisons.both]
+baseline = "cycle"
+against = "cine_fused"
+[gwas]
+"""
+
+
+def test_a_fusion_costs_what_its_modalities_autoencoders_cost(constant_rate):
+    from regreveal.models.autoencoder import build_autoencoder
+
+    plan, _ = plan_run(parse_experiment(LATENTS, "dry.toml"), participants=1000, variants=50_000)
+    fused = plan.set_index("stage").loc["heart: train DropFuse"]
+    networks = [
+        measure_network(build_autoencoder(shape, 8).autoencoder)
+        for shape in ((600, 12), (48, 48, 16))
+    ]
+    assert fused["participants"] == 250
+    assert fused["weights"] == sum(network.weights for network in networks)
+    operations = sum(network.training_operations(32, 100) for network in networks)
+    assert fused["seconds"] == pytest.approx(operations / 1e10)
+    memory = sum(network.training_bytes(32) for network in networks)
+    assert fused["gigabytes"] == pytest.approx(memory / 1e9)
+
+
+def test_phases_are_planned_for_everyone_and_are_as_many_as_frames(constant_rate):
+    plan, _ = plan_run(parse_experiment(LATENTS, "dry.toml"), participants=1000, variants=50_000)
+    by_stage = plan.set_index("stage")
+    assert plan["stage"].tolist()[:2] == ["cycle: fit DeepCycle", "cycle: DeepCycle"]
+    assert by_stage.loc["cycle: fit DeepCycle", "output"] == "16 phases, 100 steps of 4"
+    assert by_stage.loc["cycle: DeepCycle", "participants"] == 1000
+    assert (by_stage["seconds"] > 0).all()
+    assert by_stage.loc["both: latent GWAS of cycle", "input"].startswith("16 latents")
+    assert by_stage.loc["both: latent GWAS of cine_fused", "input"].startswith("8 latents")
+
+
 def test_participants_and_variants_are_counted_where_the_data_are(constant_rate, tmp_path):
     (tmp_path / "tensors").mkdir()
     ids = [f"p{i}" for i in range(40)]
@@ -166,7 +221,8 @@ def test_every_row_of_the_paper_is_planned_where_there_are_no_data(
     assert assumed == ["40,000 participants", "9,000,000 variants"]
     by_stage = plan.set_index("stage")
     for name, arm in experiment.arms.items():
-        assert f"{name}: train" in by_stage.index
+        assert (f"{name}: train" in by_stage.index) == (arm.autoencoder is not None)
+        assert (f"{name}: embed" in by_stage.index) == (not arm.gives_latents)
         if arm.registration:
             assert f"{name}: {arm.registration.method}" in by_stage.index
     trained = by_stage.loc["cardiac_voxelmorph: fit VoxelMorph"]

@@ -105,6 +105,18 @@ warm_start = ["registered"]
 [comparisons.fused]
 baseline = "registered"
 against = "ecg_fused"
+
+[arms.number]
+tensor_map = "cardiac.lax_4ch_small"
+
+[arms.number.registration]
+method = "DeepCycle"
+input = "cardiac.lax_4ch_small"
+parameters = { circular = false }
+
+[arms.phase]
+tensor_map = "cardiac.lax_4ch_small"
+registration = { method = "DeepCycle", input = "cardiac.lax_4ch_small" }
 """
 GENETICS = """
 [gwas]
@@ -177,7 +189,7 @@ def make_run_folder(
 
 
 def _write_fusion(folder: Path, ecgs: np.ndarray, ids: list[str], rng: np.random.Generator) -> None:
-    """Write two fused arms, whose latent space is smaller, and who was found by whom."""
+    """Write two fused arms, whose latent space is smaller, who was found by whom, and phases."""
     cines = rng.random((12, 48, 48, 16))
     fused = {"fusion": "heart", "latents_by": "DropFuse"}
     ecg = {"tensor_map": "ecg.median", "units": "mV", "sampling_rate": 500, "after": "registered"}
@@ -185,6 +197,14 @@ def _write_fusion(folder: Path, ecgs: np.ndarray, ids: list[str], rng: np.random
     for arm, inputs, told in zip(FUSED_ARMS, (ecgs, cines), (ecg, cine), strict=True):
         told |= fused | {"description": "Fused.", "latent_size": 12}
         _write_arm(folder / "arms" / arm, inputs, 0.9 * inputs[:8], told, 0.2, ids)
+    told = cine | {"description": "Phases.", "registration": "DeepCycle", "latents_by": "DeepCycle"}
+    for arm, parameters in {"number": {"circular": False}, "phase": {}}.items():
+        of_arm = told | {"parameters": parameters, "latent_size": 16, "fusion": None}
+        _write_arm(folder / "arms" / arm, cines, cines[:8], of_arm, 0.2, ids)
+    course = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    phases = course + 0.1 * rng.standard_normal((150, 16))
+    loop = np.moveaxis(cines[0], -1, 0)
+    np.savez_compressed(folder / "arms/phase/cycle.npz", phases=phases, loop=loop)
     (folder / "fusions/heart").mkdir(parents=True)
     rows = [(*FUSED_ARMS, 250, 0.42, 0.88), (*FUSED_ARMS[::-1], 250, 0.36, 0.84)]
     table = pd.DataFrame(rows, columns=["from", "to", "pairs", "top_1", "top_10"])

@@ -96,6 +96,20 @@ def test_a_fusion_has_a_chapter_and_is_not_taken_for_an_autoencoder(fusion_page)
     assert "fused" not in caption
 
 
+def test_phases_have_a_chapter_with_their_loop_and_the_control_has_its_losses(fusion_page):
+    page = Page(fusion_page)
+    text = " ".join(page.text.split())
+    assert page.anchors.index("cycle") < page.anchors.index("fusions")
+    assert "The loop that phase has learned." in text
+    assert "The latents of 150 analysis participants" in text
+    assert "The loop that number has learned." not in text
+    assert "Arms: number, circular false; phase, default settings." in text
+    assert "DeepCycle (number) gives no latents of 15 participants" in text
+    explained = text[text.index("Of the variance of its arm") :].split(". ")[0]
+    assert "ecg_fused" in explained
+    assert "phase" not in explained
+
+
 def test_latent_spaces_of_different_sizes_are_said_to_be(fusion_page, full_page):
     told = "of different sizes: 16 in registered and 12 in ecg_fused dimensions"
     assert told in " ".join(Page(fusion_page).text.split())
