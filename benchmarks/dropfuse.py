@@ -37,7 +37,7 @@ SHOWN = {
     "cardiac.lax_4ch_small": CINE.split(),
     "dxa.body": [*BODY.split(), "femoral_neck_angle", "spine_curvature"],
     "dxa.skeleton": [*BODY.split(), "femoral_neck_angle", "spine_curvature"],
-    "dxa.hip": ["bone_density", "pelvis_width", "leg_length", "femoral_neck_angle"],
+    "dxa.hip": ["bone_density", "pelvis_width", "trunk_length", "leg_length", "femoral_neck_angle"],
     "dxa.spine": ["bone_density", "pelvis_width", "trunk_length", "spine_curvature"],
 }
 PAIRS = {
