@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from regreveal.models.autoencoder import Autoencoder
 from regreveal.models.blocks import DenseBlocks
+from regreveal.models.model_folder import JIT_COMPILE
 
 CHANNELS, GROWTH, DEPTH = 24, 12, 2
 MAPS = 8  # pictures that a loop is mixed from
@@ -151,7 +152,11 @@ def build_cycle(
         },
     )
     joint.time_weight = time_weight if circular else 0.0
-    return CycleNetworks(encoder, decoder, loop, warmup, joint)
+    networks = CycleNetworks(encoder, decoder, loop, warmup, joint)
+    for network in networks:
+        # Read when a network first predicts: XLA would compile for longer than it then saves.
+        network.jit_compile = JIT_COMPILE
+    return networks
 
 
 def _mixture_model(frames: int, coordinates: int, seed: int) -> keras.Model:

@@ -105,19 +105,33 @@ def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:
     return predict(load_model(model_folder, "autoencoder"), tensors)
 
 
-def predict(model: keras.Model, tensors: np.ndarray) -> np.ndarray:
-    """Give the outputs of a model, (n, *output shape), by batches all of one size.
+def predict(model: keras.Model, tensors: np.ndarray, batch_size: int = BATCH_SIZE):
+    """Give the outputs of a model, by batches all of one size.
 
-    The last batch is filled with zeros: another size would compile the network anew.
+    The last batch is filled with zeros: another size would compile the network anew, and might
+    change the last digits of a participant's outputs with who else is in the batch.
+
+    Parameters
+    ----------
+    model : keras.Model
+    tensors : ndarray, shape (n, *shape)
+    batch_size : int
+        At most; large tensors go in smaller ones.
+
+    Returns
+    -------
+    ndarray, shape (n, *output shape), or dict of str to ndarray
+        As the model gives one output or several by name.
     """
-    batch_size = max(1, min(BATCH_SIZE, BLOCK_BYTES // (4 * math.prod(tensors.shape[1:]))))
+    batch_size = max(1, min(batch_size, BLOCK_BYTES // (4 * math.prod(tensors.shape[1:]))))
     outputs = []
-    for start in range(0, len(tensors), batch_size):
+    # One batch of nobody at least: nothing else says what shape the outputs have.
+    for start in range(0, max(1, len(tensors)), batch_size):
         batch = tensors[start : start + batch_size]
-        filled = np.zeros((batch_size, *batch.shape[1:]), np.float32)
+        filled = np.zeros((batch_size, *tensors.shape[1:]), np.float32)
         filled[: len(batch)] = batch
-        outputs.append(np.asarray(model.predict_on_batch(filled))[: len(batch)])
-    return np.concatenate(outputs)
+        outputs.append(keras.tree.map_structure(np.asarray, model.predict_on_batch(filled)))
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(tensors)], *outputs)
 
 
 def _check_not_collapsed(latents: np.ndarray, model_folder: str | Path) -> None:

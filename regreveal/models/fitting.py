@@ -135,6 +135,9 @@ def fit_network(
     )
     if resume_from is not None:
         restore(model, resume_from)
+    else:
+        # Else the first step would make the optimizer's variables, and be traced a second time.
+        model.optimizer.build(model.trainable_variables)
     names = ", ".join(keras.distribution.list_devices()[:devices])
     print(f"{description} on {names}", file=sys.stderr, flush=True)
 

@@ -127,7 +127,7 @@ def load_model(model_folder: str | Path, name: str) -> keras.Model:
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise InputError(f"{path}: cannot be loaded safely ({reason})") from error
-    model.compile(jit_compile=JIT_COMPILE)
+    model.jit_compile = JIT_COMPILE
     return model
 
 
@@ -164,7 +164,7 @@ def sha256(path: Path) -> str:
 def _composed(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
     inputs = keras.Input(encoder.input_shape[1:], name="tensor")
     model = keras.Model(inputs, decoder(encoder(inputs)), name="autoencoder")
-    model.compile(jit_compile=JIT_COMPILE)
+    model.jit_compile = JIT_COMPILE
     return model
 
 

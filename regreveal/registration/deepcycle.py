@@ -25,6 +25,7 @@ UNLIKE = "unlike what was learned from"
 NOT_ROUND = "phases do not go around the cycle once"
 # Below the samples learned from by so many robust SDs (of Fisher's z), or below any likeness.
 LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 400, 6, 0.1, 0.2
+CINES_AT_ONCE = 16
 HISTORY = ("epoch", "steps", "seconds", "loss", "validation_loss", "learning_rate")
 
 
@@ -209,13 +210,17 @@ class DeepCycle(Registration):
         )
         phases = np.full((len(x), int(self.shape_[2])), np.nan, np.float32)
         qualities = []
-        for cine, out in zip(track(x, "Finding phases", total=len(x)), phases, strict=True):
-            quality, found = self._measure(np.asarray(cine), networks, familiarity)
-            if not quality.reason:
-                quality.reason = self._doubt(quality, familiarity)
-            if not quality.reason:
-                out[:] = found
-            qualities.append(quality)
+        starts = track(range(0, len(x), CINES_AT_ONCE), "Finding phases")
+        for start in starts:
+            measured = self._measure(
+                np.asarray(x[start : start + CINES_AT_ONCE]), networks, familiarity
+            )
+            for quality, found in measured:
+                if not quality.reason:
+                    quality.reason = self._doubt(quality, familiarity)
+                if not quality.reason:
+                    phases[len(qualities)] = found
+                qualities.append(quality)
         return Registered(phases, quality_table(qualities, PhaseQuality), list(phases.copy()))
 
     def save_model(
@@ -296,25 +301,29 @@ class DeepCycle(Registration):
         return networks
 
     def _measure(
-        self, cine: np.ndarray, networks, familiarity: Familiarity
-    ) -> tuple[PhaseQuality, np.ndarray | None]:
-        """Quality and latents of one cine, whatever is to be thought of it."""
-        if reason := unusable_reason(cine):
-            return PhaseQuality(reason), None
-        # One cine at a time: what becomes of it must not depend, even in the last digit, on which
-        # others are computed with it.
-        usable = usable_cines(cine[None])
-        found = networks.joint.predict_on_batch(usable)
-        latents, decoded = (np.asarray(found[name])[0] for name in ("phases", "decoded"))
-        deviations = np.moveaxis(deviations_of(usable)[0], -1, 0)
-        quality = PhaseQuality(reconstruction=correlation(deviations, decoded))
-        quality.unexplained = familiarity.unexplained(coarse_picture(usable[0]))
-        if self.circular:
-            times = np.arange(len(latents)) * 2 * np.pi / len(latents)
-            quality.phase_locking = float(phase_locking(latents, times))
-            quality.winding_number = float(winding_number(latents))
-            quality.backwards = float((steps_of(latents) < 0).mean())
-        return quality, latents
+        self, cines: np.ndarray, networks, familiarity: Familiarity
+    ) -> list[tuple[PhaseQuality, np.ndarray]]:
+        """Quality and latents of some cines, whatever is to be thought of them."""
+        from regreveal.models.cycle import even_times
+        from regreveal.models.embedding import predict
+
+        usable = usable_cines(cines)
+        found = predict(networks.joint, usable, CINES_AT_ONCE)
+        deviations = np.moveaxis(deviations_of(usable), -1, 1)
+        times = even_times(int(self.shape_[2]))
+        measured = []
+        for number, cine in enumerate(cines):
+            latents, quality = found["phases"][number], PhaseQuality(unusable_reason(cine))
+            measured.append((quality, latents))
+            if quality.reason:
+                continue
+            quality.reconstruction = correlation(deviations[number], found["decoded"][number])
+            quality.unexplained = familiarity.unexplained(coarse_picture(usable[number]))
+            if self.circular:
+                quality.phase_locking = float(phase_locking(latents, times))
+                quality.winding_number = float(winding_number(latents))
+                quality.backwards = float((steps_of(latents) < 0).mean())
+        return measured
 
     def _doubt(self, quality: PhaseQuality, familiarity: Familiarity) -> str:
         """Say why phases that were found are not to be trusted; empty where nothing is wrong."""
@@ -332,7 +341,13 @@ class DeepCycle(Registration):
         self.familiar_mean_ = familiarity.mean
         self.familiar_components_ = familiarity.components
         self.most_unexplained_ = familiarity.most_unexplained
-        likeness = [self._measure(cine, networks, familiarity)[0].reconstruction for cine in cines]
+        likeness = [
+            quality.reconstruction
+            for start in range(0, len(cines), CINES_AT_ONCE)
+            for quality, _ in self._measure(
+                cines[start : start + CINES_AT_ONCE], networks, familiarity
+            )
+        ]
         z = np.arctanh(np.clip(np.array(likeness)[np.isfinite(likeness)], -0.999, 0.999))
         median = np.median(z)
         deviation = max(1.4826 * np.median(np.abs(z - median)), SMALLEST_DEVIATION)
