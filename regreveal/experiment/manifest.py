@@ -97,7 +97,8 @@ class Manifest:
             print(f"{name}: done before", file=sys.stderr, flush=True)
             return
         if before.get("key") != key:
-            self._discard(name)
+            for earlier in [name, *self._that_wrote_to(outputs)]:
+                self._discard(earlier)
             for output in outputs:  # nothing in them is of this stage, whoever left it
                 _remove(output)
         print(f"{name} …", file=sys.stderr, flush=True)
@@ -119,6 +120,11 @@ class Manifest:
         }
         self._record(name, entry)
         print(f"{name}: {entry['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+    def _that_wrote_to(self, outputs: list[Path]) -> list[str]:
+        """Name the recorded stages with one of these outputs."""
+        places = {str(path.relative_to(self.folder)) for path in outputs}
+        return [name for name, entry in self.stages.items() if places & set(entry["outputs"])]
 
     def forget_unused(self, keep: Iterable[str] = ()) -> None:
         """Remove the records and files of stages that this experiment no longer has."""

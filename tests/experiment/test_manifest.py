@@ -134,6 +134,25 @@ def test_a_changed_stage_takes_away_what_was_built_on_it(stage, tmp_path):
     assert stage.runs == 2
 
 
+def test_what_another_stage_left_in_the_same_place_is_nobodys_result(stage):
+    """Such as an arm's model, by its own training and then by a fusion, and back again."""
+    run(stage, name="alone")
+    stage.fail = True
+    with pytest.raises(KeyboardInterrupt):
+        run(stage, name="fused")
+    stage.fail = False
+    run(stage, name="alone")
+    assert stage.output.read_text() == "False 3"
+
+
+def test_a_stage_that_is_forgotten_takes_nothing_of_its_successor_in_the_same_place(stage):
+    run(stage, name="alone")
+    with Manifest(stage.output.parent, seed=1) as manifest:
+        manifest.run("fused", stage, outputs=[stage.output])
+        manifest.forget_unused()
+    assert stage.output.read_text() == "False 2"
+
+
 def test_two_runs_cannot_work_in_one_folder(tmp_path):
     with Manifest(tmp_path, seed=1), pytest.raises(InputError, match="another run is at work"):
         Manifest(tmp_path, seed=1)
