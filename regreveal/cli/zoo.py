@@ -22,6 +22,9 @@ def list_models() -> None:
     from regreveal.models.model_folder import read_model_json
     from regreveal.models.zoo import zoo_folder, zoo_names
 
+    if not zoo_names():
+        typer.echo(f"{zoo_folder()} holds no model yet; `make zoo` in a checkout trains them")
+        return
     table = Table("name", "takes", "shape", "after")
     for title in ("latents", "explained", "mean R²"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -42,7 +45,9 @@ def list_models() -> None:
 
 @zoo_app.command()
 def show(name: Name) -> None:
-    """Show the card of a model."""
+    """Show the card of a model; into a file or a pipe as it is written."""
+    import sys
+
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -51,7 +56,10 @@ def show(name: Name) -> None:
     card = _folder(name) / "README.md"
     if not card.is_file():
         raise InputError(f"{card}: no such file; the model has no card")
-    Console().print(Markdown(card.read_text()))
+    if sys.stdout.isatty():
+        Console().print(Markdown(card.read_text()))
+    else:
+        typer.echo(card.read_text(), nl=False)
 
 
 @zoo_app.command()

@@ -27,7 +27,6 @@ LAYOUT = {
     "causal_variants": "truth/causal_variants.tsv",
 }
 
-
 EVERYONE_IS_ANALYSED = {"train": 0.0, "validation": 0.0, "analysis": 1.0}
 
 
@@ -192,9 +191,7 @@ def _dataset(
 def _simulate(experiment, folder, manifest, name, source) -> None:
     from regreveal.simulation.biobank import MODALITIES, simulate_biobank
 
-    settings = source.simulate.model_dump()
-    if settings["seed"] is None:
-        settings["seed"] = experiment.seed
+    settings = source.simulate.model_dump() | {"seed": experiment.seed_of(source.simulate)}
     if settings["modalities"] is None:
         inputs = [_first_map(experiment, arm).modality for arm in experiment.arms]
         settings["modalities"] = [name for name in MODALITIES if name in inputs]

@@ -273,6 +273,21 @@ class Experiment(Settings):
             raise ValueError("splits.analysis is 0; comparisons need analysis participants")
         return self
 
+    @model_validator(mode="after")
+    def _nobody_learned_from_is_analysed(self):
+        if self.training and self.data.simulate:
+            seed = self.seed_of(self.training.simulate)
+            if seed == self.seed_of(self.data.simulate):
+                raise ValueError(
+                    f"data.simulate and training.simulate both have the seed {seed}: the same "
+                    "people would be learned from and analysed; give one of them another seed"
+                )
+        return self
+
+    def seed_of(self, simulation: Simulation) -> int:
+        """Give the seed of a simulation: its own, or else the experiment's."""
+        return self.seed if simulation.seed is None else simulation.seed
+
     def _check_targets(self) -> None:
         probed = {name: self.targets_of(name) for name in self.comparisons}
         for name, targets in probed.items():

@@ -40,8 +40,8 @@ tensor that such numbers stand for.
 ## Learned from
 
 A simulated biobank (seed {seed}): {trained_on} people to learn from, {validated_on} to choose the
-best epoch by. No person's data are in the weights, and nobody in a store of your own was learned
-from, unless you simulated it with the same seed.
+best epoch by; {steps:,} steps of {batch_size}.{warm_start} No person's data are in the weights, and
+nobody in a store of your own was learned from, unless you simulated it with the same seed.
 
     regreveal run model_zoo/{name}/recipe.toml --out RUN      # trains it again
 {full_size}
@@ -96,11 +96,14 @@ def write_card(folder: Path, facts: dict, baseline: dict | None) -> None:
             seed=facts["learned_from"]["seed"],
             trained_on=facts["learned_from"]["trained_on"],
             validated_on=facts["learned_from"]["validated_on"],
+            steps=facts["steps"],
+            batch_size=facts["batch_size"],
+            warm_start=_warm_start(facts),
             participants=figures["participants"],
             evaluation_seed=facts["evaluation"]["seed"],
             not_registered=f"; {failed} more could not be registered" if failed else "",
             explained_variance=figures["explained_variance"],
-            against=f", beside those of {baseline['name']}" if baseline else "",
+            against=_against(baseline),
             probes=_probes(figures, baseline),
             rounding=ROUNDING,
             files="\n".join(files),
@@ -137,6 +140,25 @@ def _registration(facts: dict) -> str:
         f"    regreveal zoo register {facts['name']} --store STORE --out DIR"
         "      # embed DIR/registered"
     )
+
+
+def _warm_start(facts: dict) -> str:
+    """Say so where the training had a start that cost steps, too."""
+    started = facts.get("warm_start")
+    if not started:
+        return ""
+    maps = " and ".join(f"`{name}`" for name in started)
+    return (
+        f" The networks of {maps} started from autoencoders that had been trained before, whose "
+        "steps come on top (recipe.toml)."
+    )
+
+
+def _against(baseline: dict | None) -> str:
+    if baseline is None:
+        return ""
+    people = baseline["figures"]["participants"]
+    return f", beside those of {baseline['name']} (of the {people} people whom that one can take)"
 
 
 def _probes(figures: dict, baseline: dict | None) -> str:

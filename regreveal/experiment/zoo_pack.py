@@ -65,10 +65,13 @@ def pack(
     Raises
     ------
     InputError
-        If the run has no such trained arm, learned from data that were not simulated, or the model
-        is larger than 5 MB.
+        If the run has no such trained arm, learned from data that were not simulated, the model is
+        larger than 5 MB, or the baseline is no model of the zoo.
     """
     experiment = load_experiment(run / "experiment.toml")
+    compared = None if baseline is None else read_model_json(baseline)
+    if compared is not None and "figures" not in compared:
+        raise InputError(f"{baseline}: has no figures; expected the folder of a model of the zoo")
     if arm not in experiment.arms:
         raise InputError(f"{run}: no arm '{arm}' (there are: {', '.join(experiment.arms)})")
     trained = run / "arms" / arm / "model"
@@ -84,8 +87,8 @@ def pack(
             (unfinished / "full_size.toml").write_text(full_size)
         facts = _facts(run, arm, experiment, folder.name, shows)
         facts["registrations"] = list(_copy_registrations(run, arm, experiment, unfinished))
-        if baseline:
-            facts["baseline"] = baseline.name
+        if compared is not None:
+            facts["baseline"] = compared["name"]
         facts["sha256"] = _hashes(unfinished)
         check_evaluation(facts)
         _check_size(unfinished, folder)
@@ -93,7 +96,7 @@ def pack(
         with tempfile.TemporaryDirectory() as temporary:
             facts["figures"] = evaluate(unfinished, scratch or Path(temporary))
         _write_json(facts, unfinished)
-        write_card(unfinished, facts, read_model_json(baseline) if baseline else None)
+        write_card(unfinished, facts, compared)
     return facts
 
 
@@ -160,7 +163,7 @@ def _facts(run: Path, arm: str, experiment: Experiment, name: str, shows: str) -
             "biobank": "simulated",
             "participants": learned.participants,
             "variants": learned.variants,
-            "seed": experiment.seed if learned.seed is None else learned.seed,
+            "seed": experiment.seed_of(learned),
             **people,
         },
         "evaluation": {

@@ -13,6 +13,7 @@ from regreveal.cli.main import app
 from regreveal.errors import InputError
 from regreveal.experiment import zoo_pack
 from regreveal.experiment.settings import parse_experiment
+from regreveal.experiment.zoo_card import write_card
 from regreveal.experiment.zoo_pack import only_arm
 from regreveal.models import zoo
 from regreveal.models.autoencoder import build_autoencoder
@@ -82,6 +83,9 @@ def run_folder(tmp_path_factory):
     parameters = {
         "tensor_map": dataclasses.asdict(tensor_map),
         "latent_size": 3,
+        "steps": 200,
+        "batch_size": 16,
+        "warm_start": {"ecg.median": "/home/somebody/run/arms/aligned/model"},
         "seed": 5,
         "trained_on": IDS[:80],
         "validated_on": IDS[80:],
@@ -122,6 +126,7 @@ def only_zoo(packed, monkeypatch):
 def test_a_packed_model_says_all_of_itself_and_names_nobody(packed):
     text = (packed / "beat" / "model.json").read_text()
     assert not any(sample_id in text for sample_id in IDS)
+    assert "somebody" not in text
     facts = json.loads(text)
     assert facts["learned_from"] == {
         "biobank": "simulated",
@@ -156,6 +161,7 @@ def test_the_card_says_what_it_takes_gives_and_reaches(packed):
         "600 × 12, in mV",
         "QRSAlignment of `ecg.rest_10s`",
         "zoo check beat",
+        "200 steps of 16. The networks of `ecg.median` started from autoencoders that had been",
         "not\nfor patients",
         *facts["sha256"].values(),
         f"| heart_rate | {facts['figures']['probes']['heart_rate']['r2']:.3f}",
@@ -169,6 +175,22 @@ def test_list_and_show(only_zoo):
     assert "A beat." in run("zoo", "show", "zoo:beat").output
     with pytest.raises(InputError, match="did you mean 'beat'"):
         run("zoo", "show", "beet")
+
+
+def test_a_card_goes_into_a_file_as_it_is_and_an_empty_zoo_says_so(only_zoo, tmp_path, monkeypatch):
+    assert run("zoo", "show", "beat").output == (only_zoo / "beat" / "README.md").read_text()
+    monkeypatch.setattr(zoo, "zoo_folder", lambda: tmp_path)
+    assert "holds no model yet" in run("zoo", "list").output
+    with pytest.raises(InputError, match=r"no model 'beat' in the zoo \(there are: none\)"):
+        run("zoo", "check", "beat")
+
+
+def test_a_card_says_whom_the_model_beside_it_was_evaluated_on(packed, tmp_path):
+    facts = read_model_json(packed / "beat")
+    write_card(tmp_path, facts, facts | {"name": "other"})
+    card = (tmp_path / "README.md").read_text()
+    people = facts["figures"]["participants"]
+    assert f"beside those of other (of the {people} people whom that one can take)" in card
 
 
 def test_check_agrees_with_the_card_and_says_where_it_does_not(only_zoo, scratch, tmp_path):
@@ -228,6 +250,13 @@ def test_what_cannot_be_packed_leaves_nothing(run_folder, tmp_path, arguments, m
     with pytest.raises(InputError, match=message):
         run("zoo", "pack", run_folder, *arguments, "--to", tmp_path / "zoo")
     assert not list(tmp_path.glob("**/*.keras"))
+
+
+def test_a_model_to_compare_with_that_is_none_of_a_zoo_is_named(run_folder, tmp_path):
+    trained = run_folder / "arms" / "aligned" / "model"
+    arguments = ["aligned", "--name", "beat", "--to", tmp_path / "zoo", "--baseline", trained]
+    with pytest.raises(InputError, match="model: has no figures; expected"):
+        run("zoo", "pack", run_folder, *arguments)
 
 
 def test_models_of_real_people_are_not_packed(run_folder, tmp_path):

@@ -216,6 +216,18 @@ def test_what_a_registration_that_gives_latents_cannot_do_is_named(tmp_path, old
         check_names(load_experiment(written(tmp_path, LATENTS.replace(old, new, 1))))
 
 
+def test_people_learned_from_are_not_simulated_again_to_be_analysed(tmp_path):
+    text = "title = 'x'\nseed = 4\n[data.simulate]\n[arms.one]\ntensor_map = 'ecg.median'\n"
+    text += "[training.simulate]\n"
+    with pytest.raises(InputError, match="both have the seed 4: the same people would be learned"):
+        load_experiment(written(tmp_path, text))
+    with pytest.raises(InputError, match="both have the seed 4"):
+        load_experiment(written(tmp_path, text + "seed = 4\n"))
+    experiment = load_experiment(written(tmp_path, text + "seed = 5\n"))
+    assert experiment.seed_of(experiment.training.simulate) == 5
+    assert experiment.seed_of(experiment.data.simulate) == 4
+
+
 def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
     text = SMALLEST + 'targets = ["heart_rate"]\n[probes]\n'
     assert load_experiment(written(tmp_path, text)).targets_of("alignment") == ["heart_rate"]
