@@ -1,5 +1,10 @@
 """DeepCycle beside PCA-atan2: phases of unseen people, where they differ, and what they tell.
 
+    python benchmarks/deepcycle.py seeds           # unseen people, ten seeds; one person alone
+    python benchmarks/deepcycle.py differ          # noise, exposure, breathing, mixed beats, a cut
+    python benchmarks/deepcycle.py probes          # R² of traits, beside the control's numbers
+    python benchmarks/deepcycle.py late --steps 3000    # losses of a long training on few people
+
 Phases are compared with two truths. By time, the simulator's phase of a frame is the share of the
 heart period since the R peak. By state, it is the time at which the typical heart (of the median
 heart rate) is at the same point between the events of its cycle: what a frame can show. The first
@@ -193,12 +198,12 @@ def late(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = {"seeds": seeds, "differ": differ, "probes": probes, "late": late}
     parser.add_argument("part", choices=parts)
-    parser.add_argument("--people", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--people", type=int, default=500, help="to learn from")
+    parser.add_argument("--steps", type=int, default=300, help="of a training")
+    parser.add_argument("--seeds", type=int, default=10, help="of `seeds`, how many")
     options = parser.parse_args()
     parts[options.part](options)
 

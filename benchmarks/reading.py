@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from random_tensors import chosen_names, rows_of_the_experiment, write_random
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper_table1.toml"
-MOST = 400
 SECONDS = 2.0
 
 
@@ -36,10 +36,9 @@ def measure(name: str, batch_size: int, latent_size: int, gigabytes: float) -> d
 
     tensor_map = find_tensor_map(name)
     each = 4 * math.prod(tensor_map.stored_shape)
-    count = max(8, min(MOST, int(gigabytes * 1e9 / each)))
     with tempfile.TemporaryDirectory() as folder:
         store = TensorStore(folder)
-        write_random(store, tensor_map, count)
+        count = write_random(store, tensor_map, gigabytes * 1e9)
         source = Source(store, tensor_map, store.sample_ids(tensor_map.path))
         step = compile_step(tensor_map, batch_size, latent_size)
         warm, taken = [], []
@@ -60,15 +59,6 @@ def measure(name: str, batch_size: int, latent_size: int, gigabytes: float) -> d
         "learned (samples/s)": f"{learned:.2f}",
         "ratio": f"{read / learned:.0f}",
     }
-
-
-def write_random(store, tensor_map, count: int) -> None:
-    rng = np.random.default_rng(0)
-    block = max(1, int(64e6 / (4 * math.prod(tensor_map.stored_shape))))
-    for first in range(0, count, block):
-        ids = [f"p{number}" for number in range(first, min(first + block, count))]
-        tensors = rng.standard_normal((len(ids), *tensor_map.stored_shape), np.float32)
-        store.write(tensor_map.path, tensors, ids, units=tensor_map.units)
 
 
 def reading_rate(source, batch_size: int, once: bool = False) -> float:
@@ -122,16 +112,6 @@ def timed(function) -> float:
     return time.perf_counter() - started
 
 
-def rows_of_the_experiment() -> dict[str, tuple[int, int]]:
-    """Batch and latent size of each tensor map that an arm's autoencoder takes."""
-    from regreveal.experiment.settings import load_experiment
-
-    arms = [arm for arm in load_experiment(EXPERIMENT).arms.values() if arm.autoencoder]
-    return {
-        arm.tensor_map: (arm.autoencoder.batch_size, arm.autoencoder.latent_size) for arm in arms
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="TENSOR_MAP", help="by default all")
@@ -139,10 +119,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help="at most; by default the experiment's")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    rows = rows_of_the_experiment()
+    rows = rows_of_the_experiment(EXPERIMENT)
     measured = []
-    for name in arguments.names or rows:
-        batch_size, latent_size = rows[name]
+    for name in chosen_names(parser, arguments.names, rows):
+        batch_size, latent_size = rows[name]["batch_size"], rows[name]["latent_size"]
         batch_size = min(batch_size, arguments.batch_size or batch_size)
         if arguments.here:
             print(json.dumps(measure(name, batch_size, latent_size, arguments.gigabytes)))

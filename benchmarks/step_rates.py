@@ -14,7 +14,6 @@ waits. `--largest-batch` doubles the batch until memory is at an end and gives t
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
@@ -22,11 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from random_tensors import chosen_names, rows_of_the_experiment, write_random
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "demo.toml"
-BYTES = 1_000_000_000
+BYTES = 1e9
 OUT_OF_MEMORY = 3
 
 
@@ -49,7 +48,7 @@ def measure(name: str, batch_size: int, latent_size: int, precision: str, steps:
     plan = TrainingPlan(precision=precision)
     with tempfile.TemporaryDirectory() as folder, computing(precision):
         store = TensorStore(folder)
-        write_random(store, tensor_map)
+        write_random(store, tensor_map, BYTES)
         source = Source(store, tensor_map, store.sample_ids(tensor_map.path))
         built = build_autoencoder(tensor_map.channelled_shape, latent_size, seed=1).autoencoder
         model = keras.Model(built.input, built.output)
@@ -89,16 +88,6 @@ def measure(name: str, batch_size: int, latent_size: int, precision: str, steps:
     }
 
 
-def write_random(store, tensor_map) -> None:
-    """Write some hundred participants, and no more than a gigabyte."""
-    rng = np.random.default_rng(0)
-    count = max(8, min(400, BYTES // (4 * math.prod(tensor_map.stored_shape))))
-    for first in range(0, count, 20):
-        ids = [f"p{number}" for number in range(first, min(first + 20, count))]
-        tensors = rng.standard_normal((len(ids), *tensor_map.stored_shape), np.float32)
-        store.write(tensor_map.path, tensors, ids, units=tensor_map.units)
-
-
 def run(row: dict) -> dict | None:
     """Measure in a process of its own; None if memory did not suffice."""
     command = [sys.executable, __file__, "--here", json.dumps(row)]
@@ -120,20 +109,6 @@ def largest_batch(row: dict) -> int | None:
     return fitted
 
 
-def rows_of_the_experiment(path: Path) -> dict[str, dict]:
-    """Sizes of the autoencoder that an arm has for each tensor map."""
-    from regreveal.experiment.settings import load_experiment
-
-    arms = [arm for arm in load_experiment(path).arms.values() if arm.autoencoder]
-    return {
-        arm.tensor_map: {
-            "batch_size": arm.autoencoder.batch_size,
-            "latent_size": arm.autoencoder.latent_size,
-        }
-        for arm in arms
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment", nargs="?", type=Path, default=EXPERIMENT)
@@ -150,7 +125,7 @@ def main() -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     rows = rows_of_the_experiment(arguments.experiment)
     measured = []
-    for name in arguments.names or rows:
+    for name in chosen_names(parser, arguments.names, rows):
         for precision in arguments.precision:
             row = {"name": name, **rows[name], "precision": precision, "steps": arguments.steps}
             found = run(row) or {"tensor map": name, "precision": precision, "steps/s": "no memory"}
