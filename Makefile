@@ -1,5 +1,5 @@
 # Everything on a fresh machine with Python 3.11, make and a compiler:
-#   make demo    simulate a biobank, compare its ECGs before and after alignment, write a report
+#   make demo    simulate a biobank, compare its recordings before and after registration, write a report
 #   make test    the test suite and the style checks
 #   make zoo     train every model of model_zoo/ anew, on simulated people; goes on where it was stopped
 
