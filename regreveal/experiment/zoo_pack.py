@@ -148,9 +148,6 @@ def _facts(run: Path, arm: str, experiment: Experiment, name: str, shows: str) -
     settings = experiment.arms[arm]
     tensor_map = find_tensor_map(settings.tensor_map, experiment.tensormaps)
     people = {role: len(trained.pop(role)) for role in ("trained_on", "validated_on")}
-    if trained.get("warm_start"):
-        # Which tensor maps' encoders it started from; where they lay says nothing elsewhere.
-        trained["warm_start"] = sorted(trained["warm_start"])
     facts = {
         "name": name,
         "shows": shows,

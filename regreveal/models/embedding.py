@@ -1,6 +1,5 @@
 """Latents and reconstructions of a trained model."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from regreveal.errors import InputError
 from regreveal.models.model_folder import load_model, read_model_json, trained_tensor_map
 from regreveal.models.source import BLOCK_BYTES, Source
+from regreveal.models.weights import weights_sha256
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
@@ -67,7 +67,7 @@ def embed(
     _check_not_collapsed(latents, model_folder)
     metadata = {
         "tensor_map": tensor_map.name,
-        "model": _fingerprint(encoder),
+        "model": weights_sha256(encoder),
         "seed": facts["seed"],
         "trained_on": facts["trained_on"],
         "validated_on": facts["validated_on"],
@@ -147,11 +147,3 @@ def _check_not_collapsed(latents: np.ndarray, model_folder: str | Path) -> None:
             f"latent_{int(np.argmax(constant))}) are the same for all {len(latents)} participants; "
             "train longer, with another learning_rate or a smaller latent_size"
         )
-
-
-def _fingerprint(model: keras.Model) -> str:
-    """SHA-256 of a model's weights: the same model has the same, wherever it lies."""
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()

@@ -19,6 +19,7 @@ from regreveal.models.model_folder import JIT_COMPILE, load_model
 from regreveal.models.plan import TrainingPlan
 from regreveal.models.source import BLOCK_BYTES
 from regreveal.models.state import TrainingState
+from regreveal.models.weights import weights_sha256
 from regreveal.progress import track
 
 
@@ -176,7 +177,8 @@ def fit_fusion(
     learned, validation : Participants
         To learn from, and others to choose the best epoch by.
     parameters : dict
-        Those of `DropFuse`, and what else says who is learned from.
+        Those of `DropFuse`, its warm start as folders by modality, and what else says who is
+        learned from.
     checkpoint : Path, optional
         Folder of the training's state.
 
@@ -190,6 +192,14 @@ def fit_fusion(
         with tempfile.TemporaryDirectory() as folder:
             return fit_fusion(learned, validation, parameters, Path(folder))
     shapes = {name: tuple(values.shape[1:]) for name, values in learned.x.items()}
+    folders = parameters["warm_start"]
+    starts = {
+        name: [load_model(folder, part) for part in ("encoder", "decoder")]
+        for name, folder in folders.items()
+    }
+    # By what they hold: the folder may be called otherwise when a killed training goes on.
+    known = {name: weights_sha256(*halves) for name, halves in starts.items()}
+    parameters = {**parameters, "warm_start": known}
     with computing(TrainingPlan.of(parameters).precision):
         network = build_network(shapes, parameters)
     unfinished = unfinished_training(checkpoint, parameters)
@@ -197,9 +207,9 @@ def fit_fusion(
         for number, name in enumerate(shapes):
             models = modality_models(network, number)
             validation.check_finite(number)
-            if name in parameters["warm_start"]:
+            if name in starts:
                 learned.check_finite(number)
-                _take_over(models, name, parameters["warm_start"][name])
+                _take_over(models, name, starts[name], folders[name])
                 continue
             mean, variance = learned.mean_and_variance(number)
             standardize_by(models, mean, math.sqrt(variance))
@@ -245,15 +255,14 @@ def _batch(source: Participants, wanted: np.ndarray, shares: np.ndarray) -> tupl
     return tensors | masks, tensors
 
 
-def _take_over(models: Autoencoder, name: str, folder: str) -> None:
-    """Start from the weights of a model folder."""
-    for part in ("encoder", "decoder"):
-        weights = load_model(folder, part).get_weights()
-        model = getattr(models, part)
+def _take_over(models: Autoencoder, name: str, start: list[keras.Model], folder: str) -> None:
+    """Start from the weights of another encoder and decoder."""
+    for model, given in zip((models.encoder, models.decoder), start, strict=True):
+        weights = given.get_weights()
         found, expected = ([w.shape for w in held] for held in (weights, model.weights))
         if found != [tuple(shape) for shape in expected]:
             raise InputError(
-                f"dropfuse: {folder}: its {part} is not that of {name} with latent_size "
+                f"dropfuse: {folder}: its {model.name} is not that of {name} with latent_size "
                 f"{models.encoder.output.shape[1]}; expected a model of the same tensor shape, "
                 "latent size and architecture"
             )

@@ -1,5 +1,6 @@
 """DropFuse: several modalities of a participant share one latent space."""
 
+import copy
 import dataclasses
 import math
 import os
@@ -56,6 +57,7 @@ class DropFuse(Registration):
         Steps between two looks at the participants held out, by which the best is chosen.
     warm_start : mapping of str to path-like, optional
         Model folders to start from, by tensor map: encoder, decoder and their standardisation.
+        Only `fit` needs them; saved is which modalities had one, not where.
     architectures : mapping of str to dict, optional
         Further arguments of `build_autoencoder`, by tensor map.
     plan : mapping, optional
@@ -75,6 +77,8 @@ class DropFuse(Registration):
         Of those held out, by each modality's own encoder and decoder.
     temperature_ : float
         Learned; logits are cosines divided by it.
+    warm_started_ : ndarray of str
+        Modalities whose networks started from those of a model folder.
     """
 
     gives_latents = True
@@ -100,7 +104,7 @@ class DropFuse(Registration):
         self.contrast_weight = contrast_weight
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch
-        # Saved as JSON, which does not know paths.
+        # Parameters of a training are JSON, which does not know paths.
         self.warm_start = warm_start and {name: str(path) for name, path in warm_start.items()}
         self.architectures = architectures
         self.plan = plan
@@ -157,6 +161,7 @@ class DropFuse(Registration):
         network, state = fit_fusion(learned, unseen, parameters, checkpoint)
 
         self.modalities_ = np.array(list(x))
+        self.warm_started_ = np.array(sorted(self.warm_start or {}), str)
         self.shapes_ = _padded([tuple(values.shape[1:]) for values in x.values()])
         self.weights_ = np.concatenate([weight.ravel() for weight in network.get_weights()])
         names = ("steps", "loss", "validation_loss", "learning_rate")
@@ -259,6 +264,7 @@ class DropFuse(Registration):
             parameters = self.get_params() | {
                 "tensor_map": dataclasses.asdict(tensor_maps[name]),
                 "architecture": dict((self.architectures or {}).get(name, {})),
+                "warm_start": self.warm_started_.tolist(),
                 "fused_with": [other for other in self.modalities_.tolist() if other != name],
                 "trained_on": [str(sample_id) for sample_id in trained_on],
                 "validated_on": [str(sample_id) for sample_id in validated_on],
@@ -276,6 +282,12 @@ class DropFuse(Registration):
                 temperature=float(self.temperature_),
             )
         return folders
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write parameters and learned arrays, as every registration does, without paths."""
+        without = copy.copy(self)
+        without.warm_start = None
+        super(DropFuse, without).save(folder)
 
     def _checked_parameters(self, x: Mapping) -> dict:
         """Check parameters and the mapping's shapes; return what says which training this is."""

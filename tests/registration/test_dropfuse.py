@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -426,7 +427,36 @@ def test_training_can_start_from_models_of_one_modality(fitted, learned, tmp_pat
     expected = alone(fitted, rows_of(learned, slice(0, 20)))
     np.testing.assert_allclose(wave, expected[0], atol=1e-4)
     assert not np.allclose(picture, expected[1], atol=0.1)
+    warm.save(tmp_path / "warm")
+    models = DropFuse.load(tmp_path / "warm").save_models(tmp_path / "m", TENSOR_MAPS, [], [])
+    written = [tmp_path / "warm" / "registration.json", models[WAVE] / "model.json"]
+    assert not any(str(tmp_path) in path.read_text() for path in written)
+    assert json.loads(written[1].read_text())["warm_start"] == [WAVE]
     with pytest.raises(InputError, match="latent_size 4"):
         DropFuse(**QUICKEST, warm_start=start).fit(learned)
     with pytest.raises(InputError, match=r"model\.json|missing or damaged"):
         DropFuse(**QUICK, warm_start={WAVE: tmp_path / "nowhere"}).fit(learned)
+
+
+def test_a_killed_training_goes_on_from_the_same_start_under_another_path(
+    fitted, learned, tmp_path
+):
+    fitted.save_models(tmp_path / "start", TENSOR_MAPS, ["a"], ["b"])
+    quick = {**QUICK, "steps": 4, "steps_per_epoch": 2}
+    checkpoint = tmp_path / "checkpoint"
+
+    def started_from(folder):
+        return DropFuse(**quick, warm_start={WAVE: folder / WAVE})
+
+    whole = started_from(tmp_path / "start").fit(learned, checkpoint=checkpoint)
+    shutil.move(tmp_path / "start", tmp_path / "moved")
+    again = started_from(tmp_path / "moved").fit(learned, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again.weights_, whole.weights_)
+    other = (
+        started_from(tmp_path / "moved")
+        .fit(learned)
+        .save_models(tmp_path / "other", TENSOR_MAPS, ["a"], ["b"])
+    )
+    assert WAVE in other
+    with pytest.raises(InputError, match="another warm_start"):
+        started_from(tmp_path / "other").fit(learned, checkpoint=checkpoint)
