@@ -426,7 +426,9 @@ def _latents_made_by(arm: dict) -> str | None:
 
 def _gives_latents(method: object) -> bool:
     """Whether there is a registration of that name that gives latents."""
-    return method in registrations.__all__ and getattr(registrations, method).gives_latents
+    there = method in registrations.__all__
+    # Not everything of the package is a method; whoever looks the method up says so.
+    return there and getattr(getattr(registrations, method), "gives_latents", False)
 
 
 def load_experiment(path: str | os.PathLike) -> Experiment:
