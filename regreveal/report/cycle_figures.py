@@ -26,8 +26,8 @@ def loop(frames: np.ndarray, path: str | os.PathLike) -> None:
     """
     figure = Figure(figsize=(WIDTH, WIDTH))
     low, high = np.quantile(frames, (0.01, 0.995))
-    # So that neighbours, with their titles, do not touch.
-    half = min(0.12, 0.36 * np.sin(np.pi / len(frames)) * 0.8)
+    # So that neighbours do not touch where they are diagonal, with room for their titles.
+    half = min(0.12, 0.36 * np.sin(np.pi / len(frames)) * np.sqrt(0.5) * 0.85)
     ring = figure.add_axes((0.06, 0.06, 0.88, 0.88))
     angles = np.linspace(0, TURN, 200)
     ring.plot(np.sin(angles), np.cos(angles), color=GREY, linewidth=0.8, zorder=0)

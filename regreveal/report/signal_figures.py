@@ -1,6 +1,7 @@
 """Figures of recordings: overlays of many participants, reconstructions, and loss curves."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ SHOWN_LEADS = ("II", "V2")
 SHOWN_SECONDS = 2.4
 OVERLAID_PARTICIPANTS = 50
 RECONSTRUCTED_PARTICIPANTS = 4
+TITLE_CHARACTERS = 36  # of a panel, beside another
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,11 @@ def reconstructions(arms: Sequence[EcgExamples], path: str | os.PathLike) -> Non
         PNG to write; a PDF is written beside it.
     """
     people = min(RECONSTRUCTED_PARTICIPANTS, *(len(arm.reconstructions) for arm in arms))
-    height = 0.95 * people + 0.95
+    height = 0.95 * people + 1.08
     figure = Figure(figsize=(WIDTH, height))
     columns = [(arm, lead) for arm in arms for lead in SHOWN_LEADS]
     grid = GridSpec(
-        people, len(columns), figure, left=0.08, right=0.99, top=1 - 0.42 / height,
+        people, len(columns), figure, left=0.08, right=0.99, top=1 - 0.55 / height,
         bottom=0.52 / height, wspace=0.12, hspace=0.12,
         width_ratios=[max(arm.seconds[-1], SHOWN_SECONDS / 1.5) for arm, _ in columns],
     )  # fmt: skip
@@ -121,10 +123,10 @@ def reconstructions(arms: Sequence[EcgExamples], path: str | os.PathLike) -> Non
             _finish_ecg_axes(axes, arm, shared, first_column=column == 0)
             axes.tick_params(labelbottom=person == people - 1)
             if person == 0:
-                axes.set_title(f"{arm.name}, lead {lead}", color=arm.colour, fontsize=8)
+                axes.set_title(f"{arm.name}\nlead {lead}", color=arm.colour, fontsize=8)
             if person == 0 and column % len(SHOWN_LEADS) == 0:
                 axes.legend(
-                    loc="lower left", bbox_to_anchor=(-0.02, 1.2), ncols=2, borderpad=0,
+                    loc="lower left", bbox_to_anchor=(-0.02, 1.38), ncols=2, borderpad=0,
                     handlelength=1.2, columnspacing=1.0, handletextpad=0.4, fontsize=7,
                 )  # fmt: skip
     figure.supxlabel("Time (s)", x=0.54, y=0.05 / height, va="bottom", fontsize=8)
@@ -172,7 +174,9 @@ def loss_curves(
     columns = min(len(groups), 2)
     rows = -(-len(groups) // columns)
     panel = 1.75  # inches, without what stands above and below it
-    above = 0.32 + 0.15 * max(len(curves) for curves in groups)
+    titles = [textwrap.fill(title, TITLE_CHARACTERS) for title in titles]
+    lines_of_titles = max(title.count("\n") for title in titles)
+    above = 0.32 + 0.15 * (max(len(curves) for curves in groups) + lines_of_titles)
     width, height = 4.4 if columns == 1 else WIDTH, rows * (panel + above + 0.4) + 0.25
     figure = Figure(figsize=(width, height))
     grid = GridSpec(
