@@ -124,6 +124,6 @@ def compared_with(experiment: Experiment, arm: str) -> list[str]:
 
 
 def _in_all(sample_ids: list[str], arms: list[ArmStages], dataset: Dataset) -> list[str]:
-    """Keep those whom every arm can take: no arm learns from more participants than another."""
+    """Keep those whom every arm can take: no autoencoder learns from more than another."""
     usable = set.intersection(*(set(arm.usable_ids(dataset)) for arm in arms))
     return [sample_id for sample_id in sample_ids if sample_id in usable]

@@ -67,15 +67,19 @@ def read_model_json(folder: str | Path) -> dict:
     Raises
     ------
     InputError
-        If it is not there or not readable.
+        If it is not there, not readable or not of a trained model.
     """
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected the folder of a trained autoencoder")
     try:
-        return json.loads(path.read_text())
+        facts = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); train the model again") from error
+    missing = [key for key in ("tensor_map", "latent_size", "seed") if key not in facts]
+    if missing:
+        raise InputError(f"{path}: no '{missing[0]}' in it; expected that of a trained model")
+    return facts
 
 
 def trained_tensor_map(facts: dict) -> TensorMap:

@@ -258,6 +258,21 @@ def test_a_model_to_compare_with_that_is_none_of_a_zoo_is_named(run_folder, tmp_
         run("zoo", "pack", run_folder, *arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["register", "beat", "--store", "store", "--out"],
+        ["check", "beat", "--out"],
+        ["pack", "run", "aligned", "--name", "beat", "--to"],
+    ],
+)
+def test_a_file_where_a_folder_is_to_be_is_named(only_zoo, tmp_path, arguments):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(InputError, match="file: is a file; expected a folder"):
+        run("zoo", *arguments, file)
+
+
 def test_models_of_real_people_are_not_packed(run_folder, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)

@@ -216,6 +216,12 @@ def test_what_a_registration_that_gives_latents_cannot_do_is_named(tmp_path, old
         check_names(load_experiment(written(tmp_path, LATENTS.replace(old, new, 1))))
 
 
+def test_a_class_of_the_package_that_is_no_method_is_named(tmp_path):
+    experiment = load_experiment(written(tmp_path, SMALLEST.replace("QRSAlignment", "Registered")))
+    with pytest.raises(InputError, match="arms.registered: no registration 'Registered'"):
+        check_names(experiment)
+
+
 def test_people_learned_from_are_not_simulated_again_to_be_analysed(tmp_path):
     text = "title = 'x'\nseed = 4\n[data.simulate]\n[arms.one]\ntensor_map = 'ecg.median'\n"
     text += "[training.simulate]\n"

@@ -116,6 +116,12 @@ def test_a_file_that_is_cut_short_is_refused(model_folder, tmp_path):
         regreveal.models.load(folder)
 
 
+def test_a_description_of_something_else_is_refused(zoo_model):
+    (zoo_model / "model.json").write_text("{}")
+    with pytest.raises(InputError, match=r"model.json: no 'tensor_map' in it; expected that of"):
+        regreveal.models.load("zoo:toy_wave")
+
+
 def test_a_model_with_code_in_it_is_refused_in_one_line(model_folder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
