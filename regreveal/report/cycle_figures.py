@@ -1,9 +1,8 @@
-"""Figures of phases: the loop that a decoder draws, phases against time, and losses."""
+"""Figures of phases: the loop that a decoder draws, and phases against time."""
 
 import os
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
@@ -83,33 +82,4 @@ def phases_against_time(phases: np.ndarray, path: str | os.PathLike) -> None:
     right.axhline(0, color=GREY, linewidth=0.8)
     right.set_ylim(*np.quantile(parts - time, (0.005, 0.995)) * 1.3)
     left.legend(loc="upper left")
-    write_figure(figure, path)
-
-
-@styled
-def losses(histories: dict[str, pd.DataFrame], path: str | os.PathLike) -> None:
-    """Draw losses of training and of validation: whether generalisation comes, and when.
-
-    Parameters
-    ----------
-    histories : dict of str to DataFrame
-        By the name of the training, up to six; with `steps`, `loss` and `validation_loss`.
-    path : path-like
-        PNG to write; a PDF is written beside it.
-    """
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, history), colour in zip(histories.items(), ARM_COLOURS, strict=False):
-        axes.plot(
-            history["steps"], history["loss"], color=colour, linewidth=0.9,
-            linestyle=(0, (2, 1.5)), label=f"{name}, training",
-        )  # fmt: skip
-        axes.plot(
-            history["steps"], history["validation_loss"], color=colour, linewidth=1.6,
-            label=f"{name}, validation",
-        )  # fmt: skip
-    axes.set_xlabel("Optimiser steps")
-    axes.set_ylabel("Loss")
-    axes.set_xlim(left=0)
-    axes.legend()
     write_figure(figure, path)

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from regreveal.report import cycle_figures, fusion_figures
+from regreveal.report import cycle_figures
+from regreveal.report.loss_figures import loss_panels
 from regreveal.report.parts import Figure, Section, Text
 from regreveal.report.run_folder import ArmRun, FusionRun, Run
 from regreveal.report.summary import listed
-from regreveal.report.tables import Cell, Column, Table, hide_small, number
+from regreveal.report.tables import (
+    SMALLEST_COUNT,
+    Cell,
+    Column,
+    Table,
+    hide_small,
+    number,
+)
 
 LOOP_FRAMES = 12
 
@@ -36,7 +44,7 @@ def cycle_section(run: Run, figures: Path) -> Section:
     for arm in arms:
         parts += _cycle_figures(arm, figures) if arm.cycle else []
     histories = {arm.name: arm.history for arm in arms}
-    cycle_figures.losses(histories, figures / "cycle-loss.png")
+    loss_panels(histories, figures / "cycle-loss.png")
     parts.append(
         Figure(
             "cycle-loss",
@@ -44,10 +52,14 @@ def cycle_section(run: Run, figures: Path) -> Section:
             "Of training and validation participants. A validation loss that falls long after the "
             "training loss has levelled off would be late generalisation. With the angle the loss "
             "has the penalties of time besides, so the arms' losses do not rank them.",
-            width=34,
+            width=_width(histories),
         )
     )
     return Section("cycle", "The phases of the cycle", parts)
+
+
+def _width(histories: dict) -> float:
+    return 32 if len(histories) == 1 else 52
 
 
 def _cycle_figures(arm: ArmRun, figures: Path) -> list[Figure]:
@@ -86,7 +98,7 @@ def fusion_section(run: Run, figures: Path) -> Section:
         f"{fusion.name}: {listed(fusion.arms)}": run.arms[fusion.arms[0]].history
         for fusion in run.fusions
     }
-    fusion_figures.fusion_losses(histories, figures / "fusion-loss.png")
+    loss_panels(histories, figures / "fusion-loss.png")
     parts = [Text(_told(run, fusion), lead=f"{fusion.name}.") for fusion in run.fusions]
     if any(len(fusion.retrieval) for fusion in run.fusions):
         parts.append(retrieval_table(run.fusions))
@@ -98,7 +110,7 @@ def fusion_section(run: Run, figures: Path) -> Section:
             "the mean, plus the weighted contrast between modalities. While training, every "
             "coordinate of everybody is taken from one modality at random; validation takes the "
             "mean over modalities, which is easier.",
-            width=32 if len(run.fusions) == 1 else 52,
+            width=_width(histories),
         )
     )
     return Section("fusions", "Modalities fused", parts)
@@ -112,13 +124,15 @@ def _told(run: Run, fusion: FusionRun) -> str:
         [f"{number(100 * a.model['explained_variance'], 0)} % in {a.name}" for a in arms]
     )
     warm = run.experiment["fusions"][fusion.name].get("warm_start", [])
-    start = f", starting from the encoders of {listed(warm)}" if warm else ""
+    start = ""
+    if warm:
+        start = f", starting from the networks of {listed(warm)}, whose own steps come on top"
     return (
         f"Encoders of {maps} learned one latent space of {model['latent_size']} dimensions "
-        f"together{start}, in {model['steps']:,} steps of {model['batch_size']} participants of "
-        f"{hide_small(len(model['trained_on']))} who have at least one of them. Each is then used "
-        f"alone, and explains of its own tensors' variance, in validation participants: "
-        f"{explained}."
+        f"together in {model['steps']:,} steps of {model['batch_size']} participants{start}. They "
+        f"learned from {hide_small(len(model['trained_on']))} who have at least one of the "
+        "modalities. Each encoder is then used alone, and with its decoder explains of its own "
+        f"tensors' variance, in validation participants: {explained}."
     )
 
 
@@ -133,16 +147,19 @@ def retrieval_table(fusions: list[FusionRun]) -> Table:
     for fusion in fusions:
         for row in fusion.retrieval.itertuples(index=False):
             one, other, pairs, *shares = row
-            chance = [min(nearest / pairs, 1) for nearest in (1, 10)]
+            told = ["–"] * len(shares)  # of few pairs a share is a count
+            if pairs >= SMALLEST_COUNT:
+                chance = [min(nearest / pairs, 1) for nearest in (1, 10)]
+                told = [
+                    f"{number(100 * share, 1)} ({number(100 * by_chance, 1)})"
+                    for share, by_chance in zip(shares, chance, strict=True)
+                ]
             rows.append(
                 [
                     Cell(fusion.name),
-                    Cell(f"{one} → {other}", strong=False),
+                    Cell(f"{one} → {other}"),
                     Cell(hide_small(pairs)),
-                    *(
-                        Cell(f"{number(100 * share, 1)} ({number(100 * by_chance, 1)})")
-                        for share, by_chance in zip(shares, chance, strict=True)
-                    ),
+                    *map(Cell, told),
                 ]
             )
     return Table(

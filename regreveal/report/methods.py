@@ -15,9 +15,9 @@ _CODINGS = {
     "additive": "the dosage of the alternate allele",
 }
 _AUTOENCODERS = (
-    "One convolutional, densely connected family; arms that are compared learned "
-    "from the same participants, with the latent size and steps that the table of autoencoders "
-    "gives. Mean squared error; the checkpoint with the least validation loss is kept."
+    "One convolutional, densely connected family; autoencoders that are compared with each other "
+    "learned from the same participants, with the latent size and steps that the table of "
+    "autoencoders gives. Mean squared error; the checkpoint with the least validation loss is kept."
 )
 
 
@@ -69,10 +69,11 @@ def _deepcycle(run: Run) -> str:
     settings = [f"{arm.name}, {_given(arm.description['parameters'])}" for arm in arms]
     return (
         "Every frame of a cine was encoded as one angle θ and decoded from (cos θ, sin θ); the "
-        "latents of a cine are the phases of its frames, unwrapped. Training started from the "
-        "phase of the first two principal components, warmed the decoder up, and went on jointly, "
-        "with a penalty on going backwards in time. Where circular is false, one plain number "
-        f"takes the place of the angle: the control. Arms: {'; '.join(settings)}."
+        "latents of a cine are the phases of its frames, unwrapped. All training participants who "
+        "have the cine were learned from. Training started from the phase of the first two "
+        "principal components, warmed the decoder up, and went on jointly, with a penalty on going "
+        "backwards in time. Where circular is false, one plain number takes the place of the "
+        f"angle: the control. Arms: {'; '.join(settings)}."
     )
 
 
@@ -85,9 +86,11 @@ def _dropfuse(run: Run) -> str:
         "Encoders of several modalities learned one latent space together, by reconstruction of "
         "each modality and symmetric InfoNCE on normalised latents with a learned temperature; "
         "each latent coordinate of each participant was taken from one modality at random, drawn "
-        "afresh at every step. Participants with one modality only took part with that. Each arm "
-        "embeds by its own encoder, without the other modality. Fusions: "
-        f"{'; '.join(settings)}."
+        "afresh at every step. All training participants who have one of the modalities were "
+        "learned from, who may be more than those of the autoencoders compared with them. With a "
+        "warm start, the steps of the autoencoders started from come on top of those given here: "
+        "such an arm has been trained longer. Each arm embeds by its own encoder, without the "
+        f"other modality. Fusions: {'; '.join(settings)}."
     )
 
 

@@ -87,7 +87,7 @@ def test_a_fusion_has_a_chapter_and_is_not_taken_for_an_autoencoder(fusion_page)
     text = " ".join(page.text.split())
     assert page.anchors.index("fusions") > page.anchors.index("autoencoders")
     assert "QRSAlignment, then DropFuse (heart)" in text
-    assert "starting from the encoders of registered" in text
+    assert "starting from the networks of registered, whose own steps come on top" in text
     assert re.search(r"ecg_fused → cine_fused *250 *42\.0 \(0\.4\) *88\.0 \(4\.0\)", text)
     assert "warm start from registered" in text
     # The loss figure and its caption are of autoencoders alone.

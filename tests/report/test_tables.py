@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regreveal.report.genome_tables import loci_table, truth_table
+from regreveal.report.latent_sections import retrieval_table
+from regreveal.report.run_folder import FusionRun
 from regreveal.report.tables import (
     MOST_ROWS,
     dropped_table,
@@ -93,6 +95,15 @@ def test_a_long_table_shows_its_strongest_and_says_where_the_rest_is():
     assert len(table.rows) == MOST_ROWS
     assert table.rows[0][5].text == f"{count + 7:.1f}"
     assert table.note == "7 more loci are in loci.tsv."
+
+
+def test_retrieval_among_few_tells_no_counts():
+    retrieval = pd.DataFrame([("a", "b", 3, 1 / 3, 1.0), ("b", "a", 50, 0.5, 0.9)])
+    table = retrieval_table([FusionRun("heart", ["a", "b"], retrieval)])
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["heart", "a → b", "<5", "–", "–"],
+        ["heart", "b → a", "50", "50.0 (2.0)", "90.0 (20.0)"],
+    ]
 
 
 def test_small_groups_are_hidden_in_every_table_that_counts_people():

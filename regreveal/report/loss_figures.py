@@ -1,4 +1,4 @@
-"""Figure of how fused encoders learned."""
+"""Figure of how networks learned whose losses are no share of variance."""
 
 import os
 from collections.abc import Mapping
@@ -14,13 +14,15 @@ PANEL_HEIGHT = 2.3  # inches
 
 
 @styled
-def fusion_losses(histories: Mapping[str, pd.DataFrame], path: str | os.PathLike) -> None:
-    """Draw the training and validation loss of each fusion, the epoch that was kept marked.
+def loss_panels(histories: Mapping[str, pd.DataFrame], path: str | os.PathLike) -> None:
+    """Draw the training and validation loss of each training, the epoch that was kept marked.
+
+    A panel each: losses of different trainings need not mean the same.
 
     Parameters
     ----------
     histories : mapping of str to DataFrame
-        By fusion: `steps`, `loss` and `validation_loss`.
+        By the panel's title: `steps`, `loss` and `validation_loss`.
     path : path-like
         PNG to write; a PDF is written beside it.
     """
