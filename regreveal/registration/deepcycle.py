@@ -17,14 +17,13 @@ from regreveal.registration.cycle_phase import (
     usable_cines,
     winding_number,
 )
-from regreveal.registration.familiarity import Familiarity, coarse_picture, learn
-from regreveal.registration.images import correlation, unusable_reason
+from regreveal.registration.familiarity import Familiarity, coarse_picture, learn, least_likeness
+from regreveal.registration.images import correlation, spread, unusable_reason
 from regreveal.tensormap import StandardizeEach, TensorMap
 
 UNLIKE = "unlike what was learned from"
 NOT_ROUND = "phases do not go around the cycle once"
-# Below the samples learned from by so many robust SDs (of Fisher's z), or below any likeness.
-LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 400, 6, 0.1, 0.2
+LIKENESS_SAMPLES, SMALLEST_DEVIATION = 400, 0.1
 CINES_AT_ONCE = 16
 HISTORY = ("epoch", "steps", "seconds", "loss", "validation_loss", "learning_rate")
 
@@ -102,10 +101,15 @@ class DeepCycle(Registration):
     The phases that `transform` gives are unwrapped along frames: the first lies in [-pi, pi], and
     no step exceeds half a turn. `transforms` holds what the tensors do.
 
+    Blank and still cines, and those that are not finite, may be among those learned from; nothing
+    is learned from them.
+
     A sample is not ok if it is blank, not finite, its phases do not go around once, or what is
     decoded is unlike it: a correlation six robust standard deviations (of Fisher's z) below the
     median of samples learned from, or below 0.2; or the cine itself is unlike those learned from,
-    of which there must be 20 to tell (`regreveal.registration.familiarity`).
+    of which there must be 20 to tell (`regreveal.registration.familiarity`). A cine that goes
+    forwards and then backwards passes for one turn: a contraction played backwards looks like a
+    relaxation.
 
     References
     ----------
@@ -334,25 +338,20 @@ class DeepCycle(Registration):
 
     def _least_likeness(self, learned, networks) -> float:
         """Bound below which a cine is unlike those learned from."""
-        from regreveal.registration.deepcycle_training import spread_places
-
-        cines = learned[spread_places(len(learned), LIKENESS_SAMPLES)]
-        familiarity = learn(np.stack([coarse_picture(cine) for cine in cines]))
+        places = spread(len(learned), LIKENESS_SAMPLES)
+        parts = [
+            places[start : start + CINES_AT_ONCE] for start in range(0, len(places), CINES_AT_ONCE)
+        ]
+        pictures = [coarse_picture(cine) for part in parts for cine in learned[part] if cine.any()]
+        familiarity = learn(np.stack(pictures))
         self.familiar_mean_ = familiarity.mean
         self.familiar_components_ = familiarity.components
         self.most_unexplained_ = familiarity.most_unexplained
-        likeness = [
-            quality.reconstruction
-            for start in range(0, len(cines), CINES_AT_ONCE)
-            for quality, _ in self._measure(
-                cines[start : start + CINES_AT_ONCE], networks, familiarity
-            )
-        ]
-        z = np.arctanh(np.clip(np.array(likeness)[np.isfinite(likeness)], -0.999, 0.999))
-        median = np.median(z)
-        deviation = max(1.4826 * np.median(np.abs(z - median)), SMALLEST_DEVIATION)
-        self.typical_likeness_ = float(np.tanh(median))
-        return max(float(np.tanh(median - LIKENESS_DEVIATIONS * deviation)), LEAST_LIKENESS)
+        measured = [self._measure(learned[part], networks, familiarity) for part in parts]
+        likeness = np.array([quality.reconstruction for part in measured for quality, _ in part])
+        likeness = likeness[np.isfinite(likeness)]
+        self.typical_likeness_ = float(np.median(likeness))
+        return least_likeness(likeness, SMALLEST_DEVIATION)
 
     def _checked_parameters(self) -> dict:
         from regreveal.models.loop import check_parameters

@@ -1,5 +1,6 @@
 """Training of DeepCycle: warm-up from PCA-atan2, then encoder and decoder together."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from regreveal.models.state import TrainingState
 from regreveal.registration.cycle_phase import (
     MeanCourse,
     PrincipalPhase,
-    deviations_of,
     principal_phase,
     usable_cines,
 )
+from regreveal.registration.images import held_out_rows, spread
 
-HELD_OUT_SHARE = 0.1
 WARMUP_SHARE = 0.2  # of the steps
 CACHE_BYTES = 512 * 2**20
 # Cines that the start and the calibration are learned from: what they average varies little.
@@ -26,7 +26,7 @@ AVERAGED_CINES, AVERAGED_BYTES = 400, 2**27
 
 
 class Cines:
-    """Usable cines of an array-like, kept in memory if they fit.
+    """Cines of an array-like, as `usable_cines` gives them; kept in memory if they fit.
 
     Parameters
     ----------
@@ -48,19 +48,18 @@ class Cines:
         """Cines of float32 at places, which may be in any order and repeated."""
         return self._read(places) if self._kept is None else self._kept[places]
 
-    def spread(self) -> np.ndarray:
-        """Take some cines, evenly from all, as many as averages are taken of."""
+    def moving(self) -> np.ndarray:
+        """Take some cines, evenly from all, as many as averages are taken of; leave still ones out.
+
+        What does not move has no phase, and its angle would count in the mean.
+        """
         most = max(1, AVERAGED_BYTES // (4 * int(np.prod(self._x.shape[1:]))))
-        return self[spread_places(len(self), min(most, AVERAGED_CINES))]
+        cines = self[spread(len(self), min(most, AVERAGED_CINES))]
+        return cines[_moves(cines)]
 
     def _read(self, places: np.ndarray) -> np.ndarray:
         distinct, back = np.unique(places, return_inverse=True)
         return usable_cines(np.asarray(self._x[self._rows[distinct]]))[back]
-
-
-def spread_places(count: int, most: int) -> np.ndarray:
-    """Places spread evenly over all, in order."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def learned_and_held_out(x, validation, seed: int) -> tuple[Cines, Cines]:
@@ -69,12 +68,14 @@ def learned_and_held_out(x, validation, seed: int) -> tuple[Cines, Cines]:
     Raises
     ------
     InputError
-        If there is nothing to learn from.
+        If there is nothing to learn from or to choose by, or the shapes differ.
     """
     if len(x) < 1:
         raise InputError("deepcycle: no cine to learn from; expected at least one")
     everyone = np.arange(len(x))
     if validation is not None:
+        if len(validation) < 1:
+            raise InputError("deepcycle: no validation cine; expected one at least, or None")
         if tuple(validation.shape[1:]) != tuple(x.shape[1:]):
             raise InputError(
                 f"deepcycle: validation cines of shape {tuple(validation.shape[1:])}; those "
@@ -83,9 +84,8 @@ def learned_and_held_out(x, validation, seed: int) -> tuple[Cines, Cines]:
         return Cines(x, everyone), Cines(validation, np.arange(len(validation)))
     if len(x) == 1:
         return Cines(x, everyone), Cines(x, everyone)
-    order = np.random.default_rng((seed, len(x))).permutation(len(x))
-    held_out = max(1, round(HELD_OUT_SHARE * len(x)))
-    return Cines(x, order[held_out:]), Cines(x, order[:held_out])
+    learned, held_out = held_out_rows(len(x), seed)
+    return Cines(x, learned), Cines(x, held_out)
 
 
 def train_cycle(
@@ -121,9 +121,11 @@ def train_cycle(
     if checkpoint is None:
         with tempfile.TemporaryDirectory() as folder:
             return train_cycle(networks, learned, held_out, parameters, Path(folder))
-    averaged = learned.spread()
-    if not deviations_of(averaged).any():
+    averaged = learned.moving()
+    if not len(averaged):
         raise InputError("deepcycle: none of the cines moves (blank, still or not finite)")
+    # A training that goes on must have been one on the same cines.
+    parameters = parameters | {"cines": hashlib.sha256(averaged.tobytes()).hexdigest()}
     start = principal_phase(averaged)
     circular, steps = parameters["circular"], parameters["steps"]
 
@@ -193,8 +195,7 @@ def _average_heart(networks: CycleNetworks, cines: np.ndarray) -> None:
     """Tell the decoder the mean frame and pictures of these cines, in SDs of each one's values."""
     centred = cines - cines.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
     deviation = centred.std(axis=(1, 2, 3), keepdims=True)
-    moving = deviation.ravel() > 0
-    standardised = (centred[moving] / deviation[moving]).astype(np.float32)
+    standardised = (centred / deviation).astype(np.float32)
     mean = standardised.mean(axis=-1, keepdims=True)
     size = np.sqrt(np.square(standardised - mean).mean(axis=(1, 2, 3), keepdims=True))
     still = mean - mean.mean(axis=(1, 2, 3), keepdims=True)
@@ -205,17 +206,28 @@ def _average_heart(networks: CycleNetworks, cines: np.ndarray) -> None:
     heart.pictures.assign((pictures * size).mean(axis=0))
 
 
+def _moves(cines: np.ndarray) -> np.ndarray:
+    """Say which cines move, bool (n,)."""
+    return (cines.max(axis=-1) > cines.min(axis=-1)).any(axis=(1, 2))
+
+
+def _all_moving(cines: np.ndarray) -> np.ndarray:
+    """Put cines of a batch that move in the place of those that do not, if there are any."""
+    moving = np.flatnonzero(_moves(cines))
+    return cines[np.resize(moving, len(cines))] if len(moving) else cines
+
+
 def _learned_batches(learned: Cines, batch, parameters: dict):
     size, seed = min(parameters["batch_size"], len(learned)), parameters["seed"]
 
     def learned_batch(step: int) -> tuple:
-        return batch(learned[rows_of_step(len(learned), size, seed, step)])
+        return batch(_all_moving(learned[rows_of_step(len(learned), size, seed, step)]))
 
     return learned_batch
 
 
 def _everyone_once(cines: Cines, batch, batch_size: int) -> Batches:
     def held_out_batch(start: int) -> tuple:
-        return batch(cines[np.arange(start, min(start + batch_size, len(cines)))])
+        return batch(_all_moving(cines[np.arange(start, min(start + batch_size, len(cines)))]))
 
     return Batches(range(0, len(cines), batch_size), held_out_batch)

@@ -20,6 +20,8 @@ DEVIATIONS, SMALLEST_DEVIATION = 2.75, 0.05
 MOST_REJECTED = 0.01
 # The most unusual of those learned from are judged as if they were new.
 LEFT_OUT = 0.05
+# Correlation is too little below those learned from by so many robust SDs, or below any likeness.
+LIKENESS_DEVIATIONS, LEAST_LIKENESS = 6, 0.2
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,27 @@ def usual_bound(shares: np.ndarray) -> float:
     median = np.median(logarithms)
     deviation = max(1.4826 * np.median(np.abs(logarithms - median)), SMALLEST_DEVIATION)
     return float(np.exp(median + DEVIATIONS * deviation))
+
+
+def least_likeness(likeness: np.ndarray, smallest_deviation: float) -> float:
+    """Give the bound below which a sample is not alike as those learned from are.
+
+    Parameters
+    ----------
+    likeness : ndarray, shape (n,)
+        Correlations that samples learned from reach.
+    smallest_deviation : float
+        Of Fisher's z; they are taken to spread no less.
+
+    Returns
+    -------
+    float
+        Six robust standard deviations, of Fisher's z, below their median; at least 0.2.
+    """
+    z = np.arctanh(np.clip(likeness, -0.999, 0.999))
+    median = np.median(z)
+    deviation = max(1.4826 * np.median(np.abs(z - median)), smallest_deviation)
+    return max(float(np.tanh(median - LIKENESS_DEVIATIONS * deviation)), LEAST_LIKENESS)
 
 
 def _cell_shares(size: int, cells: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+HELD_OUT_SHARE = 0.1
 NOT_FINITE, BLANK = "values that are not finite", "blank image"
 
 
@@ -53,3 +54,16 @@ def spread(count: int, most: int) -> np.ndarray:
     ndarray of int, shape (at most `most`,)
     """
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def held_out_rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hold a tenth of some rows out, one at least, to choose the best epoch by.
+
+    Returns
+    -------
+    learned, held_out : ndarray of int
+        In random order.
+    """
+    order = np.random.default_rng((seed, count)).permutation(count)
+    held_out = max(1, round(HELD_OUT_SHARE * count))
+    return order[held_out:], order[:held_out]

@@ -15,7 +15,13 @@ from regreveal.progress import track
 from regreveal.registration import deformation
 from regreveal.registration import voxelmorph_adapter as adapter
 from regreveal.registration.base import Registered, Registration, quality_table
-from regreveal.registration.familiarity import Familiarity, coarse_picture, learn
+from regreveal.registration.familiarity import (
+    LEAST_LIKENESS,
+    Familiarity,
+    coarse_picture,
+    learn,
+    least_likeness,
+)
 from regreveal.registration.images import correlation, spread, unusable_reason
 from regreveal.registration.voxelmorph_images import Padding, standardise
 
@@ -29,7 +35,7 @@ NONE_USABLE = "voxelmorph: none of the samples is usable (blank or not finite)"
 # the network was given something it has not learned from.
 MOST_FOLDS_PERCENT = 1.0
 # Below the samples learned from by so many robust SDs (of Fisher's z), or below any likeness.
-LIKENESS_SAMPLES, LIKENESS_DEVIATIONS, SMALLEST_DEVIATION, LEAST_LIKENESS = 50, 6, 0.03, 0.2
+LIKENESS_SAMPLES, SMALLEST_DEVIATION = 50, 0.03
 FAMILIARITY_SAMPLES = 1000
 
 
@@ -338,10 +344,7 @@ class VoxelMorph(Registration):
         rows = spread(len(x), LIKENESS_SAMPLES)
         register = self._registering(x)
         reached = np.array([self._register(x[int(r)], register)[0].similarity_after for r in rows])
-        z = np.arctanh(np.clip(reached[np.isfinite(reached)], -0.999, 0.999))
-        median = np.median(z)
-        deviation = max(1.4826 * np.median(np.abs(z - median)), SMALLEST_DEVIATION)
-        return max(float(np.tanh(median - LIKENESS_DEVIATIONS * deviation)), LEAST_LIKENESS)
+        return least_likeness(reached[np.isfinite(reached)], SMALLEST_DEVIATION)
 
     def _familiarity(self) -> Familiarity:
         return Familiarity(

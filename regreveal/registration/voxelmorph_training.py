@@ -12,9 +12,8 @@ from regreveal.errors import InputError
 from regreveal.models.loop import STATE, check_same, rows_of_step, run_epochs
 from regreveal.models.state import TrainingState, restore
 from regreveal.registration import voxelmorph_adapter as adapter
+from regreveal.registration.images import held_out_rows
 from regreveal.registration.voxelmorph_images import Images, Padding
-
-HELD_OUT_SHARE = 0.1
 
 
 def train_to_reference(
@@ -50,9 +49,7 @@ def train_to_reference(
         raise InputError(f"voxelmorph: {len(x)} samples to learn from; expected at least 2")
     seed, batch_size = parameters["seed"], parameters["batch_size"]
     channels = reference.shape[-1]
-    order = np.random.default_rng((seed, len(x))).permutation(len(x))
-    held_out = max(1, round(HELD_OUT_SHARE * len(x)))
-    unseen, learned = order[:held_out], order[held_out:]
+    learned, unseen = held_out_rows(len(x), seed)
     # Looking at those held out is to take no more than some tenth of the time.
     looked_at = np.random.default_rng((seed, 1)).permutation(len(unseen) * channels)
     looked_at = looked_at[: max(batch_size, parameters["steps_per_epoch"] * batch_size // 10)]

@@ -6,7 +6,7 @@ import pytest
 from regreveal.errors import InputError
 from regreveal.models.model_folder import load_model, read_model_json
 from regreveal.models.state import TrainingState
-from regreveal.registration import DeepCycle
+from regreveal.registration import DeepCycle, deepcycle_training
 from regreveal.registration.cycle_phase import (
     MeanCourse,
     phase_locking,
@@ -16,6 +16,8 @@ from regreveal.registration.cycle_phase import (
     winding_number,
     wrapped,
 )
+from regreveal.registration.deepcycle import HISTORY
+from regreveal.registration.deepcycle_training import Cines
 from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
 from tests.registration.harness import check_registration
 
@@ -110,6 +112,44 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     np.testing.assert_array_equal(resumed.weights_, whole.weights_)
 
 
+def test_a_training_goes_on_with_the_same_cines_only(tmp_path, monkeypatch):
+    def killed(state, path, model):
+        original(state, path, model)
+        raise KeyboardInterrupt
+
+    cines, _ = beating(20, np.random.default_rng(0))
+    original = TrainingState.write
+    monkeypatch.setattr(TrainingState, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        DeepCycle(**QUICKEST).fit(cines[:10], checkpoint=tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="another folder"):
+        DeepCycle(**QUICKEST).fit(cines[10:], checkpoint=tmp_path)
+
+
+def test_nothing_is_learned_from_cines_that_do_not_move(monkeypatch):
+    cines, _ = beating(12, np.random.default_rng(0))
+    spoilt = cines.copy()
+    spoilt[3] = 7
+    spoilt[5] = cines[5, ..., :1]
+    spoilt[8, 4, 4, 2] = np.nan
+    parts = Cines(spoilt, np.arange(12))
+    good = np.delete(np.arange(12), [3, 5, 8])
+    np.testing.assert_array_equal(parts.moving(), Cines(cines, good)[np.arange(9)])
+    seen = []
+
+    def spy(model, learned_batch, validation, state, *args, **kwargs):
+        steps = [learned_batch(step)[0] for step in range(6)] + [validation[0][0]]
+        seen.extend(x["tensor"] if isinstance(x, dict) else x for x in steps)
+        state.history.append(dict.fromkeys(HISTORY, 1))
+
+    monkeypatch.setattr(deepcycle_training, "fit_network", spy)
+    registration = DeepCycle(**QUICKEST).fit(spoilt, validation=spoilt[2:6])
+    assert all(np.ptp(batch, axis=-1).any(axis=(1, 2)).all() for batch in seen)
+    assert {len(batch) for batch in seen} == {4}
+    assert registration.transform(spoilt[[3, 5, 8]]).qc["reason"].ne("").all()
+
+
 def test_model_folder_gives_the_same_phases_and_one_heart(fitted, tmp_path):
     cines, _ = beating(6, np.random.default_rng(5))
     fitted.save_model(tmp_path, TENSOR_MAP, ["a"], ["b"])
@@ -149,6 +189,8 @@ def test_what_a_user_can_get_wrong_is_told_in_one_line(fitted, tmp_path):
         DeepCycle().fit(cines[..., :2])
     with pytest.raises(InputError, match="steps is 0"):
         DeepCycle(steps=0).fit(cines)
+    with pytest.raises(InputError, match="no validation cine"):
+        DeepCycle(**QUICKEST).fit(cines, validation=cines[:0])
     with pytest.raises(InputError, match="none of the cines moves"):
         DeepCycle(**QUICKEST).fit(np.zeros_like(cines))
     raw = TensorMap("toy.raw", "toy/raw", SHAPE, "intensity", "toy", "Raw.", Standardize())
