@@ -117,7 +117,12 @@ def build_autoencoder(
     outputs = Standardize(inverse=True, name="unstandardize")(x)
     decoder = keras.Model(latent_inputs, outputs, name="decoder")
 
-    tensor = keras.Input(shape, name="tensor")
+    return joined(encoder, decoder)
+
+
+def joined(encoder: keras.Model, decoder: keras.Model) -> Autoencoder:
+    """Join an encoder and its decoder to an autoencoder."""
+    tensor = keras.Input(encoder.input_shape[1:], name="tensor")
     autoencoder = keras.Model(tensor, decoder(encoder(tensor)), name="autoencoder")
     return Autoencoder(autoencoder, encoder, decoder)
 

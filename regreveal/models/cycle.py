@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from regreveal.models.autoencoder import Autoencoder
+from regreveal.models.autoencoder import Autoencoder, joined
 from regreveal.models.blocks import DenseBlocks
 from regreveal.models.model_folder import JIT_COMPILE
 
@@ -47,9 +47,7 @@ class CycleNetworks(NamedTuple):
     @property
     def as_autoencoder(self) -> Autoencoder:
         """Encoder and decoder as those who use trained models know them."""
-        cine = keras.Input(self.encoder.input_shape[1:], name="tensor")
-        autoencoder = keras.Model(cine, self.decoder(self.encoder(cine)), name="autoencoder")
-        return Autoencoder(autoencoder, self.encoder, self.decoder)
+        return joined(self.encoder, self.decoder)
 
     def get_weights(self) -> np.ndarray:
         """All weights as one vector of float32."""

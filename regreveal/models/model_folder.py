@@ -13,7 +13,7 @@ import pandas as pd
 
 from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
-from regreveal.models.autoencoder import Autoencoder
+from regreveal.models.autoencoder import Autoencoder, joined
 from regreveal.models.state import TrainingState
 from regreveal.store.atomic import atomic_path
 from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
@@ -119,7 +119,10 @@ def load_model(model_folder: str | Path, name: str) -> keras.Model:
     """
     path = Path(model_folder) / f"{name}.keras"
     if name == "autoencoder" and not path.exists():
-        return _composed(load_model(model_folder, "encoder"), load_model(model_folder, "decoder"))
+        parts = (load_model(model_folder, part) for part in ("encoder", "decoder"))
+        model = joined(*parts).autoencoder
+        model.jit_compile = JIT_COMPILE
+        return model
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: missing or damaged; train the model again")
     check_hash(model_folder, path.name, read_model_json(model_folder))
@@ -163,13 +166,6 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _composed(encoder: keras.Model, decoder: keras.Model) -> keras.Model:
-    inputs = keras.Input(encoder.input_shape[1:], name="tensor")
-    model = keras.Model(inputs, decoder(encoder(inputs)), name="autoencoder")
-    model.jit_compile = JIT_COMPILE
-    return model
 
 
 def _versions() -> dict[str, str]:
