@@ -169,13 +169,16 @@ def _dataset(
     else:
         paths = DataPaths.of_settings(source)
     splits = folder / f"{splits_name}.parquet"
+    settings: list = [shares, experiment.seed]
+    if not paths.cohort:  # then who takes part depends on which tensors the arms take
+        settings += sorted({_first_map(experiment, arm).path for arm in experiment.arms})
     manifest.run(
         splits_name,
         lambda: write_table(
             make_splits(_participants(experiment, paths), shares, experiment.seed), splits
         ),
         outputs=[splits],
-        settings=[shares, experiment.seed],
+        settings=settings,
         files={} if source.simulate else paths.files("cohort" if paths.cohort else "tensors"),
         after=stages,
     )
