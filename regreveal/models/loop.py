@@ -2,6 +2,7 @@
 
 import json
 import math
+import numbers
 import sys
 import time
 from collections.abc import Callable
@@ -23,15 +24,14 @@ def check_parameters(parameters: dict, names: tuple[str, ...]) -> dict:
     Raises
     ------
     InputError
-        If one of `names` is below 1 (0 or below for the learning rate) or not finite.
+        If one of `names` is no whole number from 1 on (of the learning rate: no number above 0).
     """
     for name in names:
         value = parameters[name]
-        least = 0 if name == "learning_rate" else 1
-        if not least <= value < math.inf or value == 0:
-            raise InputError(
-                f"training: {name} is {value}; expected at least 1 (above 0 for rates)"
-            )
+        kind = numbers.Real if name == "learning_rate" else numbers.Integral
+        if not isinstance(value, kind) or not 0 < value < math.inf:
+            wanted = "a number above 0" if kind is numbers.Real else "a whole number, at least 1"
+            raise InputError(f"training: {name} is {value!r}; expected {wanted}")
     return json.loads(json.dumps(parameters))
 
 
