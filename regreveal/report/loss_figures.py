@@ -37,7 +37,7 @@ def loss_panels(histories: Mapping[str, pd.DataFrame], path: str | os.PathLike) 
         best = int(np.argmin(history["validation_loss"]))
         axes.plot(
             history["steps"], history["loss"], color=colour, linewidth=0.9, linestyle=(0, (2, 1.5)),
-            label="training",
+            marker="." if len(history) == 1 else None, label="training",
         )  # fmt: skip
         axes.plot(
             history["steps"], history["validation_loss"], color=colour, linewidth=1.6,
