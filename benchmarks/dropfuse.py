@@ -93,7 +93,8 @@ def fault(name: str) -> Iterator[None]:
     """Make DropFuse wrong as public code was, within the block."""
     from keras import ops
 
-    from regreveal.models import fusion, fusion_training
+    from regreveal.models import fusion
+    from regreveal.registration import dropfuse_training
 
     def exchanged(one, other, paired, scale):
         one, other = fusion.normalised(one), fusion.normalised(other)
@@ -111,21 +112,21 @@ def fault(name: str) -> Iterator[None]:
         shares[:, chosen, np.arange(latent_size)] = 1
         return shares
 
-    kept = fusion.symmetric_info_nce, fusion_training.drawn_shares
+    kept = fusion.symmetric_info_nce, dropfuse_training.drawn_shares
     if name == "exchanged":
         fusion.symmetric_info_nce = exchanged
     if name == "frozen":
-        fusion_training.drawn_shares = frozen
+        dropfuse_training.drawn_shares = frozen
     try:
         yield
     finally:
-        fusion.symmetric_info_nce, fusion_training.drawn_shares = kept
+        fusion.symmetric_info_nce, dropfuse_training.drawn_shares = kept
 
 
 def single_latents(x: dict, learned, unseen, analysed, arguments) -> dict[str, np.ndarray]:
     """Latents of the analysed by an autoencoder for each modality, by the same steps and loss."""
     from regreveal.models.embedding import predict
-    from regreveal.models.fusion_training import Participants, fit_fusion, modality_models
+    from regreveal.registration.dropfuse_training import Participants, fit_fusion, modality_models
 
     latents = {}
     for name, tensors in x.items():

@@ -12,6 +12,7 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.progress import track
+from regreveal.registration import images
 from regreveal.registration.base import Registered, Registration
 from regreveal.registration.dropfuse_input import (
     BLOCK,
@@ -23,8 +24,6 @@ from regreveal.registration.dropfuse_input import (
 )
 from regreveal.registration.dropfuse_quality import encode, fuse, quality_of
 from regreveal.tensormap import TensorMap
-
-HELD_OUT_SHARE = 0.1
 
 
 class DropFuse(Registration):
@@ -74,7 +73,8 @@ class DropFuse(Registration):
     held_out_ : ndarray of int
         Rows of `x` that `fit` chose the best epoch by; empty where it was given others.
     explained_variance_ : ndarray, shape (modalities,)
-        Of those held out, by each modality's own encoder and decoder.
+        Of those held out, by each modality's own encoder and decoder; of those learned from where
+        nobody held out has the modality.
     temperature_ : float
         Learned; logits are cosines divided by it.
     warm_started_ : ndarray of str
@@ -137,29 +137,26 @@ class DropFuse(Registration):
             match, or nobody has two of them; a participant has none, or a tensor that is not
             finite; the checkpoint is of another training, or the loss is not finite.
         """
-        from regreveal.models.fusion_training import Participants, fit_fusion, modality_models
+        from regreveal.registration.dropfuse_training import Participants, fit_fusion
 
         parameters = self._checked_parameters(x)
         present = presence(x)
-        rows, self.held_out_ = np.arange(len(present)), np.arange(0)
+        rows, held_out = np.arange(len(present)), np.arange(0)
         if validation is None:
-            order = np.random.default_rng((self.seed, len(rows))).permutation(len(rows))
-            held_out = max(1, round(HELD_OUT_SHARE * len(rows)))
-            self.held_out_, rows = np.sort(order[:held_out]), np.sort(order[held_out:])
-            unseen = Participants(x, present, self.held_out_)
+            rows, held_out = map(np.sort, images.held_out_rows(len(present), self.seed))
+            unseen = Participants(x, present, held_out)
         else:
             check_alike(x, validation)
             there = presence(validation)
             unseen = Participants(validation, there, np.arange(len(there)))
         learned = Participants(x, present, rows)
         check_fusible(learned)
-        parameters["participants"] = {
-            role: [int(count) for count in part.present.sum(axis=0)]
-            for role, part in (("learned", learned), ("validation", unseen))
-        }
+        # A training that goes on must have been one on the same participants.
+        parameters["participants"] = [part.fingerprint() for part in (learned, unseen)]
         checkpoint = None if checkpoint is None else Path(checkpoint)
         network, state = fit_fusion(learned, unseen, parameters, checkpoint)
 
+        self.held_out_ = held_out
         self.modalities_ = np.array(list(x))
         self.warm_started_ = np.array(sorted(self.warm_start or {}), str)
         self.shapes_ = _padded([tuple(values.shape[1:]) for values in x.values()])
@@ -167,8 +164,12 @@ class DropFuse(Registration):
         names = ("steps", "loss", "validation_loss", "learning_rate")
         self.losses_ = np.array([[row[name] for name in names] for row in state.history])
         self.temperature_ = float(np.exp(-np.asarray(network.contrast.log_scale)))
-        self._built = [modality_models(network, number) for number in range(len(x))]
-        quality = [quality_of(models, unseen, number) for number, models in enumerate(self._built)]
+        # Built anew: those trained compute in the plan's precision.
+        vars(self).pop("_built", None)
+        quality = []
+        for number, models in enumerate(self._models()):
+            judged_by = unseen if unseen.present[:, number].any() else learned
+            quality.append(quality_of(models, judged_by, number))
         self.explained_variance_, self.most_unexplained_ = np.array(quality).T
         return self
 
@@ -194,15 +195,16 @@ class DropFuse(Registration):
         Raises
         ------
         InputError
-            If this registration is not fitted, there is no row, or names, shapes or numbers of
-            rows are not as they must be.
+            If this registration is not fitted, or names, shapes or numbers of rows are not as they
+            must be.
         """
         self._check_known(x)
         models = dict(zip(self.modalities_.tolist(), self._models(), strict=True))
         bounds = dict(zip(self.modalities_.tolist(), self.most_unexplained_, strict=True))
         count = participant_count(x)
         latents, used, qualities = [], [], []
-        for start in track(range(0, count, BLOCK), "Fusing"):
+        # One block of nobody at least, for the columns of its quality.
+        for start in track(range(0, max(1, count), BLOCK), "Fusing"):
             rows = slice(start, min(start + BLOCK, count))
             parts = {
                 name: encode(models[name], *block(values, rows), bounds[name])
@@ -271,7 +273,6 @@ class DropFuse(Registration):
             }
             state = TrainingState(parameters, 1.0, 1.0, history.to_dict("records"))
             folders[name] = Path(folder) / name
-            folders[name].mkdir(parents=True, exist_ok=True)
             write_model(
                 models[number],
                 state,
@@ -298,7 +299,8 @@ class DropFuse(Registration):
                 "dropfuse: fit takes a mapping of at least two modalities, from the name of the "
                 "tensor map to its tensors; to train one alone, use `train`"
             )
-        participant_count(x)
+        if participant_count(x) < 1:
+            raise InputError("dropfuse: no participants to learn from; expected at least one")
         if not 0 <= self.contrast_weight < math.inf:
             raise InputError(
                 f"dropfuse: contrast_weight is {self.contrast_weight}; expected 0 or more"
@@ -340,7 +342,7 @@ class DropFuse(Registration):
 
     def _models(self) -> list:
         """Autoencoders of all modalities, with the learned weights; built once."""
-        from regreveal.models.fusion_training import build_network, modality_models
+        from regreveal.registration.dropfuse_training import build_network, modality_models
 
         shapes = self._shapes()
         if hasattr(self, "_built"):

@@ -13,11 +13,10 @@ BLOCK = 64  # participants looked at together; nothing depends on it but memory
 def participant_count(x: Mapping) -> int:
     """Give the number of participants, the same in all modalities."""
     counts = {name: len(values) for name, values in x.items()}
-    if len(set(counts.values())) > 1 or 0 in counts.values():
+    if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise InputError(
-            f"dropfuse: numbers of rows are {found}; expected the same participants in all, and "
-            "at least one"
+            f"dropfuse: numbers of rows are {found}; expected the same participants in all"
         )
     return next(iter(counts.values()))
 
@@ -27,7 +26,7 @@ def block(values, rows: slice) -> tuple[np.ndarray, np.ndarray]:
     tensors = np.asarray(values[rows], np.float32)
     if hasattr(values, "present"):
         return tensors, np.asarray(values.present[rows], bool)
-    return tensors, ~np.isnan(tensors.reshape(len(tensors), -1)).all(axis=1)
+    return tensors, ~np.isnan(tensors).all(axis=tuple(range(1, tensors.ndim)))
 
 
 def check_alike(x: Mapping, validation: Mapping) -> None:
@@ -41,7 +40,8 @@ def check_alike(x: Mapping, validation: Mapping) -> None:
             f"dropfuse: validation has the modalities {found}; expected those learned from, "
             f"{expected}, in this order"
         )
-    participant_count(validation)
+    if participant_count(validation) < 1:
+        raise InputError("dropfuse: no validation participants; expected at least one, or None")
 
 
 def check_fusible(learned) -> None:

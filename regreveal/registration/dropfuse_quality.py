@@ -1,6 +1,5 @@
 """What DropFuse makes of participants' tensors, and how good that is."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ def encode(models, tensors: np.ndarray, present: np.ndarray, bound: float) -> En
         unusable_reason(tensor) if there else ""
         for tensor, there in zip(tensors, present, strict=True)
     ]
-    usable = present & np.array([reason == "" for reason in reasons])
+    usable = present & np.array([reason == "" for reason in reasons], bool)
     latents = np.zeros((len(tensors), models.encoder.output.shape[1]), np.float32)
     explained = np.full(len(tensors), np.nan)
     if usable.any():
@@ -103,14 +102,14 @@ def quality_of(models, source, number: int) -> tuple[float, float]:
     models : Autoencoder
         Of the modality.
     source : Participants
-        Others than those learned from.
+        Some have the modality.
     number : int
         Of the modality.
 
     Returns
     -------
     explained_variance : float
-        About the mean tensor of those learned from; NaN if none of the source has the modality.
+        About the mean tensor of those learned from.
     most_unexplained : float
         Mean squared error above which a tensor is unlike those of the source.
     """
@@ -120,7 +119,5 @@ def quality_of(models, source, number: int) -> tuple[float, float]:
         _unexplained(models, tensors, predict(models.encoder, tensors))
         for tensors in source.blocks(number, "Reconstructing")
     ]
-    if not parts:
-        return math.nan, math.inf
     errors, squares = np.concatenate(parts, axis=1)
     return float(1 - errors.sum() / squares.sum()), UNLIKE_RATIO * float(np.median(errors))

@@ -21,7 +21,7 @@ from regreveal.models.fusion import (
     symmetric_info_nce,
 )
 from regreveal.models.fusion_source import AlignedTensors
-from regreveal.models.fusion_training import Participants, _batch
+from regreveal.registration.dropfuse_training import Participants, _batch
 
 SMALL = {"channels": 4, "growth": 2, "blocks": 1, "block_depth": 1}
 SHAPES = [(24, 2), (9, 8, 1), (12, 1)]

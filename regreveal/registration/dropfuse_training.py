@@ -1,5 +1,6 @@
 """Training of DropFuse's networks on participants of whom some lack a modality."""
 
+import hashlib
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,9 @@ from regreveal.models.source import BLOCK_BYTES
 from regreveal.models.state import TrainingState
 from regreveal.models.weights import weights_sha256
 from regreveal.progress import track
+from regreveal.registration.images import spread
+
+FINGERPRINTED = 8  # participants of each modality
 
 
 class Participants:
@@ -42,6 +46,16 @@ class Participants:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of who has what, and of some tensors, spread evenly over those there are."""
+        digest = hashlib.sha256(self.present.tobytes())
+        for number, values in enumerate(self.x.values()):
+            rows = self.rows[self.present[:, number]]
+            if len(rows):
+                read = values[rows[spread(len(rows), FINGERPRINTED)]]
+                digest.update(np.asarray(read, np.float32).tobytes())
+        return digest.hexdigest()
 
     def inputs(self, wanted: np.ndarray) -> dict[str, np.ndarray]:
         """Tensors of some participants by `tensor_0` and so on: zeros where there is none.
@@ -153,10 +167,9 @@ def modality_models(network: FusionNetwork, number: int) -> Autoencoder:
     encoder, decoder = network.encoders[number], network.decoders[number]
     tensor = keras.Input(encoder.input.shape[1:], name="tensor")
     autoencoder = keras.Model(tensor, decoder(encoder(tensor)), name="autoencoder")
-    if JIT_COMPILE is False:
+    for model in (autoencoder, encoder, decoder):
         # Not by `compile`: an optimizer would be saved with the model.
-        for model in (autoencoder, encoder, decoder):
-            model.jit_compile = False
+        model.jit_compile = JIT_COMPILE
     return Autoencoder(autoencoder, encoder, decoder)
 
 
@@ -200,7 +213,9 @@ def fit_fusion(
     # By what they hold: the folder may be called otherwise when a killed training goes on.
     known = {name: weights_sha256(*halves) for name, halves in starts.items()}
     parameters = {**parameters, "warm_start": known}
-    with computing(TrainingPlan.of(parameters).precision):
+    plan = TrainingPlan.of(parameters)
+    plan.check_batch(parameters["batch_size"])
+    with computing(plan.precision):
         network = build_network(shapes, parameters)
     unfinished = unfinished_training(checkpoint, parameters)
     if unfinished is None:
@@ -226,15 +241,17 @@ def fit_fusion(
         present = learned.present[wanted]
         return _batch(learned, wanted, drawn_shares(present, parameters["latent_size"], rng))
 
+    part = size // plan.accumulation  # what there is memory for
+
     def validation_batch(start: int) -> tuple[dict, dict]:
-        wanted = np.arange(start, min(start + size, len(validation)))
+        wanted = np.arange(start, min(start + part, len(validation)))
         present = validation.present[wanted]
         return _batch(validation, wanted, mean_shares(present, parameters["latent_size"]))
 
     fit_network(
         network,
         learned_batch,
-        Batches(range(0, len(validation), size), validation_batch),
+        Batches(range(0, len(validation), part), validation_batch),
         state,
         checkpoint,
         resume_from=unfinished[1] if unfinished else None,
