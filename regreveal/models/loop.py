@@ -24,15 +24,20 @@ def check_parameters(parameters: dict, names: tuple[str, ...]) -> dict:
     Raises
     ------
     InputError
-        If one of `names` is no whole number from 1 on (of the learning rate: no number above 0).
+        If one of `names` is no whole number from 1 on (of the learning rate: no number above 0), or
+        the seed none from 0 on.
     """
+    seed = parameters["seed"]
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise InputError(f"training: seed is {seed!r}; expected a whole number, at least 0")
     for name in names:
         value = parameters[name]
         kind = numbers.Real if name == "learning_rate" else numbers.Integral
         if not isinstance(value, kind) or not 0 < value < math.inf:
             wanted = "a number above 0" if kind is numbers.Real else "a whole number, at least 1"
             raise InputError(f"training: {name} is {value!r}; expected {wanted}")
-    return json.loads(json.dumps(parameters))
+    # numpy's numbers are numbers, too.
+    return json.loads(json.dumps(parameters, default=np.generic.item))
 
 
 def check_same(parameters: dict, there: dict, folder: Path) -> None:

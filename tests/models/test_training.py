@@ -202,6 +202,7 @@ def test_an_unfinished_folder_of_another_model_is_refused(store, tmp_path, monke
         ({"steps": 2.5}, "steps is 2.5; expected a whole number"),
         ({"batch_size": "many"}, "batch_size is 'many'; expected a whole number"),
         ({"batch_size": -1}, "batch_size is -1"),
+        ({"seed": -1}, "seed is -1; expected a whole number"),
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"train_ids": []}, "no training participants"),

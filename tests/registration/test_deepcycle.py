@@ -121,7 +121,7 @@ def test_a_training_goes_on_with_the_same_cines_only(tmp_path, monkeypatch):
     original = TrainingState.write
     monkeypatch.setattr(TrainingState, "write", killed)
     with pytest.raises(KeyboardInterrupt):
-        DeepCycle(**QUICKEST).fit(cines[:10], checkpoint=tmp_path)
+        DeepCycle(**QUICKEST | {"steps": np.int64(4)}).fit(cines[:10], checkpoint=tmp_path)
     monkeypatch.undo()
     with pytest.raises(InputError, match="another folder"):
         DeepCycle(**QUICKEST).fit(cines[10:], checkpoint=tmp_path)
