@@ -107,9 +107,10 @@ class DeepCycle(Registration):
     A sample is not ok if it is blank, not finite, its phases do not go around once, or what is
     decoded is unlike it: a correlation six robust standard deviations (of Fisher's z) below the
     median of samples learned from, or below 0.2; or the cine itself is unlike those learned from,
-    of which there must be 20 to tell (`regreveal.registration.familiarity`). A cine that goes
-    forwards and then backwards passes for one turn: a contraction played backwards looks like a
-    relaxation.
+    of which there must be 20 to tell (`regreveal.registration.familiarity`). The
+    winding number does not tell a cine played backwards, or forwards and then backwards: a
+    contraction played backwards looks like a relaxation. Only what is decoded does, where the two
+    differ enough.
 
     References
     ----------

@@ -93,6 +93,13 @@ def test_noise_and_cines_of_two_beats_are_flagged(fitted):
     assert qc["winding_number"][1] == 2
 
 
+def test_a_cine_played_backwards_is_told_by_what_is_decoded(fitted):
+    cines, _ = beating(6, np.random.default_rng(1))
+    forwards, backwards = (fitted.transform(x).qc for x in (cines, cines[..., ::-1].copy()))
+    assert forwards["reconstruction"].min() > backwards["reconstruction"].max() + 0.05
+    assert not backwards["ok"].any()
+
+
 def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     cines, _ = beating(10, np.random.default_rng(0))
     whole = DeepCycle(**QUICKEST | {"steps": 10}).fit(cines)
