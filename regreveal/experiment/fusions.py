@@ -119,7 +119,7 @@ class FusionStages:
         shutil.rmtree(saved / CHECKPOINT, ignore_errors=True)
 
     def _tensors(self, sample_ids: list[str]) -> dict:
-        from regreveal.models.fusion_source import AlignedTensors
+        from regreveal.models.source import AlignedTensors
         from regreveal.models.training import CACHE_BYTES
 
         return {

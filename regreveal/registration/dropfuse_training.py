@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from regreveal.errors import InputError
-from regreveal.models.autoencoder import Autoencoder, build_autoencoder, standardize_by
+from regreveal.models.autoencoder import Autoencoder, build_autoencoder, joined, standardize_by
 from regreveal.models.devices import computing
 from regreveal.models.fitting import Batches, fit_network, unfinished_training
 from regreveal.models.fusion import FusionNetwork, drawn_shares, mean_shares
@@ -164,13 +164,11 @@ def build_network(shapes: Mapping[str, tuple[int, ...]], parameters: Mapping) ->
 
 def modality_models(network: FusionNetwork, number: int) -> Autoencoder:
     """Give one modality's encoder and decoder, joined to an autoencoder of its own."""
-    encoder, decoder = network.encoders[number], network.decoders[number]
-    tensor = keras.Input(encoder.input.shape[1:], name="tensor")
-    autoencoder = keras.Model(tensor, decoder(encoder(tensor)), name="autoencoder")
-    for model in (autoencoder, encoder, decoder):
+    models = joined(network.encoders[number], network.decoders[number])
+    for model in models:
         # Not by `compile`: an optimizer would be saved with the model.
         model.jit_compile = JIT_COMPILE
-    return Autoencoder(autoencoder, encoder, decoder)
+    return models
 
 
 def fit_fusion(

@@ -20,7 +20,7 @@ from regreveal.models.fusion import (
     mean_shares,
     symmetric_info_nce,
 )
-from regreveal.models.fusion_source import AlignedTensors
+from regreveal.models.source import AlignedTensors
 from regreveal.registration.dropfuse_training import Participants, _batch
 
 SMALL = {"channels": 4, "growth": 2, "blocks": 1, "block_depth": 1}
