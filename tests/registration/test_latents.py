@@ -39,7 +39,13 @@ class Brightness(Registration):
 
     def save_model(self, folder, tensor_map, trained_on, validated_on):
         folder.mkdir(parents=True)
-        facts = {"trained_on": trained_on, "validated_on": validated_on, "seed": self.seed}
+        facts = {
+            "tensor_map": {"name": tensor_map.name},
+            "latent_size": 16,
+            "seed": self.seed,
+            "trained_on": trained_on,
+            "validated_on": validated_on,
+        }
         (folder / "model.json").write_text(json.dumps(facts))
 
 
