@@ -1,5 +1,6 @@
 """How a network is trained: what a training's parameters may say beside its size and its steps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import keras
@@ -67,6 +68,15 @@ class TrainingPlan:
         """Take from a training's parameters those that are a plan's; the others may be anything."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in parameters.items() if name in names})
+
+    @classmethod
+    def checked(cls, plan: Mapping[str, object] | None, method: str) -> "TrainingPlan":
+        """Make a plan of what a method was given; one line that names what is no part of a plan."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in plan or {} if name not in known]
+        if unknown:
+            raise InputError(f"{method}: plan names '{unknown[0]}' (there are: {', '.join(known)})")
+        return cls(**(plan or {}))
 
     def check_batch(self, batch_size: int, devices: int = 1) -> None:
         """Raise InputError unless a batch divides into equal parts for accumulation and devices.

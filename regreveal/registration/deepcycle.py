@@ -1,6 +1,8 @@
 """DeepCycle: a network learns what moment of its cycle each frame of a cine shows."""
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +90,9 @@ class DeepCycle(Registration):
         Of the initial weights, and of the order and the choice of samples.
     steps_per_epoch : int
         Steps between two looks at the samples held out, by which the best is chosen.
+    plan : mapping, optional
+        Arguments of a `TrainingPlan` that are not to be as by default, such as
+        {"precision": "mixed_bfloat16"}.
 
     Notes
     -----
@@ -131,6 +136,7 @@ class DeepCycle(Registration):
         learning_rate: float = 3e-3,
         seed: int = 1,
         steps_per_epoch: int = 50,
+        plan: Mapping[str, object] | None = None,
     ):
         self.circular = circular
         self.time_weight = time_weight
@@ -139,6 +145,7 @@ class DeepCycle(Registration):
         self.learning_rate = learning_rate
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch
+        self.plan = plan
 
     def fit(self, x, checkpoint: str | os.PathLike | None = None, validation=None):
         """Train the network.
@@ -167,6 +174,7 @@ class DeepCycle(Registration):
             another training, or the loss is not finite.
         """
         # Keras is loaded by those who train or register, not by those who look up the class.
+        from regreveal.models.devices import computing
         from regreveal.registration.deepcycle_training import learned_and_held_out, train_cycle
 
         shape = tuple(int(size) for size in x.shape[1:])
@@ -176,12 +184,15 @@ class DeepCycle(Registration):
                 "frames) with at least 4 of each"
             )
         parameters = self._checked_parameters() | {"samples": [len(x), *shape]}
-        networks = self._build(shape)
+        with computing(parameters["precision"]):
+            networks = self._build(shape)
         learned, held_out = learned_and_held_out(x, validation, self.seed)
         checkpoint = None if checkpoint is None else Path(checkpoint)
         history = train_cycle(networks, learned, held_out, parameters, checkpoint)
         self.shape_ = np.array(shape)
         self.weights_ = networks.get_weights()
+        if parameters["precision"] != "float32":
+            networks = self._fitted_networks()  # those trained compute in half precision
         self.history_ = np.array([[row[name] for name in HISTORY] for row in history], np.float64)
         self.least_likeness_ = self._least_likeness(learned, networks)
         return self
@@ -251,8 +262,6 @@ class DeepCycle(Registration):
             If this registration is not fitted, or the tensor map is of another shape or does not
             standardise each cine.
         """
-        import dataclasses
-
         from regreveal.models.model_folder import write_model
         from regreveal.models.state import TrainingState
 
@@ -356,6 +365,7 @@ class DeepCycle(Registration):
 
     def _checked_parameters(self) -> dict:
         from regreveal.models.loop import check_parameters
+        from regreveal.models.plan import TrainingPlan
 
         if not isinstance(self.circular, (bool, np.bool_)):
             raise InputError(f"deepcycle: circular is {self.circular!r}; expected true or false")
@@ -363,4 +373,5 @@ class DeepCycle(Registration):
             raise InputError(f"deepcycle: time_weight is {self.time_weight}; expected 0 or more")
         names = ("steps", "steps_per_epoch", "batch_size", "learning_rate")
         parameters = {name: getattr(self, name) for name in (*names, "seed", "time_weight")}
+        parameters |= dataclasses.asdict(TrainingPlan.checked(self.plan, "deepcycle"))
         return check_parameters(parameters | {"circular": bool(self.circular)}, names)

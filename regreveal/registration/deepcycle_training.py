@@ -10,6 +10,7 @@ from regreveal.errors import InputError
 from regreveal.models.cycle import CycleNetworks, knot_angles
 from regreveal.models.fitting import Batches, fit_network, unfinished_training
 from regreveal.models.loop import rows_of_step
+from regreveal.models.plan import TrainingPlan
 from regreveal.models.state import TrainingState
 from regreveal.registration.cycle_phase import (
     MeanCourse,
@@ -128,6 +129,8 @@ def train_cycle(
     parameters = parameters | {"cines": hashlib.sha256(averaged.tobytes()).hexdigest()}
     start = principal_phase(averaged)
     circular, steps = parameters["circular"], parameters["steps"]
+    # What there is memory for.
+    part = max(1, parameters["batch_size"] // parameters["accumulation"])
 
     def warmup_batch(cines: np.ndarray) -> tuple:
         coordinates = start_coordinates(start, cines, circular)
@@ -150,7 +153,7 @@ def train_cycle(
         fit_network(
             model,
             _learned_batches(learned, batch, stage_parameters),
-            _everyone_once(held_out, batch, parameters["batch_size"]),
+            _everyone_once(held_out, batch, part),
             state,
             folder,
             resume_from=unfinished[1] if unfinished else None,
@@ -219,6 +222,7 @@ def _all_moving(cines: np.ndarray) -> np.ndarray:
 
 def _learned_batches(learned: Cines, batch, parameters: dict):
     size, seed = min(parameters["batch_size"], len(learned)), parameters["seed"]
+    TrainingPlan.of(parameters).check_batch(size)
 
     def learned_batch(step: int) -> tuple:
         return batch(_all_moving(learned[rows_of_step(len(learned), size, seed, step)]))

@@ -293,6 +293,7 @@ class DropFuse(Registration):
     def _checked_parameters(self, x: Mapping) -> dict:
         """Check parameters and the mapping's shapes; return what says which training this is."""
         from regreveal.models.loop import check_parameters
+        from regreveal.models.plan import TrainingPlan
 
         if not isinstance(x, Mapping) or len(x) < 2:
             raise InputError(
@@ -315,21 +316,11 @@ class DropFuse(Registration):
         parameters = self.get_params() | {
             "warm_start": self.warm_start or {},
             "architectures": {k: dict(v) for k, v in (self.architectures or {}).items()},
-            **self._checked_plan(),
+            **dataclasses.asdict(TrainingPlan.checked(self.plan, "dropfuse")),
             "shapes": {name: list(values.shape) for name, values in x.items()},
         }
         numbers = ("latent_size", "steps", "steps_per_epoch", "batch_size", "learning_rate")
         return check_parameters(parameters, numbers)
-
-    def _checked_plan(self) -> dict:
-        from regreveal.models.plan import TrainingPlan
-
-        plan = dict(self.plan or {})
-        known = [field.name for field in dataclasses.fields(TrainingPlan)]
-        unknown = [name for name in plan if name not in known]
-        if unknown:
-            raise InputError(f"dropfuse: plan names '{unknown[0]}' (there are: {', '.join(known)})")
-        return dataclasses.asdict(TrainingPlan(**plan))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one participant's tensor by modality."""

@@ -19,7 +19,7 @@ from regreveal.registration.cycle_phase import (
 from regreveal.registration.deepcycle import HISTORY
 from regreveal.registration.deepcycle_training import Cines
 from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
-from tests.registration.harness import check_registration
+from tests.registration.harness import check_registration, check_same
 
 SHAPE = (20, 22, 8)
 QUICK = {"steps": 60, "steps_per_epoch": 30, "batch_size": 8, "seed": 2}
@@ -157,6 +157,18 @@ def test_nothing_is_learned_from_cines_that_do_not_move(monkeypatch):
     assert registration.transform(spoilt[[3, 5, 8]]).qc["reason"].ne("").all()
 
 
+def test_one_trained_in_half_precision_and_in_parts_is_the_same_when_saved(tmp_path):
+    cines, _ = beating(12, np.random.default_rng(0))
+    plan = {"precision": "mixed_bfloat16", "accumulation": 2, "averaging": 0.5}
+    registration = DeepCycle(**QUICKEST, plan=plan).fit(cines)
+    registered = registration.transform(cines)
+    assert registered.qc["reconstruction"].notna().all()
+    registration.save(tmp_path)
+    check_same(DeepCycle.load(tmp_path).transform(cines), registered)
+    whole = DeepCycle(**QUICKEST).fit(cines)
+    assert not np.allclose(whole.weights_, registration.weights_)
+
+
 def test_model_folder_gives_the_same_phases_and_one_heart(fitted, tmp_path):
     cines, _ = beating(6, np.random.default_rng(5))
     fitted.save_model(tmp_path, TENSOR_MAP, ["a"], ["b"])
@@ -196,6 +208,10 @@ def test_what_a_user_can_get_wrong_is_told_in_one_line(fitted, tmp_path):
         DeepCycle().fit(cines[..., :2])
     with pytest.raises(InputError, match="steps is 0"):
         DeepCycle(steps=0).fit(cines)
+    with pytest.raises(InputError, match="plan names 'speed'"):
+        DeepCycle(plan={"speed": 2}).fit(cines)
+    with pytest.raises(InputError, match="expected a multiple of 3"):
+        DeepCycle(**QUICKEST, plan={"accumulation": 3}).fit(cines)
     with pytest.raises(InputError, match="no validation cine"):
         DeepCycle(**QUICKEST).fit(cines, validation=cines[:0])
     with pytest.raises(InputError, match="none of the cines moves"):
