@@ -11,7 +11,7 @@ from regreveal.errors import InputError
 from regreveal.experiment.arms import ArmStages, fusion_stage
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Experiment, Fusion
+from regreveal.experiment.settings import Experiment, Fusion, Plan
 from regreveal.registration.stage import CHECKPOINT
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
@@ -97,9 +97,10 @@ class FusionStages:
         """Train, and leave each arm its model folder; a training that was killed goes on."""
         from regreveal.registration import DropFuse
 
-        settings = self.fusion.model_dump(exclude={"warm_start"})
+        plan = self.fusion.model_dump(include=set(Plan.model_fields))
+        settings = self.fusion.model_dump(exclude={"warm_start", *plan})
         models = {name: str(arm.folder / "model") for name, arm in self.warm_start.items()}
-        fusion = DropFuse(**settings, seed=self.seed, warm_start=models or None)
+        fusion = DropFuse(**settings, plan=plan, seed=self.seed, warm_start=models or None)
         saved = self.folder / "registration"
         fusion.fit(
             self._tensors(train_ids),

@@ -83,21 +83,23 @@ class Splits(Settings):
         return self
 
 
-class Autoencoder(Settings):
-    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise.
+class Plan(Settings):
+    """How a network is trained; see `regreveal.models.plan.TrainingPlan`."""
 
-    See `regreveal.models.plan.TrainingPlan` for how it is trained, from `precision` on.
-    """
-
-    latent_size: int = Field(16, ge=1)
-    steps: int = Field(1000, ge=1)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(5e-3, gt=0)
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     accumulation: int = Field(1, ge=1)
     averaging: float | None = Field(None, gt=0, lt=1)
     schedule: Literal["cosine", "constant"] = "cosine"
     patience: int | None = Field(None, ge=1)
+
+
+class Autoencoder(Plan):
+    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise."""
+
+    latent_size: int = Field(16, ge=1)
+    steps: int = Field(1000, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(5e-3, gt=0)
     devices: Annotated[int, Field(ge=1)] | Literal["all"] = 1
     tensorboard: bool = False
 
@@ -123,7 +125,7 @@ class Registration(Settings):
         return self
 
 
-class Fusion(Settings):
+class Fusion(Plan):
     """One training of encoders of several modalities, those of the arms that name it.
 
     Each encoder starts from that of the arm among `warm_start` that has its tensor map, if any.
@@ -134,6 +136,7 @@ class Fusion(Settings):
     batch_size: int = Field(64, ge=2)
     learning_rate: float = Field(5e-3, gt=0)
     contrast_weight: float = Field(0.1, ge=0)
+    steps_per_epoch: int = Field(100, ge=1)
     warm_start: list[str] = []
 
 
