@@ -64,6 +64,9 @@ after = "ecg"
 fusion = "heart"
 
 [fusions.heart]
+averaging = 0.5
+schedule = "constant"
+steps_per_epoch = 2
 latent_size = 4
 steps = 10
 batch_size = 16
@@ -122,6 +125,10 @@ def test_a_fusion_learns_from_whoever_has_a_modality(run):
     models = [json.loads((run / f"arms/{arm}/model/model.json").read_text()) for arm in FUSED]
     everyone = set(splits.index[splits == "train"])
     assert all(set(model["trained_on"]) == everyone for model in models)
+    for model in models:
+        asked = {"averaging": 0.5, "schedule": "constant", "precision": "float32"}
+        assert model["plan"].items() >= asked.items()
+        assert model["steps_per_epoch"] == 2
     store = TensorStore(run / "arms/ecg/registered")
     assert everyone >= set(store.sample_ids("ecg/median")) & everyone
 
