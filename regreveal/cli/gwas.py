@@ -352,7 +352,7 @@ def _regions(texts: list[str]) -> "tuple[Region, ...]":
 
 def _draw(result: "GwasResult", folder: Path) -> None:
     from regreveal.genetics.analyses import CORRECTED
-    from regreveal.report.figures import manhattan, qq_plot
+    from regreveal.report.figures.genome import manhattan, qq_plot
 
     points = result.points["manova"]
     loci = result.loci.rename(columns={CORRECTED: "neg_log10_p"})

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import jinja2
 
-from regreveal.report import sections
+from regreveal.report.chapters.contents import make_sections
+from regreveal.report.folder.run import Run, read_run
 from regreveal.report.parts import Figure, Section
-from regreveal.report.run_folder import Run, read_run
 from regreveal.report.summary import glance_table, listed, summarise
 from regreveal.report.tables import Table, hide_small
 from regreveal.store.atomic import atomic_path
@@ -42,7 +42,7 @@ def build_report(run_folder: str | os.PathLike) -> Path:
     run = read_run(run_folder)
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".figures-") as temporary:
         drawn = Path(temporary) / FIGURES
-        page = _render(run, sections.make_sections(run, drawn), drawn)
+        page = _render(run, make_sections(run, drawn), drawn)
         shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
         os.rename(drawn, run.folder / FIGURES)
     report = run.folder / "report.html"

@@ -12,8 +12,8 @@ import pytest
 
 from regreveal.cli.report import report
 from regreveal.errors import InputError
+from regreveal.report.folder.run import read_run
 from regreveal.report.html import build_report
-from regreveal.report.run_folder import read_run
 
 from .run_folder import EXPERIMENT, GENETICS, TARGETS, make_run_folder, sample_ids
 

@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from regreveal.report.run_folder import read_run
-from regreveal.report.summary import glance_table, listed, plural, summarise
+from regreveal.report.folder.run import read_run
+from regreveal.report.summary import glance_table, summarise
+from regreveal.report.words import listed, plural
 
 from .run_folder import TARGETS
 
@@ -15,6 +16,10 @@ from .run_folder import TARGETS
 def _with(run, **changes):
     comparison = dataclasses.replace(run.comparisons[0], **changes)
     return dataclasses.replace(run, comparisons=[comparison])
+
+
+def _with_truth(run, summary):
+    return _with(run, truth=dataclasses.replace(run.comparisons[0].truth, summary=summary))
 
 
 def _sentences(run):
@@ -27,7 +32,7 @@ def run(full_run):
 
 
 def test_it_counts_planted_loci_found_by_each(run):
-    summary = run.comparisons[0].truth_summary.set_index("arm")
+    summary = run.comparisons[0].truth.summary.set_index("arm")
     first = _sentences(run)[0]
     told = re.search(r"Of the (\d+) planted .*arm found (\d+) .*arm (\d+); .*found (\d+)\.", first)
     expected = [20, *(summary.loc[arm, "found"] for arm in ("registered", "native", "oracle"))]
@@ -37,10 +42,10 @@ def test_it_counts_planted_loci_found_by_each(run):
 
 @pytest.mark.parametrize(("found", "words"), [(0, "did worse"), (1, "Neither did better")])
 def test_it_says_so_where_registration_does_not_find_more(run, found, words):
-    truth = run.comparisons[0].truth_summary.copy()
+    truth = run.comparisons[0].truth.summary.copy()
     truth.loc[truth["arm"] == "registered", "found"] = found
     truth.loc[truth["arm"] == "native", "found"] = 1
-    assert words in _sentences(_with(run, truth_summary=truth))[0]
+    assert words in _sentences(_with_truth(run, truth))[0]
 
 
 def test_it_names_what_registration_gives_up(run):
@@ -53,15 +58,21 @@ def test_it_names_what_registration_gives_up(run):
 
 
 def test_it_does_not_claim_a_win_without_one(run):
-    differences = run.comparisons[0].differences.assign(q_value=0.06)
-    text = " ".join(_sentences(_with(run, differences=differences)))
+    differences = run.comparisons[0].probes.differences.assign(q_value=0.06)
+    text = " ".join(
+        _sentences(
+            _with(
+                run, probes=dataclasses.replace(run.comparisons[0].probes, differences=differences)
+            )
+        )
+    )
     assert "predicts none better than the native arm and none worse" in text
     assert "gives up" not in text
 
 
 def test_an_oracle_that_found_nothing_means_that_nothing_can_be_said(run):
-    truth = run.comparisons[0].truth_summary.assign(found=0, share_of_oracle=np.nan)
-    text = " ".join(_sentences(_with(run, truth_summary=truth)))
+    truth = run.comparisons[0].truth.summary.assign(found=0, share_of_oracle=np.nan)
+    text = " ".join(_sentences(_with_truth(run, truth)))
     assert "do not allow the arms to be compared" in text
     assert "Neither" not in text
 
@@ -111,8 +122,10 @@ def test_several_comparisons_get_a_heading_and_a_row_each(run):
     assert glance_table(run) is None
     assert [findings.title for findings in summarise(run)] == [""]
     (first,) = run.comparisons
-    truth = first.truth_summary.assign(found=[15, 2, 9], false=[0, 1, 0])
-    second = dataclasses.replace(first, name="second", truth_summary=truth)
+    truth = first.truth.summary.assign(found=[15, 2, 9], false=[0, 1, 0])
+    second = dataclasses.replace(
+        first, name="second", truth=dataclasses.replace(first.truth, summary=truth)
+    )
     both = dataclasses.replace(run, comparisons=[first, second])
     assert [findings.title for findings in summarise(both)] == ["alignment", "second", "All arms"]
     rows = [[cell.text for cell in row] for row in glance_table(both).rows]
@@ -123,5 +136,7 @@ def test_several_comparisons_get_a_heading_and_a_row_each(run):
     by_arm = truth.set_index("arm")
     expected = [by_arm.loc[arm, "found"] for arm in ("native", "registered")]
     assert rows[1][2:6] == [*map(str, expected), "20", str(truth["false"][1:].sum())]
-    better = (first.differences["difference"] > 0) & (first.differences["q_value"] < 0.05)
+    better = (first.probes.differences["difference"] > 0) & (
+        first.probes.differences["q_value"] < 0.05
+    )
     assert rows[0][6] == f"{better.sum()} of {len(TARGETS)}"

@@ -6,18 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regreveal.report.genome_tables import loci_table, truth_table
-from regreveal.report.latent_sections import retrieval_table
-from regreveal.report.run_folder import FusionRun
-from regreveal.report.tables import (
-    MOST_ROWS,
-    dropped_table,
-    hide_small,
-    number,
-    phewas_table,
-    probe_table,
-    with_interval,
-)
+from regreveal.report.chapters.diseases import phewas_table
+from regreveal.report.chapters.genome import loci_table, truth_table
+from regreveal.report.chapters.latents import retrieval_table
+from regreveal.report.chapters.left_out import dropped_table
+from regreveal.report.chapters.probes import probe_table
+from regreveal.report.folder.run import FusionRun
+from regreveal.report.tables import MOST_ROWS, hide_small, number, with_interval
 
 
 @given(st.integers(1, 4))

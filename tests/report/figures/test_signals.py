@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from regreveal.report import signal_figures
-from regreveal.report.signal_figures import LossCurve
+from regreveal.report.figures import signals as signal_figures
+from regreveal.report.figures.signals import LossCurve
 
 
 def curve(name: str) -> LossCurve:

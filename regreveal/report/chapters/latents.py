@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from regreveal.report import cycle_figures
-from regreveal.report.loss_figures import loss_panels
+from regreveal.report.figures import cycle as cycle_figures
+from regreveal.report.figures.losses import loss_panels
+from regreveal.report.folder.run import ArmRun, FusionRun, Run
 from regreveal.report.parts import Figure, Section, Text
-from regreveal.report.run_folder import ArmRun, FusionRun, Run
-from regreveal.report.summary import listed
 from regreveal.report.tables import (
     SMALLEST_COUNT,
     Cell,
@@ -17,6 +16,7 @@ from regreveal.report.tables import (
     hide_small,
     number,
 )
+from regreveal.report.words import listed
 
 LOOP_FRAMES = 12
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from regreveal.report import image_figures
-from regreveal.report.image_figures import ImageExamples, overlaid, pictures
+from regreveal.report.figures import images as image_figures
+from regreveal.report.figures.images import ImageExamples, overlaid, pictures
 
 
 def examples(shape, people=12) -> ImageExamples:

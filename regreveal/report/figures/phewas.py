@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from regreveal.errors import InputError
-from regreveal.report.figures import draw_qq
-from regreveal.report.genome import spread
+from regreveal.report.figures.genome import draw_qq
+from regreveal.report.figures.genome_axis import spread
 from regreveal.report.style import GREY, INK, WIDTH, lighter, styled, write_figure
 
 _QQ_COLUMNS = 4

@@ -12,7 +12,7 @@ from scipy import stats
 
 from regreveal.errors import InputError
 from regreveal.genetics.output.plot_points import PlotPoints
-from regreveal.report.genome import Genome, spread, thin
+from regreveal.report.figures.genome_axis import Genome, spread, thin
 from regreveal.report.style import (
     ARM_COLOURS,
     GREY,

@@ -16,8 +16,8 @@ from scipy import stats
 from regreveal.errors import InputError
 from regreveal.genetics.output import plot_points
 from regreveal.genetics.output.plot_points import PlotPoints
-from regreveal.report import figures
-from regreveal.report.figures import GenomeScan, genomic_inflation, manhattan, miami, qq_plot
+from regreveal.report.figures import genome as figures
+from regreveal.report.figures.genome import GenomeScan, genomic_inflation, manhattan, miami, qq_plot
 
 
 def _table(count: int, seed: int = 1) -> pd.DataFrame:

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from regreveal.report.genome import ALWAYS_DRAWN, CELLS_ACROSS, CELLS_UP, Genome, spread, thin
+from regreveal.report.figures.genome_axis import (
+    ALWAYS_DRAWN,
+    CELLS_ACROSS,
+    CELLS_UP,
+    Genome,
+    spread,
+    thin,
+)
 
 SCANS = st.integers(0, 2**32 - 1).map(lambda seed: _scan(np.random.default_rng(seed)))
 

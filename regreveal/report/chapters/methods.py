@@ -1,8 +1,8 @@
 """The report's methods, in brief: what was done here, with this run's settings."""
 
+from regreveal.report.folder.run import Run
 from regreveal.report.parts import Section, Text
-from regreveal.report.run_folder import Run
-from regreveal.report.summary import listed
+from regreveal.report.words import listed
 
 _TRANSFORMS = {
     "radial": "Whitened dimensions were made normal by ranks, and then the ranks of the squared "

@@ -1,0 +1,115 @@
+"""The chapter on recordings and images before and after registration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from regreveal.report.chapters.groups import (
+    ecg_examples,
+    file_name,
+    group_name,
+    image_examples,
+    image_width,
+    modality,
+)
+from regreveal.report.figures import images as image_figures
+from regreveal.report.figures import signals as signal_figures
+from regreveal.report.folder.run import Run
+from regreveal.report.parts import Figure, Section, Text
+from regreveal.report.tables import Cell, Column, Table, hide_small
+from regreveal.report.words import listed, spoken
+
+
+def recordings_section(
+    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
+) -> Section:
+    """Show what every arm's network is given, and how well registration went."""
+    parts = []
+    for group in groups:
+        if len(groups) > 1:
+            parts.append(Text(group_name(run, group), "heading"))
+        for name in group:
+            arm = run.arms[name]
+            made_by = run.made_by(name).replace("none", "as recorded")
+            parts.append(Text(arm.description["description"], lead=f"{name} ({made_by})."))
+        # Arms whose latents are made otherwise see tensors of another arm, or as recorded.
+        shown = [name for name in group if run.arms[name].has_autoencoder] or group[:1]
+        parts.append(_overlay(run, shown, colours, figures, file_name("overlay", groups, group)))
+    registered = [arm for arm in run.arms.values() if arm.description["registration"]]
+    quality = quality_table({arm.name: arm.description for arm in registered})
+    parts += [quality] if quality else []
+    return Section("recordings", "Before and after registration", parts)
+
+
+def _overlay(
+    run: Run, group: list[str], colours: dict[str, str], figures: Path, name: str
+) -> Figure:
+    if modality(run, group) == "ecg":
+        ecgs = [ecg_examples(run.arms[arm], colours) for arm in group]
+        signal_figures.overlay(ecgs, figures / f"{name}.png")
+        shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(ecg.inputs) for ecg in ecgs))
+        return Figure(
+            name,
+            "Recordings of many participants over one another.",
+            f"{hide_small(shown)} analysis participants in each panel, leads "
+            f"{listed(signal_figures.SHOWN_LEADS)}, drawn on one scale of time and one of "
+            f"voltage for each lead; at most the first {signal_figures.SHOWN_SECONDS} s. "
+            "Black: their mean. Where beats are not aligned they cancel in the mean.",
+        )
+    images = [image_examples(run.arms[arm], colours) for arm in group]
+    image_figures.overlay(images, figures / f"{name}.png")
+    return Figure(
+        name,
+        f"{group_name(run, group)}: three participants over one another in red, green and blue.",
+        "The same analysis participants in every row, three to a picture. Grey: all three agree; "
+        "coloured: they do not. Every image has its own scale of brightness.",
+        width=image_width(images),
+    )
+
+
+def quality_table(descriptions: Mapping[str, dict]) -> Table | None:
+    """Make the table of the registrations' own figures of quality.
+
+    Parameters
+    ----------
+    descriptions : mapping of str to dict
+        `arm.json` by registered arm.
+
+    Returns
+    -------
+    Table or None
+        None where no registration gives figures of enough people.
+    """
+    rows = []
+    for arm, description in descriptions.items():
+        for place, (figure, quantiles) in enumerate(description["quality"].items()):
+            first = place == 0
+            rows.append(
+                [
+                    Cell(arm if first else ""),
+                    Cell(description["registration"] if first else ""),
+                    Cell(hide_small(description["n_registered"]) if first else ""),
+                    Cell(spoken(figure)),
+                    *(Cell(_significant(value)) for value in quantiles),
+                ]
+            )
+    if not rows:
+        return None
+    numbers = ("5 %", "median", "95 %")
+    return Table(
+        title="How well each registration fits, by its own figures.",
+        caption="Over everyone registered. Who could not be registered is left out and counted "
+        "under “What was left out”.",
+        columns=(
+            Column("Arm"),
+            Column("Method"),
+            Column("Registered", number=True),
+            Column("Figure", wrap=True),
+            *(Column(name, number=True) for name in numbers),
+        ),
+        rows=rows,
+    )
+
+
+def _significant(value: float) -> str:
+    """Write a number with three significant digits and a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")

@@ -1,0 +1,1 @@
+"""Figures: a module for each kind of thing that is drawn; none of them reads a file."""

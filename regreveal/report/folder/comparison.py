@@ -1,0 +1,68 @@
+"""A comparison of two arms, as a run left it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from regreveal.report.folder.clusters import ArmClusters, read_clusters
+from regreveal.report.folder.genome import ArmGwas, Truth, read_gwas, read_truth
+from regreveal.report.folder.phewas import read_phewas
+from regreveal.report.folder.probes import Probes, read_probes
+from regreveal.report.folder.reading import reading
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms on the same participants; analyses that were not asked for are None or empty."""
+
+    name: str
+    baseline: str
+    against: str
+    participants: int
+    probes: Probes | None
+    gwas: dict[str, ArmGwas]
+    phewas: dict[str, pd.DataFrame]
+    clusters: dict[str, ArmClusters]
+    truth: Truth | None
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """The arms, the baseline first."""
+        return self.baseline, self.against
+
+
+def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -> Comparison:
+    """Read a comparison's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+    settings : dict
+        Its table of the experiment file.
+    experiment : dict
+        The whole file: an analysis that it has a table for must be there.
+
+    Returns
+    -------
+    Comparison
+    """
+    arms = (settings["baseline"], settings["against"])
+    with reading(folder / "participants.parquet") as path:
+        participants = len(pd.read_parquet(path, columns=["sample_id"]))
+    asked = {name for name in ("probes", "gwas", "phewas", "clusters") if name in experiment}
+    clusters = {
+        arm: read_clusters(folder / arm / "clusters") for arm in arms if "clusters" in asked
+    }
+    return Comparison(
+        name=name,
+        baseline=arms[0],
+        against=arms[1],
+        participants=participants,
+        probes=read_probes(folder) if "probes" in asked else None,
+        gwas={arm: read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in asked},
+        phewas={arm: read_phewas(folder / arm / "phewas") for arm in arms if "phewas" in asked},
+        clusters={arm: found for arm, found in clusters.items() if found is not None},
+        truth=read_truth(folder, arms) if "gwas" in asked else None,
+    )

@@ -1,0 +1,67 @@
+"""How files of a run folder are read: strictly, and what is wrong is said in one line."""
+
+import contextlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from regreveal.errors import InputError
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """Turn whatever a reader says of a missing or damaged file into one line."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the run is not whole, let `regreveal run` go on")
+    try:
+        yield path
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
+        what = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be read ({what}); delete it and let `regreveal run` make it again"
+        ) from error
+
+
+def read_json(path: Path, *keys: str) -> dict:
+    """Read a JSON file that has certain keys."""
+    with reading(path):
+        content = json.loads(path.read_text())
+    for key in keys:
+        if key not in content:
+            raise InputError(f"{path}: no '{key}' in it; made by another version of RegReveal?")
+    return content
+
+
+def read_tsv(
+    path: Path, columns: str | Sequence[str], only: bool = False, dtype: dict | None = None
+) -> pd.DataFrame:
+    """Read a table that has certain columns; text that is not there is empty, not NaN."""
+    columns = columns.split() if isinstance(columns, str) else list(columns)
+    separator = "," if path.suffix == ".csv" else "\t"
+    with reading(path):
+        there = pd.read_csv(path, sep=separator, nrows=0).columns
+        for column in columns:
+            if column not in there:
+                raise InputError(
+                    f"{path}: no column '{column}' (there are: {', '.join(map(str, there))})"
+                )
+        table = pd.read_csv(
+            path,
+            sep=separator,
+            usecols=columns if only else None,
+            dtype={name: str for name in _TEXT if name in there} | (dtype or {}),
+        )
+    texts = [name for name in _TEXT if name in table and name not in (dtype or {})]
+    return table.fillna(dict.fromkeys(texts, ""))
+
+
+_TEXT = (
+    "arm", "from", "to", "target", "metric", "reason", "stage", "chromosome", "variant_id", "ref",
+    "alt", "nearest_gene", "gene", "trait", "phecode", "name", "category",
+)  # fmt: skip
