@@ -1,0 +1,1 @@
+"""What several arms, or two runs, say together: Table 2, shared loci, tables as LaTeX."""
