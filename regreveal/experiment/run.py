@@ -8,7 +8,7 @@ import tomlkit
 
 from regreveal.errors import InputError
 from regreveal.experiment.arms import ArmStages
-from regreveal.experiment.comparisons import ComparisonStages
+from regreveal.experiment.comparisons import run_comparison
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
 from regreveal.experiment.fusions import FusionStages
@@ -98,7 +98,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
             arm.embed(_in_all(analysed, partners[name], data))
         stages.retrieve()
     for name in experiment.comparisons:
-        ComparisonStages(name, experiment, arms, data, manifest).run()
+        run_comparison(name, experiment, arms, data, manifest)
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
     manifest.forget_unused(keep=["report"])
     report = folder / "report.html"

@@ -7,16 +7,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from regreveal import registration as registrations
 from regreveal.errors import InputError
-
-
-class Settings(BaseModel):
-    """A table of the experiment file: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from regreveal.experiment.analysis_settings import Clusters, Gwas, Phewas, Probes, Settings
 
 
 class Simulation(Settings):
@@ -114,7 +109,7 @@ class Registration(Settings):
 
     method: str
     input: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field({})
     exemplar: str | None = None
     reference: Path | None = None
 
@@ -137,7 +132,7 @@ class Fusion(Plan):
     learning_rate: float = Field(5e-3, gt=0)
     contrast_weight: float = Field(0.1, ge=0)
     steps_per_epoch: int = Field(100, ge=1)
-    warm_start: list[str] = []
+    warm_start: list[str] = Field([])
 
 
 class Arm(Settings):
@@ -178,45 +173,6 @@ class Comparison(Settings):
         return self.baseline, self.against
 
 
-class Probes(Settings):
-    """Linear probes.
-
-    A target is a column of the phenotypes or the cohort, or `arm.column` of an arm's registration
-    quality figures; `categories` are those of them whose classes are coded in numbers. A
-    comparison may have targets of its own.
-    """
-
-    targets: list[str] = []
-    categories: list[str] = []
-
-
-class Gwas(Settings):
-    """The latent GWAS.
-
-    Covariates are in the model; what is projected out is taken from the latents before. Both are
-    columns of the cohort.
-    """
-
-    coding: Literal["genotype", "additive"] = "genotype"
-    transform: Literal["radial", "rint", "none"] = "radial"
-    covariates: list[str] = []
-    project_out: list[str] = []
-    minimum_maf: float | None = Field(None, ge=0, le=0.5)
-    per_dimension: bool = False
-
-
-class Phewas(Settings):
-    """The PheWAS of phecodes; covariates are columns of the cohort."""
-
-    covariates: list[str] = []
-
-
-class Clusters(Settings):
-    """Clusters of the lead variants; their stability over bootstrap samples."""
-
-    bootstraps: int = Field(100, ge=1)
-
-
 class Experiment(Settings):
     """An experiment file.
 
@@ -240,8 +196,8 @@ class Experiment(Settings):
     splits: Splits = Splits()
     autoencoder: Autoencoder = Autoencoder()
     arms: dict[str, Arm] = Field(min_length=1)
-    fusions: dict[str, Fusion] = {}
-    comparisons: dict[str, Comparison] = {}
+    fusions: dict[str, Fusion] = Field({})
+    comparisons: dict[str, Comparison] = Field({})
     probes: Probes | None = None
     gwas: Gwas | None = None
     phewas: Phewas | None = None

@@ -1,0 +1,1 @@
+"""What is asked of the two latent spaces of a comparison: a module an analysis."""
