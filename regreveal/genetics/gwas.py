@@ -52,6 +52,9 @@ TRAIT_MINIMUM_COUNT = 5
 # Lead variants whose genotypes are held at a time.
 LEADS_AT_ONCE = 32
 
+# What was counted, by a hash of genotypes and people: an experiment's arms have the same.
+_RELATEDNESS: dict[str, dict] = {}
+
 
 @dataclass(frozen=True)
 class GwasResult:
@@ -107,6 +110,7 @@ def run_gwas(
     dtype: str = "float64",
     backend: str = "numpy",
     cluster: str | None = None,
+    count_relatives: bool = True,
 ) -> GwasResult:
     """Test every variant against the whole latent vector.
 
@@ -172,6 +176,9 @@ def run_gwas(
     cluster : str, optional
         Address of a Dask scheduler, whose workers then do the blocks. They must see the genotype
         files under the same paths.
+    count_relatives : bool
+        Say in gwas.json how many pairs of relatives there are, where `loco` does not deal with
+        them.
 
     Returns
     -------
@@ -302,10 +309,8 @@ def run_gwas(
             if smallest is not None:
                 others = read_hits(files.path(MINIMUM_P_HITS))
                 more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
-            if loco is None:
-                more["relatedness"] = related_pairs(
-                    genotypes, matched.sample_ids, autosomes=autosomes
-                )._asdict()
+            if loco is None and count_relatives:
+                more["relatedness"] = _relatedness(genotypes, matched.sample_ids, autosomes)
             if variant_filter.include is not None:
                 met = set(files.path(LISTED).read_text().splitlines())
                 files.counts["listed_never_found"] = len(variant_filter.include - met)
@@ -421,6 +426,15 @@ def run_univariate_gwas(
             summary = files.publish(loci, summary)
     tables = {name: folder / table for name, table in analysis.tables.items()}
     return GwasResult(folder, tables, loci, summary, points)
+
+
+def _relatedness(genotypes: Genotypes, sample_ids: list[str], autosomes: int) -> dict:
+    """Count pairs of relatives, once for all GWAS of the same people in this process."""
+    same = fingerprint({}, [sample_ids, genotypes.identity, autosomes], genotypes.paths)
+    if same not in _RELATEDNESS:
+        pairs = related_pairs(genotypes, sample_ids, autosomes=autosomes)
+        _RELATEDNESS[same] = pairs._asdict()
+    return dict(_RELATEDNESS[same])
 
 
 def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataFrame) -> dict:

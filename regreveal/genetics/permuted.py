@@ -6,7 +6,6 @@ few variants the tail can be simulated: by levels, each a tenth of the one befor
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -212,16 +211,17 @@ def permutation_tail(
     -------
     PermutationTail
     """
-    simulate = _compiled_simulation()
+    from regreveal.genetics.kernel.permutation_loops import simulate
+
     latents = np.ascontiguousarray(whitened, dtype=np.float32)
     shares = np.square(weights).sum(axis=1).cumsum()
     exchanges = int(np.clip(len(weights), *EXCHANGES))
 
     def levels(generator: np.random.Generator) -> np.ndarray:
         traces = np.empty((depth, CHAINS))
-        made = simulate(
-            latents, weights, shares / shares[-1], exchanges, KEPT, trace * EQUAL, generator, traces
-        )
+        picked = shares / shares[-1]
+        sought = trace * EQUAL
+        made = simulate(latents, weights, picked, exchanges, KEPT, sought, EQUAL, generator, traces)
         return np.sort(traces[:made], axis=1)
 
     generators = np.random.default_rng(seed).spawn(SIMULATIONS)
@@ -259,90 +259,3 @@ def _trace_at(levels: np.ndarray, logarithm: float) -> float:
             return float(np.quantile(traces, 1 - 10.0 ** (logarithm - before)))
         before = after
     return np.nan
-
-
-@cache
-def _compiled_simulation():
-    """Compile the simulation; numba is imported only where something is permuted."""
-    import numba
-
-    @numba.njit(nogil=True, fastmath=True)
-    def exchanged(sums, weight, old, new):
-        # Trace, were a person's row to take another's place with this weight.
-        total = 0.0
-        for column in range(len(weight)):
-            own, step = sums[column], weight[column]
-            for d in range(len(old)):
-                value = own[d] + step * (new[d] - old[d])
-                total += value * value
-        return total
-
-    @numba.njit(nogil=True, fastmath=True)
-    def exchange(sums, weight, old, new):
-        for column in range(len(weight)):
-            for d in range(len(old)):
-                sums[column, d] += weight[column] * (new[d] - old[d])
-
-    @numba.njit(nogil=True)
-    def simulate(latents, weights, shares, exchanges, kept, sought, generator, traces):
-        """Fill levels with traces until one's limit is what is sought; says how many."""
-        n, k = latents.shape
-        carriers, q = weights.shape
-        chains = traces.shape[1]
-        people = np.empty((chains, carriers), dtype=np.int32)
-        sums = np.zeros((chains, q, k))
-        current = np.empty(chains)
-        # Where in the list of carriers a person is; -1 for those who are not.
-        place = np.full(n, -1, dtype=np.int32)
-        everyone = np.arange(n).astype(np.int32)
-        weight = np.empty(q)
-        nothing = np.zeros(k, dtype=np.float32)
-        for chain in range(chains):
-            for carrier in range(carriers):
-                other = carrier + int(generator.random() * (n - carrier))
-                person = everyone[other]
-                everyone[other] = everyone[carrier]
-                everyone[carrier] = person
-                people[chain, carrier] = person
-                exchange(sums[chain], weights[carrier], nothing, latents[person])
-            current[chain] = np.square(sums[chain]).sum()
-        for level in range(len(traces)):
-            traces[level] = current
-            order = np.argsort(-current)
-            limit = current[order[kept]] / EQUAL
-            # Those beyond the limit only, or shares would be too large by one in `kept`.
-            starts = np.sum(current > limit)
-            if limit >= sought or starts == 0 or level == len(traces) - 1:
-                return level + 1
-            for rank in range(starts, chains):
-                chain, start = order[rank], order[rank % starts]
-                people[chain] = people[start]
-                sums[chain] = sums[start]
-                current[chain] = current[start]
-            for chain in range(chains):
-                for carrier in range(carriers):
-                    place[people[chain, carrier]] = carrier
-                for _ in range(exchanges):
-                    # People are picked as often as they weigh, so that all groups move alike.
-                    carrier = min(np.searchsorted(shares, generator.random()), carriers - 1)
-                    old, new = people[chain, carrier], int(generator.random() * n)
-                    other = place[new]
-                    for column in range(q):
-                        weight[column] = weights[carrier, column]
-                        if other >= 0:
-                            weight[column] -= weights[other, column]
-                    trace = exchanged(sums[chain], weight, latents[old], latents[new])
-                    if trace <= limit:
-                        continue
-                    exchange(sums[chain], weight, latents[old], latents[new])
-                    current[chain] = trace
-                    people[chain, carrier] = new
-                    place[new] = carrier
-                    place[old] = other
-                    if other >= 0:
-                        people[chain, other] = old
-                for carrier in range(carriers):
-                    place[people[chain, carrier]] = -1
-        return len(traces)
-
-    return simulate

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from regreveal.genetics.genotypes import Genotypes
 from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, chromosome_kind
@@ -25,6 +27,10 @@ CERTAIN = 0.1
 # Estimates of unrelated pairs vary by 1 / √variants. With fewer than these, pairs out of 8 million
 # cross the thresholds by chance (docs/statistics.md, "Relatedness").
 LEAST_VARIANTS = {FIRST_DEGREE: 700, SECOND_DEGREE: 3000}
+
+# Of all pairs among more people than these, kinship is estimated by fewer variants, or it would
+# take minutes.
+MANY_PEOPLE, MANY_VARIANTS, FEW_VARIANTS = 8000, 4000, 1000
 
 CANDIDATES_EACH = 20
 PEOPLE_AT_ONCE = 1000
@@ -90,21 +96,87 @@ def related_pairs(
         sampled = participants
         sample_ids = [sample_ids[i] for i in np.sort(rng.permutation(len(sample_ids))[:sampled])]
     calls = _common_calls(genotypes, sample_ids, variants, autosomes, rng)
-    first = second = 0
-    for start in range(0, sampled, PEOPLE_AT_ONCE):
-        some = calls[:, start : start + PEOPLE_AT_ONCE]
-        for other in range(start, sampled, PEOPLE_AT_ONCE):
-            pairs = kinship(some, calls[:, other : other + PEOPLE_AT_ONCE])
-            if other == start:
-                pairs = pairs[np.triu_indices(len(pairs), 1)]
-            first += int((pairs > FIRST_DEGREE).sum())
-            second += int(((pairs > SECOND_DEGREE) & (pairs <= FIRST_DEGREE)).sum())
+    coefficients = _pairs_above(calls, SECOND_DEGREE)[1]
+    first = int((coefficients > FIRST_DEGREE).sum())
+    second = len(coefficients) - first
     return Relatedness(
         first if len(calls) >= LEAST_VARIANTS[FIRST_DEGREE] else None,
         second if len(calls) >= LEAST_VARIANTS[SECOND_DEGREE] else None,
         sampled,
         len(calls),
     )
+
+
+class Families(NamedTuple):
+    """Who belongs together among all participants.
+
+    Attributes
+    ----------
+    family : ndarray of int, shape (n,)
+        The same number for relatives, and for relatives of relatives.
+    degree : int
+        2 where second-degree relatives were told, 1 where only first-degree ones, and 0 where
+        variants are too few for either: then everyone is a family of their own.
+    pairs : int
+        Pairs of relatives of these degrees.
+    variants : int
+        How many were used.
+    """
+
+    family: np.ndarray
+    degree: int
+    pairs: int
+    variants: int
+
+
+def find_families(
+    genotypes: Genotypes,
+    sample_ids: Sequence[str],
+    seed: int = 0,
+    autosomes: int = HUMAN_AUTOSOMES,
+) -> Families:
+    """Join relatives to families, by the kinship of all pairs.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    sample_ids : sequence of str, length n
+        All of them are compared: up to 8,000 by 4,000 variants, which tell relatives of the second
+        degree, and more by 1,000, which tell those of the first.
+    seed : int
+        Of the choice of variants.
+    autosomes : int
+        Pairs of autosomes of the species.
+
+    Returns
+    -------
+    Families
+    """
+    variants = MANY_VARIANTS if len(sample_ids) <= MANY_PEOPLE else FEW_VARIANTS
+    rng = np.random.default_rng(seed)
+    calls = _common_calls(genotypes, sample_ids, variants, autosomes, rng)
+    enough = [limit for limit, least in LEAST_VARIANTS.items() if len(calls) >= least]
+    if not enough:
+        return Families(np.arange(len(sample_ids)), 0, 0, len(calls))
+    pairs, _ = _pairs_above(calls, min(enough))
+    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(sample_ids),) * 2)
+    _, family = connected_components(links, directed=False)
+    return Families(family, len(enough), len(pairs), len(calls))
+
+
+def _pairs_above(calls: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of people above a kinship, as places (pairs, 2), and their kinship (pairs,)."""
+    people, places, coefficients = calls.shape[1], [], []
+    for start in range(0, people, PEOPLE_AT_ONCE):
+        some = calls[:, start : start + PEOPLE_AT_ONCE]
+        for other in range(start, people, PEOPLE_AT_ONCE):
+            pairs = kinship(some, calls[:, other : other + PEOPLE_AT_ONCE])
+            related = np.argwhere(pairs > limit)
+            if other == start:
+                related = related[related[:, 0] < related[:, 1]]
+            coefficients.append(pairs[tuple(related.T)])
+            places.append(related + np.array([start, other]))
+    return np.concatenate(places), np.concatenate(coefficients)
 
 
 def kinship(some: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from regreveal.genetics.genotypes import open_genotypes
-from regreveal.genetics.relatedness import kinship, related_pairs
+from regreveal.genetics.relatedness import find_families, kinship, related_pairs
 
 PEOPLE = 300
 VARIANTS = 5000
@@ -192,3 +192,25 @@ def test_europeans_have_the_relatives_that_plink_finds(shared_data):
     calls = genotypes.dosages(np.arange(genotypes.variant_count), np.ravel(pairs).tolist())
     given = kinship(calls[:, ::2], calls[:, 1::2])
     np.testing.assert_allclose(np.diag(given), [0.10636, 0.163174, 0.0670654], rtol=1e-5)
+
+
+def test_families_are_those_of_a_pedigree(bed_writer):
+    rng = np.random.default_rng(0)
+    dosages, first, second = pedigree(rng)
+    genotypes = open_genotypes(bed_writer(dosages, variants=variant_table(VARIANTS)))
+    families = find_families(genotypes, genotypes.samples)
+    numbers, sizes = np.unique(families.family, return_counts=True)
+    # Founders 0 to 3 with their descendants, founder 4 with the duplicate, and all others alone.
+    together = [0, 1, 2, 3, PEOPLE, PEOPLE + 1, PEOPLE + 2, PEOPLE + 3]
+    assert len(set(families.family[together])) == 1
+    assert families.family[4] == families.family[PEOPLE + 4]
+    assert sorted(sizes)[-3:] == [1, 2, 8]
+    assert (families.degree, families.pairs) == (2, first + second)
+
+
+def test_few_variants_tell_no_families(bed_writer):
+    dosages = founders(50, np.random.default_rng(1), 100).sum(axis=2)
+    genotypes = open_genotypes(bed_writer(dosages.astype(np.int8), variants=variant_table(100)))
+    families = find_families(genotypes, genotypes.samples)
+    assert families.degree == 0
+    assert len(set(families.family)) == 50

@@ -36,7 +36,7 @@ _BIT_OF[(np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64)) * _DE_BRUIJ
 )
 
 
-def _compiled(**options):
+def compile_loop(**options):
     """Compile without Python's lock, and keep the result on disk where there is a place for it."""
 
     def compiled(function):
@@ -48,7 +48,7 @@ def _compiled(**options):
     return compiled
 
 
-@_compiled()
+@compile_loop()
 def pack(dosages, first, last, bits, counts):
     """Pack who is heterozygous, a rarer homozygote, or missing, of variants `first` to `last`.
 
@@ -117,13 +117,13 @@ def pack(dosages, first, last, bits, counts):
     return wrong == 0
 
 
-@_compiled()
+@compile_loop()
 def _sum_of_bytes(word):
     pairs = (word & _EVEN_BYTES) + ((word >> _U(8)) & _EVEN_BYTES)
     return np.int64((pairs * _U(0x0001000100010001)) >> _U(48))
 
 
-@_compiled()
+@compile_loop()
 def list_members(sets, rows, begins, people):
     """List the participants of each set, in order.
 
@@ -149,7 +149,7 @@ def list_members(sets, rows, begins, people):
                 word = rest
 
 
-@_compiled()
+@compile_loop()
 def add_sparse(columns, people, begins, ends, rows, sums):
     """Add the columns' rows of each set's participants to its sums, for sets with few of them.
 
@@ -186,7 +186,7 @@ def add_sparse(columns, people, begins, ends, rows, sums):
             places[row] = i
 
 
-@_compiled()
+@compile_loop()
 def add_dense(columns, words, rows, sums):
     """Add the columns' rows of each set's participants to its sums, for sets with many of them.
 
@@ -232,7 +232,7 @@ def add_dense(columns, words, rows, sums):
                     ) + ((tables[4, e, j] + tables[5, f, j]) + (tables[6, g, j] + tables[7, h, j]))
 
 
-@_compiled()
+@compile_loop()
 def fill_indicators(dosages, rarer, means, first, last, out):
     """Fill in indicators of heterozygotes and rarer homozygotes, their means where missing.
 
@@ -255,7 +255,7 @@ def fill_indicators(dosages, rarer, means, first, last, out):
             out[variant - first, 1, i] = hom_mean if missing else dosage == rarer[variant]
 
 
-@_compiled(fastmath={"reassoc"})
+@compile_loop(fastmath={"reassoc"})
 def summarise(dosages, first, last, nearest, sums):
     """Count and sum the fractional dosages of variants `first` to `last`.
 
@@ -304,7 +304,7 @@ def summarise(dosages, first, last, nearest, sums):
     return right
 
 
-@_compiled(fastmath={"reassoc"})
+@compile_loop(fastmath={"reassoc"})
 def centre(dosages, mean, first, last, out, squares, cubes):
     """Take the mean from dosages, zero where missing, and sum their squares and cubes.
 
@@ -330,7 +330,7 @@ def centre(dosages, mean, first, last, out, squares, cubes):
         squares[variant], cubes[variant] = squared, cubed
 
 
-@_compiled()
+@compile_loop()
 def hard_calls(dosages, margin, out):
     """Make dosages within `margin` of a whole number that number, and others -1.
 
