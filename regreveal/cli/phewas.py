@@ -40,7 +40,7 @@ def phewas(
     phewas.json (counts, and who was left out and why). Participants that the embedding's model was
     trained or validated on are left out.
     """
-    from regreveal.phenome.phewas import run_phewas
+    from regreveal.phenome.phewas_run import run_phewas
     from regreveal.store.cohort import read_splits, read_table
 
     embeddings = read_embeddings([f"latents={embedding}"])

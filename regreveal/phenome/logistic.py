@@ -1,8 +1,13 @@
-"""Logistic regression of a disease: by maximum likelihood, and Firth's where cases are few.
+"""Logistic regressions of many diseases at once, on covariates that they share.
 
-Firth's penalty, half the log determinant of the information, takes away the leading bias of the
-estimate and keeps it finite where a covariate separates cases from controls. Both are tested by
-the signed root of their (penalised) likelihood ratio, which stays right where Wald's test does not.
+By maximum likelihood, and Firth's where cases are few. Firth's penalty, half the log determinant of
+the information, takes away the leading bias of the estimate and keeps it finite where a covariate
+separates cases from controls. Both are tested by the signed root of their (penalised) likelihood
+ratio, which stays right where Wald's test does not.
+
+Newton's steps of all diseases go together. What they share is the covariates: with the products of
+every two of them in one matrix, the informations of all diseases are one matrix product of weights
+and products, and so are the leverages of Firth's score.
 
 References
 ----------
@@ -10,37 +15,49 @@ Firth (1993), Biometrika 80:27; Heinze and Schemper (2002), Stat. Med. 21:2409;
 docs/phenome.md, "Logistic regression of a phecode".
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.special import expit
 
 MAX_STEPS = 100
 MAX_STEP = 5.0  # of any coefficient at once, in Firth's fit
 TOLERANCE = 1e-12  # of the Newton decrement; Firth's fit converges linearly only
 SEPARATED = 20.0  # log odds beyond which a maximum likelihood fit is taken to run away
+REDUNDANT = 1e-9  # share of a covariate's variance that the ones before it leave
+PEOPLE_AT_ONCE = 4096  # so that what is worked on stays in the processor's cache
 
 
 @dataclass(frozen=True)
-class LogisticTest:
-    """The coefficient of one column, and its test.
+class LogisticTests:
+    """One coefficient of each of m regressions, and its test.
 
     Parameters
     ----------
-    coefficient, standard_error : float
-        Log odds ratio a unit of the column; the error from the information at the estimate.
-    z : float
+    coefficient, standard_error : ndarray, shape (m,)
+        Log odds ratio a unit of the component; the error from the information at the estimate.
+    z : ndarray, shape (m,)
         Signed root of the likelihood ratio, standard normal where the coefficient is zero.
-    converged : bool
-        False where there is no finite estimate, as with separated cases without Firth's penalty.
+    converged : ndarray of bool, shape (m,)
+        False where there is no finite estimate, as with separated cases without Firth's penalty;
+        the others are NaN there.
     """
 
-    coefficient: float
-    standard_error: float
-    z: float
-    converged: bool
+    coefficient: np.ndarray
+    standard_error: np.ndarray
+    z: np.ndarray
+    converged: np.ndarray
 
-    def interval(self, quantile: float) -> tuple[float, float]:
+    def __getitem__(self, chosen) -> "LogisticTests":
+        """Choose some of the regressions."""
+        return LogisticTests(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def halves(self) -> tuple["LogisticTests", "LogisticTests"]:
+        """Divide them into the first half and the second."""
+        middle = len(self.z) // 2
+        return self[:middle], self[middle:]
+
+    def interval(self, quantile: float) -> tuple[np.ndarray, np.ndarray]:
         """Where the signed root of the likelihood ratio passes plus and minus a quantile.
 
         Parameters
@@ -50,7 +67,7 @@ class LogisticTest:
 
         Returns
         -------
-        low, high : float
+        low, high : ndarray, shape (m,)
             Of the coefficient. Zero is outside just where |z| exceeds the quantile, but for the
             rare z beyond which the parabola turns.
 
@@ -60,108 +77,315 @@ class LogisticTest:
         """
         wald = self.coefficient / self.standard_error
         # Zero and the estimate near each other tell the bend badly, and zero is well inside then.
-        bend = (self.z - wald) / max(wald**2, 1.0)
+        bend = (self.z - wald) / np.maximum(wald**2, 1.0)
 
         def distance(root):
-            radicand = max(1 + 4 * bend * root, 0.0)
+            radicand = np.maximum(1 + 4 * bend * root, 0.0)
             return self.standard_error * 2 * root / (1 + np.sqrt(radicand))
 
         return self.coefficient - distance(quantile), self.coefficient - distance(-quantile)
 
 
-def coefficient_test(design: np.ndarray, outcome: np.ndarray, firth: bool = False) -> LogisticTest:
-    """Test the last column of a logistic regression.
+class SharedCovariates:
+    """Covariates of many regressions, with the products of every two.
 
     Parameters
     ----------
-    design : ndarray, shape (n, p)
-        Intercept first; of full rank.
-    outcome : ndarray of bool, shape (n,)
-        Holds both values.
-    firth : bool
-        Penalised likelihood, in the null model too (with the information of the whole design).
-
-    Returns
-    -------
-    LogisticTest
+    covariates : ndarray, shape (n, c)
+        Without an intercept, which is added in front. They are standardised.
     """
-    outcome = np.asarray(outcome, float)
-    start = np.zeros(design.shape[1])
-    start[0] = np.log(outcome.sum() / np.sum(1 - outcome))
-    if firth:
-        null, null_likelihood, _, null_converged = _fit_firth(design, outcome, start, free=-1)
-        full, likelihood, information, converged = _fit_firth(design, outcome, null, free=None)
-    else:
-        covariates = design[:, :-1]
-        null, null_likelihood, _, null_converged = _fit(covariates, outcome, start[:-1])
-        full, likelihood, information, converged = _fit(design, outcome, np.append(null, 0.0))
-    coefficient = full[-1]
-    ratio = max(2 * (likelihood - null_likelihood), 0.0)
-    if not (converged and null_converged):
-        return LogisticTest(np.nan, np.nan, np.nan, False)
-    error = np.sqrt(np.linalg.inv(information)[-1, -1])
-    z = np.sign(coefficient) * np.sqrt(ratio)
-    return LogisticTest(float(coefficient), float(error), float(z), True)
+
+    def __init__(self, covariates: np.ndarray):
+        covariates = np.asarray(covariates, np.float64)
+        scale = covariates.std(axis=0)
+        scaled = (covariates - covariates.mean(axis=0)) / np.where(scale > 0, scale, 1)
+        self.design = np.column_stack([np.ones(len(covariates)), scaled])
+        self.rows, self.columns = np.triu_indices(self.design.shape[1])
+        self.products = self.design[:, self.rows] * self.design[:, self.columns]
+
+    @property
+    def count(self) -> int:
+        """Columns of the design, the intercept among them."""
+        return self.design.shape[1]
+
+    def independent(self, included: np.ndarray) -> np.ndarray:
+        """Say which covariates are not explained by those before them, among some of the people.
+
+        Among people of one sex, the covariate sex is constant; in a half, a rare ancestry may be.
+
+        Parameters
+        ----------
+        included : ndarray, shape (m, n)
+            1 for people of a regression, 0 for others.
+
+        Returns
+        -------
+        ndarray of bool, shape (m, c + 1)
+        """
+        left = self.symmetric(included.astype(np.float64) @ self.products)
+        size = np.einsum("mii->mi", left).copy()
+        kept = np.zeros((len(left), self.count), bool)
+        for column in range(self.count):
+            pivot = left[:, column, column]
+            kept[:, column] = pivot > REDUNDANT * size[:, column]
+            divisor = np.where(kept[:, column], pivot, 1.0)
+            explained = left[:, :, column] * kept[:, column, None]
+            left -= explained[:, :, None] * explained[:, None, :] / divisor[:, None, None]
+        return kept
+
+    def symmetric(self, sums: np.ndarray) -> np.ndarray:
+        """Unfold weighted sums of products, (m, pairs), into matrices (m, c + 1, c + 1)."""
+        matrices = np.empty((len(sums), self.count, self.count))
+        matrices[:, self.rows, self.columns] = sums
+        matrices[:, self.columns, self.rows] = sums
+        return matrices
+
+    def folded(self, matrices: np.ndarray) -> np.ndarray:
+        """Fold symmetric matrices so that x'Mx is their product with the products of x."""
+        folded = matrices[:, self.rows, self.columns].copy()
+        folded[:, self.rows != self.columns] *= 2
+        return folded
 
 
-def _fit(design, outcome, start):
-    """Maximum likelihood by Newton's method: coefficients, log likelihood, information, success."""
-    coefficients, value = start, _log_likelihood(design @ start, outcome)
-    for _ in range(MAX_STEPS):
-        predictor = design @ coefficients
-        if np.abs(predictor).max() > SEPARATED:
-            return coefficients, value, None, False
-        probability = expit(predictor)
-        information = _information(design, probability)
-        score = design.T @ (outcome - probability)
-        step = np.linalg.solve(information, score)
-        coefficients, value = _climb(
-            lambda trial: _log_likelihood(design @ trial, outcome), coefficients, value, step
+class LogisticRegressions:
+    """Regressions of m outcomes, each on shared covariates and a component of its own.
+
+    Parameters
+    ----------
+    shared : SharedCovariates
+        Of n people.
+    components : ndarray, shape (m, n)
+    outcomes : ndarray of bool, shape (m, n)
+        Hold both values among those included.
+    included : ndarray of bool, shape (m, n)
+        Who takes part in a regression.
+    """
+
+    def __init__(self, shared, components, outcomes, included):
+        self.shared = shared
+        self.components = np.asarray(components, np.float64)
+        self.included = np.asarray(included, np.float64)
+        self.outcomes = np.asarray(outcomes, np.float64) * self.included
+        self.kept = np.column_stack(
+            [shared.independent(self.included), np.ones(len(components), bool)]
         )
-        if score @ step <= TOLERANCE:
-            information = _information(design, expit(design @ coefficients))
-            return coefficients, value, information, True
-    return coefficients, value, None, False
+
+    def __len__(self) -> int:
+        """Count the regressions."""
+        return len(self.components)
+
+    def subset(self, chosen: np.ndarray) -> "LogisticRegressions":
+        """Keep some of the regressions, given by position or by a mask."""
+        other = object.__new__(LogisticRegressions)
+        other.shared = self.shared
+        for name in ("components", "included", "outcomes", "kept"):
+            setattr(other, name, getattr(self, name)[chosen])
+        return other
+
+    def test(self, firth: bool) -> LogisticTests:
+        """Test the component in each regression.
+
+        Parameters
+        ----------
+        firth : bool
+            Penalised likelihood, in the null model too (with the information of the whole design).
+
+        Returns
+        -------
+        LogisticTests
+        """
+        without = self.kept.copy()
+        without[:, -1] = False
+        null = _maximise(self, without, self._start(), firth)
+        full = _maximise(self, self.kept, null.coefficients, firth)
+        ratio = np.maximum(2 * (full.likelihood - null.likelihood), 0.0)
+        converged = null.converged & full.converged
+        coefficient = np.where(converged, full.coefficients[:, -1], np.nan)
+        return LogisticTests(
+            coefficient=coefficient,
+            standard_error=np.sqrt(np.where(converged, full.covariance()[:, -1, -1], np.nan)),
+            z=np.sign(coefficient) * np.sqrt(ratio),
+            converged=converged,
+        )
+
+    def influences(self, firth: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Estimate each component's coefficient, and what each person's weight does to it.
+
+        Parameters
+        ----------
+        firth : bool
+
+        Returns
+        -------
+        coefficient : ndarray, shape (m,)
+            NaN where there is no finite estimate.
+        influence : ndarray, shape (m, n)
+            Derivative of the coefficient with respect to the person's weight, which is one.
+        """
+        fit = _maximise(self, self.kept, self._start(), firth)
+        last = fit.covariance()[:, -1]
+        reach = last[:, :-1] @ self.shared.design.T + last[:, -1:] * self.components
+        _, residuals = _evaluate(self, fit.coefficients, firth)
+        influence = np.where(fit.converged[:, None], reach * residuals, np.nan)
+        return np.where(fit.converged, fit.coefficients[:, -1], np.nan), influence
+
+    def _start(self) -> np.ndarray:
+        """Give the coefficients of a model with an intercept only."""
+        cases = self.outcomes.sum(axis=1)
+        start = np.zeros(self.kept.shape)
+        start[:, 0] = np.log(cases / (self.included.sum(axis=1) - cases))
+        return start
 
 
-def _fit_firth(design, outcome, start, free):
-    """As `_fit`, of the penalised likelihood; with `free` = -1 the last coefficient stays as is."""
-    columns = slice(free)
+@dataclass
+class _Place:
+    """Where m regressions stand, and what is needed to step on.
 
-    def penalised(coefficients):
-        predictor = design @ coefficients
-        sign, log_determinant = np.linalg.slogdet(_information(design, expit(predictor)))
-        return _log_likelihood(predictor, outcome) + 0.5 * log_determinant if sign > 0 else -np.inf
+    coefficients, score (m, p); information (m, p, p), with the unit matrix for what is left out;
+    likelihood (m,), penalised where so fitted; largest (m,), of the log odds.
+    """
 
-    coefficients, value = start, penalised(start)
+    coefficients: np.ndarray
+    likelihood: np.ndarray
+    score: np.ndarray
+    information: np.ndarray
+    largest: np.ndarray
+
+    def __getitem__(self, chosen: np.ndarray) -> "_Place":
+        return _Place(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def __setitem__(self, chosen: np.ndarray, other: "_Place") -> None:
+        for field in fields(self):
+            getattr(self, field.name)[chosen] = getattr(other, field.name)
+
+
+@dataclass
+class _Fit:
+    """Where the steps of m regressions ended."""
+
+    coefficients: np.ndarray
+    likelihood: np.ndarray
+    information: np.ndarray
+    converged: np.ndarray
+
+    def covariance(self) -> np.ndarray:
+        """Invert the information, where there is one."""
+        unit = np.eye(self.information.shape[1])
+        return np.linalg.inv(np.where(self.converged[:, None, None], self.information, unit))
+
+
+def _maximise(regressions, moving, start, firth) -> _Fit:
+    """Step by Newton's method from `start` (m, p), along the coefficients that are `moving`."""
+    everyone = np.arange(len(regressions))
+    place, _ = _evaluate(regressions, start, firth)
+    fit = _Fit(start.copy(), place.likelihood.copy(), place.information.copy(), everyone < 0)
     for _ in range(MAX_STEPS):
-        probability = expit(design @ coefficients)
-        information = _information(design, probability)
-        reach = np.sum((design @ np.linalg.inv(information)) * design, axis=1)
-        leverage = reach * probability * (1 - probability)
-        score = design.T @ (outcome - probability + leverage * (0.5 - probability))
-        step = np.zeros(len(start))
-        step[columns] = np.linalg.solve(information[columns, columns], score[columns])
-        decrement = score @ step
-        step *= MAX_STEP / max(np.abs(step).max(), MAX_STEP)
-        coefficients, value = _climb(penalised, coefficients, value, step)
-        if decrement <= TOLERANCE:
-            information = _information(design, expit(design @ coefficients))
-            return coefficients, value, information, True
-    return coefficients, value, None, False
+        step = _newton_step(place, moving)
+        decrement = np.sum(place.score * step, axis=1)
+        done = decrement <= TOLERANCE
+        ended = done if firth else done | (place.largest > SEPARATED)
+        fit.coefficients[everyone[done]] = (place.coefficients + step)[done]
+        fit.likelihood[everyone[done]] = place.likelihood[done]
+        fit.information[everyone[done]] = place.information[done]
+        fit.converged[everyone[done]] = True
+        if ended.all():
+            break
+        if ended.any():
+            everyone, moving, step = everyone[~ended], moving[~ended], step[~ended]
+            regressions, place = regressions.subset(~ended), place[~ended]
+        if firth:
+            step *= MAX_STEP / np.maximum(np.abs(step).max(axis=1), MAX_STEP)[:, None]
+        place = _climb(regressions, place, step, firth)
+    return fit
 
 
-def _climb(objective, coefficients, value, step):
-    """Take the step, or so much of it that the objective does not fall."""
-    size, floor = 1.0, value - 1e-12 * abs(value)
-    while (trial := objective(coefficients + size * step)) < floor and size > 1e-6:
+def _newton_step(place: _Place, moving: np.ndarray) -> np.ndarray:
+    information = place.information * (moving[:, :, None] & moving[:, None, :])
+    diagonal = np.arange(moving.shape[1])
+    information[:, diagonal, diagonal] += ~moving
+    return np.linalg.solve(information, (place.score * moving)[:, :, None])[:, :, 0]
+
+
+def _climb(regressions, place: _Place, step: np.ndarray, firth: bool) -> _Place:
+    """Take the steps, or so much of each that its likelihood does not fall."""
+    floor = place.likelihood - 1e-12 * np.abs(place.likelihood)
+    reached, _ = _evaluate(regressions, place.coefficients + step, firth)
+    size = 1.0
+    while size > 1e-6:
+        fell = np.flatnonzero(~(reached.likelihood >= floor))
+        if not len(fell):
+            break
         size /= 2
-    return coefficients + size * step, trial
+        shorter = place.coefficients[fell] + size * step[fell]
+        reached[fell], _ = _evaluate(regressions.subset(fell), shorter, firth)
+    return reached
 
 
-def _information(design: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    return (design * (probability * (1 - probability))[:, None]).T @ design
+def _evaluate(regressions, coefficients, firth) -> tuple[_Place, np.ndarray]:
+    """Find likelihood, score and information at coefficients (m, p), and the residuals (m, n)."""
+    shared, m = regressions.shared, len(regressions)
+    p, n = shared.count + 1, len(shared.design)
+    likelihood, largest = np.zeros(m), np.zeros(m)
+    products = np.zeros((m, len(shared.rows)))
+    with_component, of_component = np.zeros((m, shared.count)), np.zeros(m)
+    probability = np.empty((m, n))
+    for rows in _in_blocks(n):
+        component, included = regressions.components[:, rows], regressions.included[:, rows]
+        log_odds = coefficients[:, :-1] @ shared.design[rows].T
+        log_odds += coefficients[:, -1:] * component
+        size = np.abs(log_odds)
+        np.maximum(largest, np.max(size * included, axis=1), out=largest)
+        smaller = np.exp(-size)  # exp of what is negative cannot overflow
+        larger = 1 / (1 + smaller)
+        smaller *= larger
+        probability[:, rows] = np.where(log_odds >= 0, larger, smaller)
+        likelihood += np.einsum("mn,mn->m", regressions.outcomes[:, rows], log_odds)
+        softplus = np.maximum(log_odds, 0)
+        softplus -= np.log(larger)
+        likelihood -= np.einsum("mn,mn->m", included, softplus)
+        weight = np.multiply(smaller, larger, out=smaller)
+        weight *= included
+        products += weight @ shared.products[rows]
+        weight *= component
+        with_component += weight @ shared.design[rows]
+        of_component += np.einsum("mn,mn->m", weight, component)
+    information = np.empty((m, p, p))
+    information[:, :-1, :-1] = shared.symmetric(products)
+    information[:, -1, :-1] = information[:, :-1, -1] = with_component
+    information[:, -1, -1] = of_component
+    information *= regressions.kept[:, :, None] & regressions.kept[:, None, :]
+    information[:, np.arange(p), np.arange(p)] += ~regressions.kept
+    residuals = regressions.outcomes - probability * regressions.included
+    if firth:
+        likelihood += _penalise(regressions, information, probability, residuals)
+    score = np.empty((m, p))
+    score[:, :-1] = residuals @ shared.design
+    score[:, -1] = np.einsum("mn,mn->m", residuals, regressions.components)
+    return _Place(coefficients, likelihood, score, information, largest), residuals
 
 
-def _log_likelihood(predictor: np.ndarray, outcome: np.ndarray) -> float:
-    return float(np.sum(outcome * predictor - np.logaddexp(0, predictor)))
+def _penalise(regressions, information, probability, residuals) -> np.ndarray:
+    """Give Firth's penalty of the likelihood, (m,), and add its part to the residuals."""
+    shared, kept = regressions.shared, regressions.kept
+    sign, log_determinant = np.linalg.slogdet(information)
+    sound = (sign > 0) & np.isfinite(log_determinant)
+    inverse = np.linalg.inv(np.where(sound[:, None, None], information, np.eye(kept.shape[1])))
+    inverse *= kept[:, :, None] & kept[:, None, :]
+    folded = shared.folded(inverse[:, :-1, :-1])
+    for rows in _in_blocks(len(shared.design)):
+        component = regressions.components[:, rows]
+        reach = inverse[:, -1, :-1] @ (2 * shared.design[rows].T)
+        reach += inverse[:, -1:, -1] * component
+        reach *= component
+        reach += folded @ shared.products[rows].T
+        of_block = probability[:, rows]
+        reach *= of_block * (1 - of_block)  # the leverage, for those included
+        reach *= 0.5 - of_block
+        reach *= regressions.included[:, rows]
+        residuals[:, rows] += reach
+    return np.where(sound, 0.5 * log_determinant, -np.inf)
+
+
+def _in_blocks(n: int) -> Iterator[slice]:
+    for start in range(0, n, PEOPLE_AT_ONCE):
+        yield slice(start, min(start + PEOPLE_AT_ONCE, n))

@@ -26,7 +26,7 @@ def _phewas(compared: Compared, arm: str) -> None:
 
 
 def _write_phewas(compared: Compared, arm: str, folder: Path) -> None:
-    from regreveal.phenome.phewas import run_phewas
+    from regreveal.phenome.phewas_run import run_phewas
 
     run_phewas(
         compared.embedding(arm),
