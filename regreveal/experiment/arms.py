@@ -263,6 +263,7 @@ class ArmStages:
             "tensor_map": self.tensor_map.name,
             "description": self.tensor_map.description,
             "shape": self.tensor_map.shape,
+            "tensor_bytes": store.bytes_a_participant(self.tensor_map.path),
             "units": self.tensor_map.units,
             "sampling_rate": store.attributes(self.tensor_map.path).get("sampling_rate"),
             "registration": method,

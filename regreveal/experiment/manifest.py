@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from regreveal.errors import InputError
+from regreveal.experiment.memory import forget_peak, peak_memory
 from regreveal.store.atomic import atomic_path
 
 REPORTED_PACKAGES = (
@@ -110,11 +111,12 @@ class Manifest:
             "outputs": [str(path.relative_to(self.folder)) for path in outputs],
         }
         self._record(name, entry)
-        started = time.monotonic()
+        measured, started = forget_peak(), time.monotonic()
         work()
         entry |= {
             "finished": True,
             "seconds": round(time.monotonic() - started, 1),
+            "peak_memory_mib": peak_memory() if measured else None,
             "seed": self.seed,
             **_versions(),
         }

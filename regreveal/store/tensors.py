@@ -139,6 +139,11 @@ class TensorStore:
         """Ids of everyone who has the tensor, in the order of the shards."""
         return [sample_id for shard in self._shards(name) for sample_id in self._ids(shard)]
 
+    def bytes_a_participant(self, name: str) -> float:
+        """Size on disk of everybody's tensors, over their number."""
+        size = sum(shard.stat().st_size for shard in self._shards(name))
+        return size / len(self.sample_ids(name))
+
     def read(self, name: str, sample_ids: Sequence[str] | None = None) -> np.ndarray:
         """Tensors of some participants, in the order asked.
 
