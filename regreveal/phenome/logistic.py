@@ -86,6 +86,37 @@ class LogisticTests:
         return self.coefficient - distance(quantile), self.coefficient - distance(-quantile)
 
 
+@dataclass(frozen=True)
+class FittedComponents:
+    """The component's coefficient in m regressions of n people.
+
+    Parameters
+    ----------
+    coefficient, standard_error : ndarray, shape (m,)
+        NaN where there is no finite estimate.
+    residuals, weights : ndarray, shape (m, n)
+        Outcome less probability (with Firth's term, where so fitted), and the variance of the
+        outcome; zero for people who do not take part.
+    reach : ndarray, shape (m, n)
+        The component's row of the covariance matrix times the person's row of the design.
+    """
+
+    coefficient: np.ndarray
+    standard_error: np.ndarray
+    residuals: np.ndarray
+    weights: np.ndarray
+    reach: np.ndarray
+
+    @property
+    def influence(self) -> np.ndarray:
+        """Derivative of the coefficient with respect to a person's weight, which is one: (m, n)."""
+        return self.reach * self.residuals
+
+    def __getitem__(self, chosen) -> "FittedComponents":
+        """Choose some of the regressions."""
+        return FittedComponents(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
 class SharedCovariates:
     """Covariates of many regressions, with the products of every two.
 
@@ -208,26 +239,19 @@ class LogisticRegressions:
             converged=converged,
         )
 
-    def influences(self, firth: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Estimate each component's coefficient, and what each person's weight does to it.
-
-        Parameters
-        ----------
-        firth : bool
-
-        Returns
-        -------
-        coefficient : ndarray, shape (m,)
-            NaN where there is no finite estimate.
-        influence : ndarray, shape (m, n)
-            Derivative of the coefficient with respect to the person's weight, which is one.
-        """
+    def fit(self, firth: bool) -> "FittedComponents":
+        """Estimate each component's coefficient, with what its influence is made of."""
         fit = _maximise(self, self.kept, self._start(), firth)
-        last = fit.covariance()[:, -1]
-        reach = last[:, :-1] @ self.shared.design.T + last[:, -1:] * self.components
-        _, residuals = _evaluate(self, fit.coefficients, firth)
-        influence = np.where(fit.converged[:, None], reach * residuals, np.nan)
-        return np.where(fit.converged, fit.coefficients[:, -1], np.nan), influence
+        covariance = fit.covariance()
+        last = covariance[:, -1]
+        _, residuals, probability = _evaluate(self, fit.coefficients, firth)
+        return FittedComponents(
+            coefficient=np.where(fit.converged, fit.coefficients[:, -1], np.nan),
+            standard_error=np.sqrt(np.where(fit.converged, last[:, -1], np.nan)),
+            residuals=residuals,
+            weights=probability * (1 - probability) * self.included,
+            reach=last[:, :-1] @ self.shared.design.T + last[:, -1:] * self.components,
+        )
 
     def _start(self) -> np.ndarray:
         """Give the coefficients of a model with an intercept only."""
@@ -277,7 +301,7 @@ class _Fit:
 def _maximise(regressions, moving, start, firth) -> _Fit:
     """Step by Newton's method from `start` (m, p), along the coefficients that are `moving`."""
     everyone = np.arange(len(regressions))
-    place, _ = _evaluate(regressions, start, firth)
+    place, _, _ = _evaluate(regressions, start, firth)
     fit = _Fit(start.copy(), place.likelihood.copy(), place.information.copy(), everyone < 0)
     for _ in range(MAX_STEPS):
         step = _newton_step(place, moving)
@@ -309,7 +333,7 @@ def _newton_step(place: _Place, moving: np.ndarray) -> np.ndarray:
 def _climb(regressions, place: _Place, step: np.ndarray, firth: bool) -> _Place:
     """Take the steps, or so much of each that its likelihood does not fall."""
     floor = place.likelihood - 1e-12 * np.abs(place.likelihood)
-    reached, _ = _evaluate(regressions, place.coefficients + step, firth)
+    reached, _, _ = _evaluate(regressions, place.coefficients + step, firth)
     size = 1.0
     while size > 1e-6:
         fell = np.flatnonzero(~(reached.likelihood >= floor))
@@ -317,12 +341,12 @@ def _climb(regressions, place: _Place, step: np.ndarray, firth: bool) -> _Place:
             break
         size /= 2
         shorter = place.coefficients[fell] + size * step[fell]
-        reached[fell], _ = _evaluate(regressions.subset(fell), shorter, firth)
+        reached[fell], _, _ = _evaluate(regressions.subset(fell), shorter, firth)
     return reached
 
 
-def _evaluate(regressions, coefficients, firth) -> tuple[_Place, np.ndarray]:
-    """Find likelihood, score and information at coefficients (m, p), and the residuals (m, n)."""
+def _evaluate(regressions, coefficients, firth) -> tuple[_Place, np.ndarray, np.ndarray]:
+    """Find where regressions stand at coefficients (m, p); residuals and probabilities (m, n)."""
     shared, m = regressions.shared, len(regressions)
     p, n = shared.count + 1, len(shared.design)
     likelihood, largest = np.zeros(m), np.zeros(m)
@@ -361,7 +385,7 @@ def _evaluate(regressions, coefficients, firth) -> tuple[_Place, np.ndarray]:
     score = np.empty((m, p))
     score[:, :-1] = residuals @ shared.design
     score[:, -1] = np.einsum("mn,mn->m", residuals, regressions.components)
-    return _Place(coefficients, likelihood, score, information, largest), residuals
+    return _Place(coefficients, likelihood, score, information, largest), residuals, probability
 
 
 def _penalise(regressions, information, probability, residuals) -> np.ndarray:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 from scipy.special import expit
+from scipy.stats import chi2, norm
 
 from regreveal.phenome.logistic import LogisticRegressions, LogisticTests, SharedCovariates
 
@@ -108,6 +109,104 @@ def test_firth_of_a_two_by_two_table_adds_a_half_to_each_cell(table):
 
     r = (cases_without + cases_with + 1) / (len(outcome) + 2)
     assert test.z**2 == pytest.approx(2 * (likelihood(p, q) - likelihood(r, r)), abs=1e-6)
+
+
+# logistf's example sex2, urinary tract infections of 239 college women: age, oc, vic, vicl, vis and
+# dia of a pattern, and how many with it were cases and controls.
+SEX2 = [
+    ("000010", 1, 1),
+    ("001000", 14, 2),
+    ("001010", 3, 1),
+    ("001100", 10, 8),
+    ("001110", 12, 18),
+    ("001111", 1, 0),
+    ("010000", 44, 42),
+    ("010001", 3, 0),
+    ("010010", 0, 1),
+    ("011000", 15, 1),
+    ("011001", 1, 0),
+    ("011010", 2, 0),
+    ("011100", 7, 5),
+    ("011110", 3, 6),
+    ("101000", 2, 0),
+    ("101010", 1, 0),
+    ("101011", 1, 0),
+    ("101100", 1, 2),
+    ("101110", 0, 4),
+    ("101111", 1, 0),
+    ("110000", 5, 14),
+    ("110010", 0, 1),
+    ("111000", 3, 1),
+    ("111110", 0, 2),
+]
+# What R's logistf prints of each: the coefficient and the chi-square of the penalised likelihood
+# ratio (the example of Heinze and Schemper 2002).
+LOGISTF = {
+    "age": (-1.10598131, 7.50773092),
+    "oc": (-0.06881673, 0.02467044),
+    "vic": (2.26887464, 22.93139022),
+    "vicl": (-2.11140817, 19.10407252),
+    "vis": (-0.78831694, 3.69740975),
+    "dia": (3.09601166, 7.89693139),
+}
+
+
+def test_firth_gives_what_logistf_publishes_of_its_example():
+    patterns = [[int(digit) for digit in pattern] for pattern, *_ in SEX2]
+    people = np.repeat(np.tile(patterns, (2, 1)), np.array(SEX2)[:, 1:].astype(int).T.ravel(), 0)
+    cases = np.arange(len(people)) < sum(cases for _, cases, _ in SEX2)
+    assert (len(people), cases.sum()) == (239, 130)
+    for column, (coefficient, chi_square) in enumerate(LOGISTF.values()):
+        others = np.delete(people, column, axis=1)
+        design = np.column_stack([np.ones(239), others, people[:, column]])
+        test = _test(design, cases, firth=True)
+        assert test.coefficient == pytest.approx(coefficient, abs=1e-6)
+        assert test.z**2 == pytest.approx(chi_square, abs=1e-6)
+
+
+def test_many_at_once_are_those_of_statsmodels_one_by_one():
+    """Fifty outcomes of one to fifty per cent, in people of their own, one in five of one sex."""
+    generator = np.random.default_rng(41)
+    n, m = 1500, 50
+    covariates = np.column_stack(
+        [generator.normal(60, 8, n), generator.integers(0, 2, n), generator.random(n) < 0.1]
+    )
+    components = generator.normal(size=(m, n))
+    included = generator.random((m, n)) < 0.7
+    included[::5] &= covariates[:, 1] == 1
+    rate = np.linspace(-3.5, 0, m)[:, None] + (covariates[:, 0] - 60) / 16 + 0.2 * components
+    outcomes = generator.random((m, n)) < expit(rate)
+    regressions = LogisticRegressions(SharedCovariates(covariates), components, outcomes, included)
+    tests = regressions.test(firth=False)
+    assert tests.converged.sum() >= 45
+    for j in np.flatnonzero(tests.converged):
+        columns = [0, 2] if j % 5 == 0 else [0, 1, 2]
+        design = sm.add_constant(np.column_stack([covariates[:, columns], components[j]]))
+        design, outcome = design[included[j]], outcomes[j, included[j]]
+        full = sm.Logit(outcome, design).fit(disp=0, tol=1e-12)
+        null = sm.Logit(outcome, design[:, :-1]).fit(disp=0, tol=1e-12)
+        assert tests.coefficient[j] == pytest.approx(full.params[-1], abs=1e-6)
+        assert tests.standard_error[j] == pytest.approx(full.bse[-1], abs=1e-6)
+        p = 2 * norm.sf(abs(tests.z[j]))
+        assert p == pytest.approx(chi2.sf(2 * (full.llf - null.llf), 1), abs=1e-6)
+        assert p == pytest.approx(chi2.sf(2 * (full.llf - null.llf), 1), rel=1e-5)
+
+
+@pytest.mark.parametrize("firth", [False, True])
+def test_an_influence_is_what_leaving_somebody_out_does(firth):
+    design, outcome = _people(400, 3, seed=43)
+    shared, component = SharedCovariates(design[:, 1:-1]), design[:, -1][None]
+    included = np.ones((1, 400), bool)
+    whole = LogisticRegressions(shared, component, outcome[None], included)
+    fitted = whole.fit(firth)
+    coefficient, influence = fitted.coefficient, fitted.influence
+    assert coefficient == pytest.approx(whole.test(firth).coefficient, abs=1e-6)
+    for person in range(0, 400, 37):
+        without = included.copy()
+        without[0, person] = False
+        left = LogisticRegressions(shared, component, outcome[None], without).test(firth)
+        change = coefficient[0] - left.coefficient[0]
+        assert influence[0, person] == pytest.approx(change, rel=0.15, abs=2e-4)
 
 
 def test_firth_maximises_the_penalised_likelihood():
