@@ -7,6 +7,7 @@ from pathlib import Path
 import tomlkit
 
 from regreveal.errors import InputError
+from regreveal.experiment import table2
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import run_comparison
 from regreveal.experiment.data import Dataset, prepare_data
@@ -99,6 +100,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
         stages.retrieve()
     for name in experiment.comparisons:
         run_comparison(name, experiment, arms, data, manifest)
+    table2.run_stage(manifest, text)
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
     manifest.forget_unused(keep=["report"])
     report = folder / "report.html"

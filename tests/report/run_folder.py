@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from regreveal.brain_atlas import template
+from regreveal.comparison.table2 import make_table2
 from regreveal.simulation.ecg import phantom
 
 ARMS = ("native", "registered")
@@ -185,7 +187,15 @@ def make_run_folder(
         _write_fusion(folder, medians, ids, rng)
         arms = ("registered", "ecg_fused")
         _write_comparison(folder / "comparisons" / "fused", arms, participants, genetics, rng)
+    _write_table2(folder)
     return folder
+
+
+def _write_table2(folder: Path) -> None:
+    """Write what the other files tell of every arm; this comes last."""
+    experiment = tomllib.loads((folder / "experiment.toml").read_text())
+    stages = json.loads((folder / "manifest.json").read_text())["stages"]
+    _tsv(make_table2(folder, experiment, stages), folder / "table2.tsv")
 
 
 def _write_fusion(folder: Path, ecgs: np.ndarray, ids: list[str], rng: np.random.Generator) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from regreveal.comparison.arm_costs import made_by
 from regreveal.errors import InputError
 from regreveal.report.folder.comparison import Comparison, read_comparison
 from regreveal.report.folder.reading import read_json, read_tsv, reading
+from regreveal.report.folder.table2 import read_table2
 
 REPORT_STAGE = "report"  # under way while the report is made
 AUTOENCODER, CYCLE = "autoencoder", "DeepCycle"  # what makes an arm's latents
@@ -92,6 +94,8 @@ class Run:
     arms : dict of str to ArmRun
     fusions : list of FusionRun
     comparisons : list of Comparison
+    table2 : DataFrame
+        What every arm knows and cost, as `regreveal.comparison.table2.make_table2` returns it.
     """
 
     folder: Path
@@ -103,18 +107,11 @@ class Run:
     arms: dict[str, ArmRun]
     fusions: list[FusionRun]
     comparisons: list[Comparison]
+    table2: pd.DataFrame
 
     def made_by(self, arm: str) -> str:
         """Say by which registrations an arm's tensors or latents were made, the first first."""
-        steps, name = [], arm
-        fusion = self.arms[arm].description["fusion"]
-        if fusion:
-            steps.append(f"DropFuse ({fusion})")
-        while name is not None:
-            description = self.arms[name].description
-            steps += [description["registration"]] if description["registration"] else []
-            name = description["after"]
-        return ", then ".join(reversed(steps)) or "none"
+        return made_by({name: its.description for name, its in self.arms.items()}, arm)
 
     def asked_for(self, analysis: str) -> bool:
         """Whether the experiment file has a table of that analysis."""
@@ -172,6 +169,7 @@ def read_run(folder: str | os.PathLike) -> Run:
             read_comparison(folder / "comparisons" / name, name, settings, experiment)
             for name, settings in experiment.get("comparisons", {}).items()
         ],
+        table2=read_table2(folder / "table2.tsv"),
     )
 
 

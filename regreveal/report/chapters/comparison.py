@@ -1,0 +1,263 @@
+"""The chapter that puts all arms side by side: Table 2, for the report and for a paper."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from regreveal.report.folder.run import Run
+from regreveal.report.parts import Section, Text
+from regreveal.report.tables import Cell, Column, Table, hide_small, number, with_interval
+from regreveal.report.words import listed
+
+
+class Shown(NamedTuple):
+    """A column of one of the tables: its head, and how a row of Table 2 is told in it."""
+
+    column: Column
+    told: Callable[[pd.Series], str]
+    strong: Callable[[pd.Series], bool] = lambda row: False
+
+
+def comparison_section(run: Run) -> Section:
+    """Show every arm of a run, each with its baseline."""
+    lead = Text(
+        "A row for each arm of each comparison, the baseline first: participants and phenotypes "
+        "are those of the comparison, so an arm that stands in several has a row in each. "
+        "Everything here is in table2.tsv, and as it stands in table2.tex."
+    )
+    return Section(
+        "table-2", "All arms", [lead, *table2_tables(run.table2, sources(run.manifest)).values()]
+    )
+
+
+def sources(manifest: Mapping) -> str:
+    """Say what a table was made with, out of the manifest of its run."""
+    versions = manifest["versions"]
+    with_them = [f"{name} {versions[name]}" for name in ("keras", "numpy") if name in versions]
+    made_with = ", ".join([f"RegReveal {manifest['regreveal']}", *with_them])
+    return f"Made with {made_with}; seed {manifest['seed']}."
+
+
+def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
+    """Make the tables of the arms out of Table 2: four, since a page has no room for one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `regreveal.comparison.table2.make_table2` returns it.
+    made_with : str
+        Versions and seed, for the notes.
+
+    Returns
+    -------
+    dict of str to Table
+        By the name of its files. Columns that are empty in every row are left out, and the note
+        says why.
+    """
+    note = " ".join([made_with, *_why_empty(table)])
+    tables = {
+        "table2-arms": Table(
+            "Table 2a. The arms.",
+            "Reduction: numbers in one participant's tensor for each latent dimension, and bytes "
+            "on disk of the tensors over those of the latents. Variance explained is of "
+            "validation participants' tensors.",
+            *_grid(table, _ARMS),
+            note,
+        ),
+        "table2-phenotypes": Table(
+            "Table 2b. Phenotypes.",
+            "Mean over phenotypes of R² (numbers, by ridge regression) and of the area under the "
+            "ROC curve (AUC, categories, by logistic regression), out of fold; difference from "
+            "the baseline on the same participants, with the 95 % interval of the pairs, in bold "
+            "where it leaves out zero. Better and worse: phenotypes told apart from the "
+            "baseline's at a false discovery rate of 5 %.",
+            *_grid(table, _PHENOTYPES),
+            note,
+        ),
+        "table2-genome": Table(
+            "Table 2c. Genome and diseases.",
+            "Loci of the latent GWAS at p < 5 × 10⁻⁸; shared: that both arms of the comparison "
+            "have; replicated: of those found in one part of the participants, how many passed "
+            "in the other; λGC: genomic inflation factor; phecodes associated with the latent "
+            "space at 0.05, after Bonferroni's correction and at a false discovery rate of 5 %.",
+            *_grid(table, _GENOME),
+            note,
+        ),
+        "table2-compute": Table(
+            "Table 2d. What it took.",
+            "Seconds of each stage, the last time it ran to its end, on the machine of this run. "
+            "Registration with those that it goes on from; the training of a fusion is of all "
+            "its arms together, the probes are of both arms. Memory: the most that the process "
+            "held in one of these stages.",
+            *_grid(table, _COMPUTE),
+            note,
+        ),
+    }
+    return {name: table for name, table in tables.items() if len(table.columns) > len(_NAMES)}
+
+
+def _grid(table: pd.DataFrame, columns: Sequence[Shown]) -> tuple[tuple[Column, ...], list]:
+    """Give the heads, and the rows of cells, of the columns that tell something."""
+    rows = [row for _, row in table.iterrows()]
+    there = [
+        shown
+        for shown in (*_NAMES, *columns)
+        if shown in _NAMES or any(shown.told(row) != "–" for row in rows)
+    ]
+    cells, before = [], None
+    for row in rows:
+        texts = [Cell(shown.told(row), shown.strong(row)) for shown in there]
+        if row["comparison"] == before and before:
+            texts[0] = Cell("")
+        before = row["comparison"]
+        cells.append(texts)
+    return tuple(shown.column for shown in there), cells
+
+
+def _why_empty(table: pd.DataFrame) -> list[str]:
+    """Say what is empty and why, once for all rows that have it so."""
+    reasons: dict[str, list[str]] = {}
+    for told in table["empty"]:
+        for part in filter(None, told.split("; ")):
+            what, why = part.split(": ", 1)
+            if what not in reasons.setdefault(why, []):
+                reasons[why].append(what)
+    told = [f"{listed(what)} ({why})" for why, what in reasons.items()]
+    return [f"Empty, for some arms or all: {'; '.join(told)}."] if told else []
+
+
+def p_value(p: float) -> str:
+    """Write a p-value: three decimals, or a power of ten below 0.001."""
+    if not math.isfinite(p):
+        return "–"
+    if p >= 0.001:
+        return f"{p:.3f}"
+    if p < 1e-300:
+        return "< 10⁻³⁰⁰"
+    power = math.floor(math.log10(p))
+    digits = round(p / 10**power)
+    power, digits = (power + 1, 1) if digits == 10 else (power, digits)
+    return f"{digits} × 10⁻{str(-power).translate(_RAISED)}"
+
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _text(name: str) -> Callable[[pd.Series], str]:
+    return lambda row: row[name] or "–"
+
+
+def _count(name: str, of: str | None = None) -> Callable[[pd.Series], str]:
+    """Tell a count; with `of`, how many there could be."""
+
+    def told(row: pd.Series) -> str:
+        if pd.isna(row[name]):
+            return "–"
+        count = f"{int(row[name]):,}"
+        return count if of is None or pd.isna(row[of]) else f"{count} of {int(row[of]):,}"
+
+    return told
+
+
+def _number(name: str, decimals: int, times: float = 1) -> Callable[[pd.Series], str]:
+    return lambda row: number(times * row[name], decimals)
+
+
+def _times(name: str) -> Callable[[pd.Series], str]:
+    """Tell by how much something is smaller."""
+    return lambda row: "–" if pd.isna(row[name]) else f"{row[name]:,.0f} ×"
+
+
+def _score(metric: str) -> Callable[[pd.Series], str]:
+    """Tell a mean score, with its interval where there is one, and over how many phenotypes."""
+
+    def told(row: pd.Series) -> str:
+        if pd.isna(row[metric]):
+            return "–"
+        low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+        score = number(row[metric]) if pd.isna(low) else with_interval(row[metric], low, high)
+        return f"{score}; {int(row[f'{metric}_targets'])}"
+
+    return told
+
+
+def _difference(metric: str) -> Callable[[pd.Series], str]:
+    name = f"{metric}_difference"
+    return lambda row: with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _apart(metric: str) -> Callable[[pd.Series], bool]:
+    """Whether the interval of a difference leaves out zero."""
+    low, high = f"{metric}_difference_low", f"{metric}_difference_high"
+    return lambda row: bool(row[low] > 0 or row[high] < 0)
+
+
+def _participants(row: pd.Series) -> str:
+    count = row["participants"]
+    return "–" if pd.isna(count) else hide_small(int(count))
+
+
+def _planted(row: pd.Series) -> str:
+    found = _count("planted_found", "planted")(row)
+    return found if found == "–" else f"{found} ({number(100 * row['planted_share'], 0)} %)"
+
+
+def _recurring(row: pd.Series) -> str:
+    """Tell how many loci every training seed finds, and how many any does."""
+    found = _count("loci_in_all_seeds", "loci_in_any_seed")(row)
+    return found if found == "–" else f"{found}; {int(row['seeds'])}"
+
+
+_NAMES = (
+    Shown(Column("Comparison"), lambda row: row["comparison"] or "none"),
+    Shown(Column("Arm"), _text("arm")),
+)
+_ARMS = (
+    Shown(Column("Modality"), _text("modality")),
+    Shown(Column("Registration", wrap=True), _text("registration")),
+    Shown(Column("Tensor", number=True), _text("shape")),
+    Shown(Column("Latents", number=True), _count("latent_size")),
+    Shown(Column("Reduction, numbers", number=True), _times("reduction")),
+    Shown(Column("Reduction, bytes", number=True), _times("reduction_bytes")),
+    Shown(Column("Variance explained (%)", number=True), _number("explained_variance", 1, 100)),
+    Shown(Column("Participants", number=True), _participants),
+)
+_PHENOTYPES = (
+    Shown(Column("R²; phenotypes", number=True), _score("r2")),
+    Shown(Column("Difference of R²", number=True), _difference("r2"), _apart("r2")),
+    Shown(Column("p", number=True), lambda row: p_value(row["r2_p"])),
+    Shown(Column("AUC; phenotypes", number=True), _score("auc")),
+    Shown(Column("Difference of AUC", number=True), _difference("auc"), _apart("auc")),
+    Shown(Column("p", number=True), lambda row: p_value(row["auc_p"])),
+    Shown(Column("Better", number=True), _count("targets_better")),
+    Shown(Column("Worse", number=True), _count("targets_worse")),
+)
+_GENOME = (
+    Shown(Column("λGC", number=True), _number("lambda_gc", 3)),
+    Shown(Column("Loci", number=True), _count("loci")),
+    Shown(Column("Shared", number=True), _count("loci_shared")),
+    Shown(Column("Unique", number=True), _count("loci_unique")),
+    Shown(Column("Replicated", number=True), _count("loci_replicated", "loci_tested_again")),
+    Shown(Column("In all seeds; seeds", number=True), _recurring),
+    Shown(Column("Planted loci found", number=True), _planted),
+    Shown(Column("False", number=True), _count("loci_false")),
+    Shown(Column("Phecodes tested", number=True), _count("phecodes_tested")),
+    Shown(Column("Bonferroni", number=True), _count("phecodes_bonferroni")),
+    Shown(Column("FDR", number=True), _count("phecodes_fdr")),
+)
+_COMPUTE = (
+    Shown(Column("Weights", number=True), _count("weights")),
+    Shown(Column("Steps", number=True), _count("steps")),
+    Shown(Column("Batch", number=True), _count("batch_size")),
+    Shown(Column("Registration (s)", number=True), _number("seconds_registration", 1)),
+    Shown(Column("Training (s)", number=True), _number("seconds_training", 1)),
+    Shown(Column("Embedding (s)", number=True), _number("seconds_embedding", 1)),
+    Shown(Column("Other seeds (s)", number=True), _number("seconds_seeds", 1)),
+    Shown(Column("Probes (s)", number=True), _number("seconds_probes", 1)),
+    Shown(Column("GWAS (s)", number=True), _number("seconds_gwas", 1)),
+    Shown(Column("PheWAS (s)", number=True), _number("seconds_phewas", 1)),
+    Shown(Column("Other (s)", number=True), _number("seconds_other", 1)),
+    Shown(Column("Memory (MiB)", number=True), _count("peak_memory_mib")),
+)
