@@ -79,6 +79,27 @@ def clump(
     return independent, lead_of
 
 
+def squared_correlations(
+    dosages: np.ndarray, covariates: np.ndarray | pd.DataFrame | None = None
+) -> np.ndarray:
+    """r² between variants, by which they are clumped.
+
+    Parameters
+    ----------
+    dosages : ndarray, shape (variants, n)
+        int8 with -1 where missing, or float32 with NaN.
+    covariates : ndarray or DataFrame, shape (n, c - 1), optional
+        Regressed out first.
+
+    Returns
+    -------
+    ndarray of float32, shape (variants, variants)
+    """
+    standardised = _Standardised(lambda rows: dosages[rows], covariates)
+    values = standardised(np.arange(len(dosages)))
+    return (values @ values.T) ** 2
+
+
 def _next_independent(
     genotypes: "_Standardised", positions: np.ndarray, near_independent: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ from regreveal.genetics.output.summary import describe_run
 from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
 from regreveal.genetics.permuted import permuted_tests
 from regreveal.genetics.prepare import prepare_latents
-from regreveal.genetics.relatedness import related_pairs
+from regreveal.genetics.relatedness import once_for_the_same, related_pairs
 from regreveal.genetics.scan import LISTED, Scanner, genome_stretches, unit_size
 from regreveal.genetics.spaces import LatentSpaces
 from regreveal.genetics.transforms import transform_latents
@@ -51,9 +51,6 @@ TRAIT_MINIMUM_COUNT = 5
 
 # Lead variants whose genotypes are held at a time.
 LEADS_AT_ONCE = 32
-
-# What was counted, by a hash of genotypes and people: an experiment's arms have the same.
-_RELATEDNESS: dict[str, dict] = {}
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def run_gwas(
     dtype: str = "float64",
     backend: str = "numpy",
     cluster: str | None = None,
-    count_relatives: bool = True,
+    examine: bool = True,
 ) -> GwasResult:
     """Test every variant against the whole latent vector.
 
@@ -176,9 +173,9 @@ def run_gwas(
     cluster : str, optional
         Address of a Dask scheduler, whose workers then do the blocks. They must see the genotype
         files under the same paths.
-    count_relatives : bool
-        Say in gwas.json how many pairs of relatives there are, where `loco` does not deal with
-        them.
+    examine : bool
+        Look closer at lead variants, see `permuted_tests`, and count relatives. Without, loci are
+        those of the scan: for scans that others follow, of the same participants.
 
     Returns
     -------
@@ -298,19 +295,22 @@ def run_gwas(
             loci = find_loci(
                 hits, scanner.dosages, genes, threshold, matched.covariates, autosomes=autosomes
             )
-            loci = _examined_leads(
-                loci, spaces, scanner, analysis, coding, minimum_count, threshold
-            )
+            if examine:
+                loci = _examined_leads(
+                    loci, spaces, scanner, analysis, coding, minimum_count, threshold
+                )
+            else:
+                loci = loci.rename(columns={"neg_log10_p": CORRECTED})
             loci = loci if known is None else mark_novel(loci, known, autosomes=autosomes)
-            more = {
-                "loci_not_confirmed": int((~loci["confirmed"]).sum()),
-                "seconds": round(time.monotonic() - started, 2),
-            }
+            more = {"seconds": round(time.monotonic() - started, 2)}
+            if examine:
+                more["loci_not_confirmed"] = int((~loci["confirmed"]).sum())
             if smallest is not None:
                 others = read_hits(files.path(MINIMUM_P_HITS))
                 more["minimum_p"] = _minimum_p_summary(smallest, hits, others)
-            if loco is None and count_relatives:
-                more["relatedness"] = _relatedness(genotypes, matched.sample_ids, autosomes)
+            if loco is None and examine:
+                related = once_for_the_same(related_pairs, genotypes, matched.sample_ids, autosomes)
+                more["relatedness"] = related._asdict()
             if variant_filter.include is not None:
                 met = set(files.path(LISTED).read_text().splitlines())
                 files.counts["listed_never_found"] = len(variant_filter.include - met)
@@ -426,15 +426,6 @@ def run_univariate_gwas(
             summary = files.publish(loci, summary)
     tables = {name: folder / table for name, table in analysis.tables.items()}
     return GwasResult(folder, tables, loci, summary, points)
-
-
-def _relatedness(genotypes: Genotypes, sample_ids: list[str], autosomes: int) -> dict:
-    """Count pairs of relatives, once for all GWAS of the same people in this process."""
-    same = fingerprint({}, [sample_ids, genotypes.identity, autosomes], genotypes.paths)
-    if same not in _RELATEDNESS:
-        pairs = related_pairs(genotypes, sample_ids, autosomes=autosomes)
-        _RELATEDNESS[same] = pairs._asdict()
-    return dict(_RELATEDNESS[same])
 
 
 def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataFrame) -> dict:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import solve_triangular
 
 from regreveal.errors import InputError
 from regreveal.genetics.criteria import CRITERIA, criterion_columns, squared_correlations
@@ -233,6 +234,20 @@ class LatentSpace:
             (self._triangle**2).sum(axis=0),
             self.participants - self._basis.shape[1] - 2,
         )
+
+    def directions(self, projections: Projections) -> np.ndarray:
+        """Give the combination of latents that each variant's dosage moves most, from projections.
+
+        Latents times it is the score that correlates most with the dosage among these
+        participants, covariates held fixed (Fisher's discriminant); it grows with the number of
+        alternate alleles. In the units of the latents the space was made from, of no fixed length.
+
+        Returns
+        -------
+        ndarray, shape (variants, k)
+        """
+        products = projections.additive().phenotypes[:, 0]
+        return solve_triangular(self._triangle, products.T).T
 
     def test_exact(
         self,

@@ -4,8 +4,8 @@ The latent GWAS takes people as independent. Relatives are not, and principal co
 replace a treatment of relatedness; whoever has relatives should know.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from regreveal.genetics.genotypes import Genotypes
 from regreveal.genetics.genotypes.ploidy import HUMAN_AUTOSOMES, chromosome_kind
+from regreveal.genetics.output.files import fingerprint
 
 # Geometric means of the expected kinships 1/2 (twins), 1/4, 1/8 and 1/16 part the degrees.
 FIRST_DEGREE = 0.177
@@ -34,6 +35,9 @@ MANY_PEOPLE, MANY_VARIANTS, FEW_VARIANTS = 8000, 4000, 1000
 
 CANDIDATES_EACH = 20
 PEOPLE_AT_ONCE = 1000
+
+Told = TypeVar("Told")
+_TOLD: dict[str, object] = {}
 
 
 class Relatedness(NamedTuple):
@@ -162,6 +166,26 @@ def find_families(
     links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(sample_ids),) * 2)
     _, family = connected_components(links, directed=False)
     return Families(family, len(enough), len(pairs), len(calls))
+
+
+def once_for_the_same(
+    function: Callable[..., Told],
+    genotypes: Genotypes,
+    sample_ids: Sequence[str],
+    autosomes: int = HUMAN_AUTOSOMES,
+) -> Told:
+    """Call `related_pairs` or `find_families` once in this process for the same people and files.
+
+    An experiment's arms have the same participants, and pairs of them take longer than a scan.
+    """
+    same = fingerprint(
+        {"of": function.__name__, "autosomes": autosomes},
+        [list(sample_ids), genotypes.identity],
+        genotypes.paths,
+    )
+    if same not in _TOLD:
+        _TOLD[same] = function(genotypes, sample_ids, autosomes=autosomes)
+    return _TOLD[same]
 
 
 def _pairs_above(calls: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,12 @@ class LatentSpaces:
     dtype, backend, threads
         As of `LatentSpace`.
 
+    Attributes
+    ----------
+    sex_counts : bool
+        Whether sex is among the covariates of chromosome X: it is known and differs, and is not
+        one of the covariates already.
+
     Raises
     ------
     InputError
@@ -49,7 +55,7 @@ class LatentSpaces:
     ):
         self._latents, self._covariates, self._sample_ids = latents, covariates, sample_ids
         self._male, self._loco = male, loco
-        self._sex_counts = _adds_something(male, covariates)
+        self.sex_counts = _adds_something(male, covariates)
         self._options = {"dtype": dtype, "backend": backend, "threads": threads}
         self._held: dict[tuple[str | None, bool], LatentSpace] = {}
         self._lock = threading.Lock()
@@ -64,7 +70,7 @@ class LatentSpaces:
 
     def of(self, chromosome: str | None, with_sex: bool) -> LatentSpace:
         """Space of a chromosome's variants; the last two made are kept."""
-        key = (None if self._loco is None else chromosome, with_sex and self._sex_counts)
+        key = (None if self._loco is None else chromosome, with_sex and self.sex_counts)
         with self._lock:
             if key not in self._held:
                 # Two: statistics of one chromosome are made while products of the next begin.
