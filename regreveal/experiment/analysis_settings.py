@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Settings(BaseModel):
@@ -48,3 +48,23 @@ class Clusters(Settings):
     """Clusters of the lead variants; their stability over bootstrap samples."""
 
     bootstraps: int = Field(100, ge=1)
+
+
+class Directions(Settings):
+    """Decoding along the directions of an arm's strongest loci and diseases.
+
+    `variants` lead variants and `phecodes` significant phecodes at most; `steps` are the scores
+    decoded at, in standard deviations.
+    """
+
+    variants: int = Field(2, ge=0)
+    phecodes: int = Field(1, ge=0)
+    steps: list[float] = [-3, -2, -1, 0, 1, 2, 3]
+
+    @field_validator("steps")
+    @classmethod
+    def _go_to_both_sides(cls, steps: list[float]) -> list[float]:
+        increasing = all(low < high for low, high in zip(steps, steps[1:], strict=False))
+        if not (increasing and 0 in steps and steps[0] < 0 < steps[-1]):
+            raise ValueError("expected increasing scores on both sides of 0, and 0 itself")
+        return steps

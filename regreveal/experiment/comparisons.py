@@ -1,7 +1,7 @@
 """The stages of one comparison: what two latent spaces know of the same participants."""
 
 from regreveal.errors import InputError
-from regreveal.experiment.analyses import clusters, genome, phewas, probes
+from regreveal.experiment.analyses import clusters, directions, genome, phewas, probes
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import Dataset
@@ -44,6 +44,8 @@ def run_comparison(
         clusters.run_stages(compared)
     if experiment.phewas:
         phewas.run_stages(compared)
+    if experiment.directions:
+        directions.run_stages(compared)
 
 
 def _write_participants(compared: Compared) -> None:

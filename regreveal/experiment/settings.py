@@ -11,7 +11,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from regreveal import registration as registrations
 from regreveal.errors import InputError
-from regreveal.experiment.analysis_settings import Clusters, Gwas, Phewas, Probes, Settings
+from regreveal.experiment.analysis_settings import (
+    Clusters,
+    Directions,
+    Gwas,
+    Phewas,
+    Probes,
+    Settings,
+)
 
 
 class Simulation(Settings):
@@ -184,7 +191,8 @@ class Experiment(Settings):
         Splits, networks and resampling are drawn from it.
     tensormaps : str
         The package that declares the tensor maps.
-    data, training, splits, autoencoder, arms, fusions, comparisons, probes, gwas, phewas, clusters
+    data, training, splits, autoencoder, arms, fusions, comparisons, probes, gwas, phewas, clusters,
+    directions
         The tables of the file. An analysis without a table is not made.
     """
 
@@ -202,6 +210,7 @@ class Experiment(Settings):
     gwas: Gwas | None = None
     phewas: Phewas | None = None
     clusters: Clusters | None = None
+    directions: Directions | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -221,13 +230,18 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _analyses_have_what_they_need(self):
-        asked = [n for n in ("probes", "gwas", "phewas", "clusters") if getattr(self, n)]
+        analyses = ("probes", "gwas", "phewas", "clusters", "directions")
+        asked = [name for name in analyses if getattr(self, name)]
         if asked and not self.comparisons:
             raise ValueError(f"{asked[0]} needs a comparison; there is no table [comparisons.NAME]")
         if self.probes:
             self._check_targets()
         if self.clusters and not self.gwas:
             raise ValueError("clusters are of the GWAS's lead variants; there is no table [gwas]")
+        if self.directions and not (self.gwas or self.phewas):
+            raise ValueError(
+                "directions are of loci and diseases; there is no table [gwas] or [phewas]"
+            )
         if self.comparisons and not self.training and self.splits.analysis == 0:
             raise ValueError("splits.analysis is 0; comparisons need analysis participants")
         return self

@@ -24,7 +24,7 @@ from regreveal.tensormap import find_tensor_map
 
 # Nobody learns from this biobank: it is simulated to see what models make of people new to them.
 EVALUATION = {"participants": 500, "variants": 500, "seed": 90_210}
-ANALYSES = ("comparisons", "probes", "gwas", "phewas", "clusters")
+ANALYSES = ("comparisons", "probes", "gwas", "phewas", "clusters", "directions")
 LARGEST_MODEL_BYTES = 5 * 10**6
 
 

@@ -1,0 +1,100 @@
+"""What the strongest loci and diseases of either arm look like, decoded."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from regreveal.directions.run import Model, run_directions
+from regreveal.directions.variables import Variable, phecode_variables, variant_variables
+from regreveal.experiment.analyses.compared import Compared
+from regreveal.genetics.genotypes import open_genotypes
+from regreveal.genetics.loci import read_loci
+from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
+from regreveal.store.cohort import read_table
+
+SIGNIFICANT = 0.05  # of the PheWAS's p, corrected after Bonferroni
+
+
+def run_stages(compared: Compared) -> None:
+    """Decode along the strongest loci and diseases of both arms."""
+    experiment = compared.experiment
+    for arm, stages in compared.arms.items():
+        folder = compared.folder / arm / "directions"
+        analyses = [name for name in ("gwas", "phewas") if getattr(experiment, name)]
+        compared.manifest.run(
+            compared.stage(f"{arm}/directions"),
+            partial(_decode, compared, arm, folder),
+            outputs=[folder],
+            settings=[
+                experiment.directions.model_dump(),
+                *(getattr(experiment, name).model_dump() for name in analyses),
+                experiment.seed,
+                repr(stages.tensor_map),
+            ],
+            files=compared.data.files(
+                "genotypes", "cohort", "diagnoses", "phecodes", "phecode_info"
+            )
+            | compared.data.tensor_files(stages.first_map),
+            after=[
+                *compared.embedded(arm),
+                *stages.after_registration(compared.data),
+                *(compared.stage(f"{arm}/{name}") for name in analyses),
+            ],
+        )
+
+
+def _decode(compared: Compared, arm: str, folder: Path) -> None:
+    experiment, stages = compared.experiment, compared.arms[arm]
+    variables, covariates = [], {}
+    if experiment.gwas:
+        variables += _strongest_variants(compared, arm)
+        # Linear in either case: what is projected out has no part in a direction.
+        covariates["variant"] = list(
+            dict.fromkeys([*experiment.gwas.covariates, *experiment.gwas.project_out])
+        )
+    if experiment.phewas:
+        variables += _strongest_phecodes(compared, arm)
+        covariates["phecode"] = experiment.phewas.covariates
+    run_directions(
+        compared.embedding(arm),
+        compared.participants.index,
+        variables,
+        covariates,
+        compared.covariates([column for columns in covariates.values() for column in columns]),
+        Model(stages.folder / "model", stages.store(compared.data), stages.tensor_map),
+        folder,
+        steps=experiment.directions.steps,
+        seed=experiment.seed,
+    )
+
+
+def _strongest_variants(compared: Compared, arm: str) -> list[Variable]:
+    """Read the genotypes of the strongest lead variants."""
+    loci = read_loci(compared.folder / arm / "gwas" / "loci.tsv")
+    loci = loci.sort_values("neg_log10_p_corrected", ascending=False, kind="stable")
+    loci = loci.head(compared.experiment.directions.variants)
+    if loci.empty:
+        return []
+    genotypes = open_genotypes(compared.data.paths.genotypes)
+    genotyped = compared.participants.index.intersection(genotypes.samples)
+    return variant_variables(
+        genotypes, loci["row"].to_numpy(int), loci["nearest_gene"].tolist(), genotyped
+    )
+
+
+def _strongest_phecodes(compared: Compared, arm: str) -> list[Variable]:
+    """Say who has the diseases that the PheWAS found most certainly."""
+    found = pd.read_csv(
+        compared.folder / arm / "phewas" / "phewas.tsv", sep="\t", dtype={"phecode": str}
+    )
+    found = found[found["bonferroni"] < SIGNIFICANT]
+    found = found.sort_values("neg_log10_p", ascending=False, kind="stable")
+    chosen = found["phecode"].head(compared.experiment.directions.phecodes).tolist()
+    if not chosen:
+        return []
+    paths = compared.data.paths
+    phecodes = read_phecode_map(paths.phecodes, paths.phecode_info)
+    sex = read_table(paths.cohort)["sex"].reindex(compared.participants.index).dropna()
+    status = phecode_status(read_diagnoses(paths.diagnoses), phecodes, sex)
+    return phecode_variables(status, phecodes.info, chosen)
