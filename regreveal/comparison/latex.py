@@ -18,6 +18,7 @@ TEXT_WIDTH = 345.0  # points: an article's at 10 pt
 SIZES = {"small": 4.6, "footnotesize": 4.2, "scriptsize": 3.8}
 COLUMN_GAP = 6.0  # points, twice \tabcolsep
 WRAPPED = 26  # characters of a column whose long texts take lines
+MOST_ROWS = 45  # of a float: a page has no room for more
 HEAD = 9  # characters: heads of narrower columns than this are not broken further
 
 _SPECIAL = {
@@ -63,7 +64,8 @@ def to_latex(table, label: str = "") -> str:
     str
         ASCII. Numbers stand to the right, intervals with an en dash where no limit is negative,
         true minus signs; the size of type is the largest of three in which the table is no wider
-        than an article's text, and one wider still stands out on both sides alike.
+        than an article's text, and one wider still stands out on both sides alike. A long table
+        goes on in further floats of the same number.
     """
     columns = list(table.columns)
     widths = [
@@ -80,30 +82,36 @@ def to_latex(table, label: str = "") -> str:
         [_cell(cell, column) for cell, column in zip(row, columns, strict=True)]
         for row in table.rows
     ]
-    tabular = [
-        rf"\begin{{tabular}}{{{layout}}}",
-        r"\toprule",
-        _row(head),
-        r"\midrule",
-        *map(_row, rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    caption = rf"\caption{{\textbf{{{escape(table.title)}}} {escape(table.caption)}}}"
+    begin = rf"\begin{{tabular}}{{{layout}}}"
+    floats = []
+    for start in range(0, max(len(rows), 1), MOST_ROWS):
+        shown = [_row(row) for row in rows[start : start + MOST_ROWS]]
+        tabular = [begin, r"\toprule", _row(head), r"\midrule", *shown, r"\bottomrule"]
+        caption = rf"\caption{{\textbf{{{escape(table.title)}}} {escape(table.caption)}}}"
+        if start:  # the same table, of the same number
+            caption = rf"\addtocounter{{table}}{{-1}}\caption{{{escape(table.title)} (continued)}}"
+        elif label:
+            caption += rf"\label{{tab:{label}}}"
+        is_last = start + MOST_ROWS >= len(rows)
+        floats += _float(size, caption, tabular, table.note if is_last else "")
+    return "\n".join([*floats, ""])
+
+
+def _float(size: str, caption: str, tabular: list[str], note: str) -> list[str]:
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\{size}",
         rf"\setlength{{\tabcolsep}}{{{COLUMN_GAP / 2:.0f}pt}}",
-        caption + (rf"\label{{tab:{label}}}" if label else ""),
+        caption,
         r"\medskip",
         r"\makebox[\linewidth][c]{%",
         *tabular,
-        "}",
+        r"\end{tabular}}",
     ]
-    if table.note:
-        lines += [r"\par\medskip", rf"\parbox{{\linewidth}}{{\scriptsize {escape(table.note)}}}"]
-    return "\n".join([*lines, r"\end{table}", ""])
+    if note:
+        lines += [r"\par\medskip", rf"\parbox{{\linewidth}}{{\scriptsize {escape(note)}}}"]
+    return [*lines, r"\end{table}"]
 
 
 def to_text(table) -> str:

@@ -10,7 +10,8 @@ import re
 ARGUMENTS = {  # required arguments; an optional one where `OPTIONAL` says so
     "centering": 0, "small": 0, "footnotesize": 0, "scriptsize": 0, "medskip": 0, "par": 0,
     "toprule": 0, "midrule": 0, "bottomrule": 0, "tabcolsep": 0, "linewidth": 0,
-    "setlength": 2, "caption": 1, "label": 1, "textbf": 1, "textit": 1, "makebox": 1,
+    "setlength": 2, "addtocounter": 2, "caption": 1,
+    "label": 1, "textbf": 1, "textit": 1, "makebox": 1,
     "parbox": 2, "shortstack": 1, "textbackslash": 1, "textasciitilde": 1,
     "textasciicircum": 1, "ldots": 1, "ss": 1, "ae": 1, "AE": 1, "oe": 1, "OE": 1, "o": 1, "O": 1,
     "l": 1, "L": 1, "i": 0, "j": 0, "S": 1,
@@ -32,7 +33,8 @@ class Tex:
 
     def __init__(self, text: str):
         assert text.isascii(), "not ASCII"
-        self.text, self.place, self.tables = re.sub(r"(?<!\\)%\n[ \t]*", "", text), 0, []
+        text = re.sub(r"(?m)^%.*\n|(?<!\\)%\n[ \t]*", "", text)
+        self.text, self.place, self.tables = text, 0, []
         self._block(until=None)
 
     def _block(

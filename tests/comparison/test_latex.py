@@ -72,6 +72,16 @@ def test_a_wide_table_is_set_smaller_and_a_wider_one_stands_out_on_both_sides():
     assert all(r"\makebox[\linewidth][c]" in text for text in (narrow, wide, wider))
 
 
+def test_a_long_table_goes_on_in_floats_of_the_same_number():
+    text = to_latex(table(*(("a", str(i)) for i in range(100)), note="Seed 1."), "long")
+    tables = Tex(text).tables
+    assert [len(read["rows"]) - 1 for read in tables] == [45, 45, 10]
+    assert [row[1] for read in tables for row in read["rows"][1:]] == [str(i) for i in range(100)]
+    assert text.count(r"\label{tab:long}") == 1
+    assert text.count(r"\addtocounter{table}{-1}") == 2
+    assert text.count("Seed 1.") == 1
+
+
 def test_heads_take_lines_and_long_texts_wrap():
     columns = (Column("Fold change of variance explained", number=True), Column("Genes", wrap=True))
     text = to_latex(table(("0.1", "TTN, " * 30), columns=columns))
