@@ -70,8 +70,8 @@ class ArmStages:
         """Name of one of the arm's stages in the manifest."""
         return f"arms/{self.name}/{step}"
 
-    def register(self) -> None:
-        """Fit the registration on training participants and apply it to everyone."""
+    def fit_registration(self) -> None:
+        """Fit the registration, if there is one, on training participants."""
         registration = self.arm.registration
         if registration is None:
             return
@@ -83,12 +83,18 @@ class ArmStages:
             files |= {"reference": registration.reference}
         self.manifest.run(
             self.stage("fit registration"),
-            lambda: self._fit_registration(saved, model),
+            partial(self._fit_registration, saved, model),
             outputs=[saved, model] if self.arm.gives_latents else [saved],
             settings=[registration.model_dump(mode="json"), repr(self.input_map), self.seed],
             files=files,
             after=[*self.training.stages, *self._before(self.training)],
         )
+
+    def register(self) -> None:
+        """Apply the fitted registration, if there is one, to everyone."""
+        if self.arm.registration is None:
+            return
+        saved, model = self.folder / "registration", self.folder / "model"
         for dataset in {id(d): d for d in (self.data, self.training)}.values():
             target = dataset.arms_folder / self.name
             made = target / (LATENTS if self.arm.gives_latents else "registered")
@@ -156,8 +162,6 @@ class ArmStages:
 
     def train(self, train_ids: list[str], validation_ids: list[str]) -> None:
         """Train the arm's autoencoder, if it has one of its own."""
-        from regreveal.models.training import train
-
         if self.arm.autoencoder is None:
             return
         if not (train_ids and validation_ids):
@@ -168,16 +172,7 @@ class ArmStages:
             )
         self.manifest.run(
             self.stage("train"),
-            lambda: train(
-                self.store(self.training),
-                self.tensor_map,
-                train_ids,
-                validation_ids,
-                self.folder / "model",
-                seed=self.seed,
-                description=f"Training {self.name}",
-                **self.arm.autoencoder.model_dump(),
-            ),
+            partial(self._train, train_ids, validation_ids),
             outputs=[self.folder / "model"],
             settings=[
                 self.arm.autoencoder.model_dump(),
@@ -190,12 +185,26 @@ class ArmStages:
             after=[*self.training.stages, *self.after_registration(self.training)],
         )
 
+    def _train(self, train_ids: list[str], validation_ids: list[str]) -> None:
+        from regreveal.models.training import train
+
+        train(
+            self.store(self.training),
+            self.tensor_map,
+            train_ids,
+            validation_ids,
+            self.folder / "model",
+            seed=self.seed,
+            description=f"Training {self.name}",
+            **self.arm.autoencoder.model_dump(),
+        )
+
     def embed(self, sample_ids: list[str]) -> None:
         """Embed participants, and keep a few tensors, without ids, for the report."""
         kept = ["examples.npz", "arm.json"] + ["cycle.npz"] * self._gives_phases()
         self.manifest.run(
             self.stage("embed"),
-            lambda: self._embed(sample_ids),
+            partial(self._embed, sample_ids),
             outputs=[self.embedding, *(self.folder / name for name in kept)],
             settings=sample_ids,
             files=self.data.tensor_files(self.first_map),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -68,7 +69,7 @@ class FusionStages:
             }
         self.manifest.run(
             fusion_stage(self.name, "train"),
-            lambda: self._train(train_ids, validation_ids),
+            partial(self._train, train_ids, validation_ids),
             outputs=[
                 self.folder / "registration",
                 *(arm.folder / "model" for arm in self.arms.values()),

@@ -1,17 +1,17 @@
 """The manifest of a run: which stages are done, from which inputs, with which versions."""
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
 import json
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from regreveal.errors import InputError
-from regreveal.experiment.memory import forget_peak, peak_memory
+from regreveal.experiment.workers import Workers, measured
 from regreveal.store.atomic import atomic_path
 
 REPORTED_PACKAGES = (
@@ -55,12 +55,64 @@ class Manifest:
         self.stages = json.loads(self.path.read_text())["stages"] if self.path.exists() else {}
         self.used: list[str] = []
         self._fingerprints: dict[tuple, str] = {}
+        self._queue: dict[str, tuple[Callable[[], object], dict]] | None = None
 
     def __enter__(self) -> "Manifest":
         return self
 
     def __exit__(self, *error) -> None:
         self._lock.close()
+
+    def __getstate__(self) -> dict:
+        """Give what a worker process is sent: where the run is, not the right to run stages."""
+        return {"folder": self.folder, "seed": self.seed, "path": self.path}
+
+    @contextlib.contextmanager
+    def together(self, alone: bool = False) -> Iterator[None]:
+        """Let stages that are run within this block go side by side, in processes of their own.
+
+        They are done when the block ends, each after those of them that it builds on. Their work
+        must be something that another process can be sent: a function of a module, a method of a
+        plain object, or a partial of these.
+
+        Parameters
+        ----------
+        alone : bool
+            Run them one by one after all. So they are, too, where there is an accelerator or a
+            single core.
+        """
+        if alone:
+            yield
+            return
+        self._queue = {}
+        try:
+            yield
+            if self._queue:
+                self._run_queue()
+        finally:
+            self._queue = None
+
+    def _run_queue(self) -> None:
+        """Start each stage, in their order, once those it builds on are done."""
+        with Workers() as workers:
+            if workers.alone_is_better():
+                for name, (work, entry) in self._queue.items():
+                    self._run_here(name, work, entry)
+                return
+            waiting, unfinished = dict(self._queue), set(self._queue)
+            while unfinished:
+                for name, (work, entry) in list(waiting.items()):
+                    if workers.free and not unfinished & set(entry["after"]):
+                        print(f"{name} …", file=sys.stderr, flush=True)
+                        workers.start(name, work)
+                        del waiting[name]
+                for name, seconds, peak_memory in workers.finished():
+                    self._finish(name, self._queue[name][1], seconds, peak_memory)
+                    unfinished.remove(name)
+
+    def _run_here(self, name: str, work: Callable[[], object], entry: dict) -> None:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        self._finish(name, entry, *measured(work))
 
     def run(
         self,
@@ -102,7 +154,6 @@ class Manifest:
                 self._discard(earlier)
             for output in outputs:  # nothing in them is of this stage, whoever left it
                 _remove(output)
-        print(f"{name} …", file=sys.stderr, flush=True)
         entry = {
             "key": key,
             "finished": False,
@@ -111,12 +162,16 @@ class Manifest:
             "outputs": [str(path.relative_to(self.folder)) for path in outputs],
         }
         self._record(name, entry)
-        measured, started = forget_peak(), time.monotonic()
-        work()
+        if self._queue is None:
+            self._run_here(name, work, entry)
+        else:
+            self._queue[name] = work, entry
+
+    def _finish(self, name: str, entry: dict, seconds: float, peak_memory: int | None) -> None:
         entry |= {
             "finished": True,
-            "seconds": round(time.monotonic() - started, 1),
-            "peak_memory_mib": peak_memory() if measured else None,
+            "seconds": round(seconds, 1),
+            "peak_memory_mib": peak_memory,
             "seed": self.seed,
             **_versions(),
         }

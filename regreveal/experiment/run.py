@@ -2,6 +2,7 @@
 
 import importlib.resources
 import os
+from functools import partial
 from pathlib import Path
 
 import tomlkit
@@ -79,25 +80,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     data, training = prepare_data(experiment, folder, manifest)
     check_data(experiment, data, training)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
-    for arm in arms.values():
-        arm.register()
-    partners = {
-        name: [arms[other] for other in compared_with(experiment, name)] for name in experiment.arms
-    }
-    analysed = data.ids_of_split("analysis")
-    for name, arm in arms.items():
-        if arm.arm.fusion is None:
-            arm.train(
-                _in_all(training.ids_of_split("train"), partners[name], training),
-                _in_all(training.ids_of_split("validation"), partners[name], training),
-            )
-            arm.embed(_in_all(analysed, partners[name], data))
-    for fusion in experiment.fusions:
-        stages = FusionStages(fusion, experiment, arms, training, manifest)
-        stages.train()
-        for name, arm in stages.arms.items():
-            arm.embed(_in_all(analysed, partners[name], data))
-        stages.retrieve()
+    _make_latents(experiment, arms, data, training, manifest)
     for name in experiment.comparisons:
         run_comparison(name, experiment, arms, data, manifest)
     table2.run_stage(manifest, text)
@@ -112,6 +95,44 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
         after=list(manifest.used),
     )
     return report
+
+
+def _make_latents(
+    experiment: Experiment,
+    arms: dict[str, ArmStages],
+    data: Dataset,
+    training: Dataset,
+    manifest: Manifest,
+) -> None:
+    """Register, train and embed every arm; what does not build on each other goes side by side."""
+    # Several devices share one training: another beside it would be in its way.
+    plans = [arm.arm.autoencoder for arm in arms.values() if arm.arm.autoencoder]
+    together = partial(manifest.together, alone=any(plan.devices != 1 for plan in plans))
+    with together():
+        for arm in arms.values():
+            if arm.arm.after is None:
+                arm.fit_registration()
+    for arm in arms.values():
+        if arm.arm.after is not None:  # it learns from what another arm has registered
+            arm.fit_registration()
+        arm.register()
+    partners = {name: [arms[other] for other in compared_with(experiment, name)] for name in arms}
+    trained = {name: arm for name, arm in arms.items() if arm.arm.fusion is None}
+    fusions = [
+        FusionStages(name, experiment, arms, training, manifest) for name in experiment.fusions
+    ]
+    with together():
+        for name, arm in trained.items():
+            arm.train(
+                _in_all(training.ids_of_split("train"), partners[name], training),
+                _in_all(training.ids_of_split("validation"), partners[name], training),
+            )
+        for fusion in fusions:
+            fusion.train()
+        for name, arm in arms.items():
+            arm.embed(_in_all(data.ids_of_split("analysis"), partners[name], data))
+    for fusion in fusions:
+        fusion.retrieve()
 
 
 def compared_with(experiment: Experiment, arm: str) -> list[str]:

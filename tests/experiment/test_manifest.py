@@ -1,9 +1,16 @@
 import json
+import os
+import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment import workers
 from regreveal.experiment.manifest import Manifest, fingerprint
 
 
@@ -180,3 +187,98 @@ def test_the_end_of_a_large_file_counts(tmp_path):
         file.seek(-1, 2)
         file.write(b"x")
     assert fingerprint(path) != before
+
+
+def note(path: Path, *needed: Path) -> None:
+    """Work for a process of its own: say which, and whether what it needs was there."""
+    time.sleep(0.3)
+    path.write_text(json.dumps({"process": os.getpid(), "found": [p.exists() for p in needed]}))
+
+
+def fail(message: str) -> None:
+    raise InputError(message)
+
+
+def linger(started: Path) -> None:
+    started.write_text("here")
+    time.sleep(600)
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(workers, "available_cores", lambda: 2)
+
+
+def test_stages_go_side_by_side_each_after_those_it_builds_on(tmp_path, two_cores):
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    with Manifest(tmp_path, seed=1) as manifest:
+        with manifest.together():
+            manifest.run("first", partial(note, first), outputs=[first])
+            manifest.run("second", partial(note, second), outputs=[second])
+            manifest.run("third", partial(note, third, first), outputs=[third], after=["first"])
+        assert all(stage["finished"] for stage in manifest.stages.values())
+        with manifest.together():  # nothing is left to do
+            manifest.run("third", partial(fail, "again"), outputs=[third], after=["first"])
+    processes = {json.loads(path.read_text())["process"] for path in (first, second)}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    assert json.loads(third.read_text())["found"] == [True]
+
+
+def test_an_error_in_another_process_is_raised_and_its_stage_is_not_done(tmp_path, two_cores):
+    def run_both():
+        with Manifest(tmp_path, seed=1) as manifest, manifest.together():
+            manifest.run("wrong", partial(fail, "no such tensor"), outputs=[tmp_path / "a"])
+            manifest.run("slow", partial(linger, tmp_path / "b"), outputs=[tmp_path / "b"])
+
+    with pytest.raises(InputError, match="no such tensor"):
+        run_both()
+    stages = json.loads((tmp_path / "manifest.json").read_text())["stages"]
+    assert not any(stage["finished"] for stage in stages.values())
+
+
+def test_on_one_core_everything_stays_in_this_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "available_cores", lambda: 1)
+    with Manifest(tmp_path, seed=1) as manifest, manifest.together():
+        manifest.run("here", partial(note, tmp_path / "a"), outputs=[tmp_path / "a"])
+    assert json.loads((tmp_path / "a").read_text())["process"] == os.getpid()
+
+
+def test_a_killed_run_leaves_no_process_that_goes_on_writing(tmp_path):
+    started = tmp_path / "started"
+    script = (
+        "import sys\n"
+        "from functools import partial\n"
+        "from pathlib import Path\n"
+        "from regreveal.experiment import workers\n"
+        "from regreveal.experiment.manifest import Manifest\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from test_manifest import linger\n"
+        "if __name__ == '__main__':\n"
+        "    workers.available_cores = lambda: 2\n"
+        "    with Manifest(Path(sys.argv[1]).parent, 1) as manifest, manifest.together():\n"
+        "        manifest.run('slow', partial(linger, Path(sys.argv[1])), outputs=[])\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    run = subprocess.Popen(
+        [sys.executable, tmp_path / "script.py", started, Path(__file__).parent],
+    )
+    try:
+        until(started.exists)
+        children = psutil.Process(run.pid).children(recursive=True)
+        assert children
+    finally:
+        run.kill()
+        run.wait()
+    until(lambda: not any(map(_alive, children)))
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def until(true, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.05)
