@@ -97,7 +97,7 @@ def squared_correlations(
     """
     standardised = _Standardised(lambda rows: dosages[rows], covariates)
     values = standardised(np.arange(len(dosages)))
-    return (values @ values.T) ** 2
+    return np.minimum((values @ values.T) ** 2, 1)
 
 
 def _next_independent(
