@@ -1,23 +1,29 @@
 """The report: one self-contained page, made of the files of a run folder and nothing else."""
 
 import base64
+import hashlib
 import importlib.resources
 import os
 import re
 import shutil
 import tempfile
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import jinja2
 
-from regreveal.report.chapters.contents import make_sections
+from regreveal.report import summary
+from regreveal.report.chapters.contents import make_contents
 from regreveal.report.folder.run import Run, read_run
-from regreveal.report.parts import Figure, Section
-from regreveal.report.summary import glance_table, listed, summarise
-from regreveal.report.tables import Table, hide_small
+from regreveal.report.parts import Figure, Group, Section
+from regreveal.report.pictures import draw_figures, embedded, size
+from regreveal.report.tables import Table
 from regreveal.store.atomic import atomic_path
 
 FIGURES = "figures"
+PRINTED_ROWS = 60  # of a long table; as page.js has it, which folds and sorts
 
 
 def build_report(run_folder: str | os.PathLike) -> Path:
@@ -31,7 +37,8 @@ def build_report(run_folder: str | os.PathLike) -> Path:
     Returns
     -------
     Path
-        The page. It needs no other file: figures are embedded.
+        The page. It needs no other file: figures are embedded. Its links lead to files of the run
+        folder beside it.
 
     Raises
     ------
@@ -40,9 +47,11 @@ def build_report(run_folder: str | os.PathLike) -> Path:
         as it was.
     """
     run = read_run(run_folder)
+    contents = make_contents(run)
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".figures-") as temporary:
         drawn = Path(temporary) / FIGURES
-        page = _render(run, make_sections(run, drawn), drawn)
+        draw_figures([part for part in _parts(contents) if isinstance(part, Figure)], drawn)
+        page = _render(run, contents, drawn)
         shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
         os.rename(drawn, run.folder / FIGURES)
     report = run.folder / "report.html"
@@ -51,7 +60,13 @@ def build_report(run_folder: str | os.PathLike) -> Path:
     return report
 
 
-def _render(run: Run, chapters: list[Section], drawn: Path) -> str:
+def _parts(contents: Sequence[Section | Group]) -> Iterator:
+    for chapter in contents:
+        for section in chapter.sections if isinstance(chapter, Group) else [chapter]:
+            yield from section.parts
+
+
+def _render(run: Run, contents: Sequence[Section | Group], drawn: Path) -> str:
     templates = importlib.resources.files("regreveal.report") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text("utf-8")),
@@ -61,13 +76,33 @@ def _render(run: Run, chapters: list[Section], drawn: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = _unbroken
+    script = (templates / "page.js").read_text("utf-8")
+    numbers = {Figure: count(1), Table: count(1)}
+
+    def section(chapter: Section) -> dict:
+        parts = [_described(part, numbers, run.folder, drawn) for part in chapter.parts]
+        return {"anchor": chapter.anchor, "title": chapter.title, "parts": parts}
+
+    chapters = [
+        vars(chapter) | {"sections": [section(one) for one in chapter.sections]}
+        if isinstance(chapter, Group)
+        else section(chapter)
+        for chapter in contents
+    ]
     return environment.get_template("report.html.j2").render(
         title=run.experiment["title"],
-        lead=_lead(run),
+        lead=summary.lead(run),
         style=(templates / "style.css").read_text("utf-8"),
-        summary=summarise(run),
-        sections=_numbered(chapters, drawn),
-        glance=glance_table(run),
+        script=script,
+        # By this the browser runs no other script than this one, whatever a name in a run says.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode(
+            "ascii"
+        ),
+        answers=summary.answers(run),
+        notes=summary.not_made(run),
+        glance=summary.glance_table(run),
+        chapters=chapters,
+        printed_rows=PRINTED_ROWS,
     )
 
 
@@ -78,36 +113,28 @@ def _unbroken(text: str) -> str:
     )
 
 
-def _numbered(chapters: list[Section], drawn: Path) -> list[dict]:
-    """Give figures and tables their numbers, in the order of the page, and figures their pixels."""
-    figures = tables = 0
-    numbered = []
-    for section in chapters:
-        parts = []
-        for part in section.parts:
-            if isinstance(part, Figure):
-                figures += 1
-                png = base64.b64encode((drawn / f"{part.name}.png").read_bytes()).decode("ascii")
-                parts.append({"kind": "figure", "number": figures, "png": png, **vars(part)})
-            elif isinstance(part, Table):
-                tables += 1
-                parts.append({"kind": "table", "number": tables, **vars(part)})
-            else:
-                parts.append(vars(part))
-        numbered.append({"anchor": section.anchor, "title": section.title, "parts": parts})
-    return numbered
+def _described(part, numbers: dict[type, Iterator[int]], folder: Path, drawn: Path) -> dict:
+    """Give what the template needs of a part: its number, and for figures the picture."""
+    described = dict(vars(part))
+    if isinstance(part, Figure | Table):
+        described["number"] = next(numbers[type(part)])
+        described["links"] = [_link(name) for name in part.files if (folder / name).is_file()]
+    if isinstance(part, Table):
+        described["kind"] = "table"
+    if isinstance(part, Figure):
+        png = drawn / f"{part.name}.png"
+        names = [f"{FIGURES}/{part.name}.{suffix}" for suffix in ("png", "pdf")]
+        described["links"] = [_link(name) for name in names] + described["links"]
+        width, height = size(png)
+        described |= {"kind": "figure", "picture": embedded(png)}
+        described |= {"pixels_wide": width, "pixels_high": height}
+    return described
 
 
-def _lead(run: Run) -> str:
-    """Say under the title what was compared, and on whom."""
-    simulated = "simulate" in run.experiment["data"]
-    told = [
-        f"{c.baseline} against {c.against} on {hide_small(c.participants)} participants"
-        for c in run.comparisons
-    ] or [listed(list(run.arms))]
-    sentence = f"Autoencoders{' of simulated data' if simulated else ''}: {'; '.join(told)}."
-    if simulated:
-        sentence += " Everybody here is simulated; nobody's data are shown."
-    elif "training" in run.experiment:
-        sentence += " The autoencoders learned from simulated people only."
-    return sentence
+def _link(name: str) -> dict[str, str]:
+    """Lead to a file of the run folder, whatever signs its name has."""
+    if name.startswith(f"{FIGURES}/"):
+        told = name.rsplit(".", 1)[-1].upper()
+    else:
+        told = re.sub(r"^comparisons/[^/]*/", "", name)
+    return {"href": urllib.parse.quote(name), "name": told}

@@ -1,33 +1,72 @@
-"""The report's summary: plain sentences out of the numbers, whichever arm they favour."""
+"""The first screen: what the numbers answer, in words and a table, whomever they favour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regreveal.report.chapters import clusters, diseases, genome, probes
-from regreveal.report.chapters.genome import ORACLE
+from regreveal.report.chapters import probes
+from regreveal.report.chapters.contents import HEADLINES
 from regreveal.report.folder.comparison import Comparison
 from regreveal.report.folder.run import ANALYSES, Run
-from regreveal.report.tables import Cell, Column, Table, hide_small, number
-from regreveal.report.words import listed
+from regreveal.report.parts import Headline
+from regreveal.report.tables import Cell, Column, Table, hide_small
+from regreveal.report.words import listed, spoken
 
-EARLY = 0.7  # of the training: a best epoch before this is worth a sentence
 _NAMES = {
     "probes": "linear probes",
     "gwas": "a latent GWAS",
     "phewas": "a PheWAS",
     "clusters": "clusters of variants",
 }
+_SIGNS = {1: "▲", 0: "=", -1: "▼"}
 
 
 @dataclass(frozen=True)
-class Findings:
-    """Sentences that belong together, under the name of what they are about, if it needs one."""
+class Answer:
+    """What comparisons of one kind say together.
+
+    Parameters
+    ----------
+    title : str
+        What is compared.
+    verdict : str
+        In a word or two.
+    sentences : list of str
+    """
 
     title: str
+    verdict: str
     sentences: list[str]
 
 
-def summarise(run: Run) -> list[Findings]:
-    """Say what a run found, a sentence or two a finding.
+def lead(run: Run) -> str:
+    """Say under the title what was compared, and on whom."""
+    simulated = "simulate" in run.experiment["data"]
+    people = sorted({comparison.participants for comparison in run.comparisons})
+    arms = f"{len(run.arms)} latent spaces{' of simulated data' if simulated else ''}"
+    if not people:
+        told = f"{arms}: {listed(list(run.arms))}."
+    elif len(run.comparisons) == 1:
+        (comparison,) = run.comparisons
+        told = (
+            f"{comparison.against} against {comparison.baseline}, two latent spaces"
+            f"{' of simulated data' if simulated else ''}, on the same {hide_small(people[0])} "
+            "participants."
+        )
+    else:
+        span = " to ".join(dict.fromkeys(map(hide_small, (people[0], people[-1]))))
+        told = (
+            f"{arms} in {len(run.comparisons)} comparisons, each of two on the same participants "
+            f"({span})."
+        )
+    if simulated:
+        told += " Everybody here is simulated; nobody's data are shown."
+    elif "training" in run.experiment:
+        told += " The autoencoders learned from simulated people only."
+    return told
+
+
+def answers(run: Run) -> list[Answer]:
+    """Answer whether registration reveals more, and say what the other comparisons found.
 
     Parameters
     ----------
@@ -35,23 +74,64 @@ def summarise(run: Run) -> list[Findings]:
 
     Returns
     -------
-    list of Findings
-        One a comparison, and one of what concerns them all.
+    list of Answer
+        First of the comparisons of a registered arm with one as recorded, then of the others, each
+        where there are such.
     """
+    registered = [c for c in run.comparisons if _is_of_registration(run, c)]
+    others = [c for c in run.comparisons if c not in registered]
     told = []
-    for comparison in run.comparisons:
-        sentences = [
-            *_sizes(run, comparison),
-            *genome.findings(comparison),
-            *probes.findings(comparison),
-            *diseases.findings(comparison),
-            *clusters.findings(comparison),
-        ]
-        told.append(Findings(comparison.name, sentences))
-    general = [*_models(run), *_registration(run), *_not_made(run)]
-    if len(told) <= 1:
-        return [Findings("", [*(s for f in told for s in f.sentences), *general])]
-    return [*told, Findings("All arms", general)]
+    if registered:
+        told.append(_answer("Does registration reveal more?", registered))
+    if others:
+        title = "The other comparisons" if registered else "Does the second arm know more?"
+        told.append(_answer(title, others))
+    return [answer for answer in told if answer.sentences]
+
+
+def _is_of_registration(run: Run, comparison: Comparison) -> bool:
+    """Whether an arm as recorded is compared with one that registration, not fusion, made."""
+    fused = any(run.arms[arm].description["fusion"] for arm in comparison.arms)
+    made_by = [run.made_by(arm) for arm in comparison.arms]
+    return not fused and made_by[0] == "none" != made_by[1]
+
+
+def _answer(title: str, comparisons: Sequence[Comparison]) -> Answer:
+    counted: dict[str, list[tuple[str, Headline]]] = {}
+    for comparison in comparisons:
+        for headline in _headlines(comparison):
+            if headline.counted:
+                counted.setdefault(headline.counted, []).append((comparison.name, headline))
+    sentences = [_together(what, found) for what, found in counted.items()]
+    totals = [sum(h.after - h.before for _, h in found) for found in counted.values()]
+    more, less = any(total > 0 for total in totals), any(total < 0 for total in totals)
+    verdict = {(True, False): "yes", (False, True): "no, less"}.get((more, less), "no")
+    verdict = "in part" if more and (less or 0 in totals) else verdict
+    given_up = [
+        f"{listed([spoken(target) for target in lost])} ({comparison.name})"
+        for comparison in comparisons
+        if comparison.probes is not None
+        and len(lost := probes.told_apart(comparison)[1]["target"]) > 0
+    ]
+    if given_up:
+        sentences.append(f"Predicted worse than from the baseline: {'; '.join(given_up)}.")
+    return Answer(title, f"In these data, {verdict}.", sentences)
+
+
+def _together(what: str, found: Sequence[tuple[str, Headline]]) -> str:
+    """Say of one kind of count what several comparisons found."""
+    before, after, of = (sum(getattr(h, n) for _, h in found) for n in ("before", "after", "of"))
+    sentence = f"{what[0].upper()}{what[1:]}: {before} by the baselines, {after} by the arms "
+    sentence += "compared with them" + (f", of {of}" if of else "")
+    ahead, level, behind = ([name for name, h in found if h.favours == sign] for sign in (1, 0, -1))
+    told = [f"more in {listed(ahead)}"] if ahead else []
+    told += [f"as many in {listed(level)}"] if level else []
+    told += [f"fewer in {listed(behind)}"] if behind else []
+    return f"{sentence} ({'; '.join(told)})." if len(found) > 1 else f"{sentence}."
+
+
+def _headlines(comparison: Comparison) -> list[Headline]:
+    return [headline for headlines in HEADLINES for headline in headlines(comparison)]
 
 
 def glance_table(run: Run) -> Table | None:
@@ -64,118 +144,52 @@ def glance_table(run: Run) -> Table | None:
     Returns
     -------
     Table or None
-        None where there is only one comparison: a sentence says as much.
+        None where nothing was compared.
     """
-    if len(run.comparisons) <= 1:
+    by_name = {c.name: {h.title: h for h in _headlines(c)} for c in run.comparisons}
+    titles = list(dict.fromkeys(title for found in by_name.values() for title in found))
+    if not titles:
         return None
-    rows = []
-    for comparison in run.comparisons:
-        baseline, against = comparison.arms
-        loci = _found(comparison)
-        predicted = phewas = ["–"] * 2
-        if comparison.probes is not None:
-            wins, losses = probes.told_apart(comparison)
-            compared = comparison.probes.differences["difference"].notna().sum()
-            predicted = [f"{len(wins)} of {compared}", str(len(losses))]
-        if comparison.phewas:
-            phewas = [
-                str(int((comparison.phewas[arm]["bonferroni"] < 0.05).sum()))
-                for arm in (baseline, against)
-            ]
-        texts = [comparison.name, f"{baseline} → {against}", *loci, *predicted, *phewas]
-        rows.append([Cell(text) for text in texts])
-    planted = any(comparison.truth is not None for comparison in run.comparisons)
-    counted = "Planted loci found" if planted else "Loci"
+    rows = [
+        [
+            Cell(comparison.name, link=f"#{comparison.name}"),
+            Cell(f"{comparison.baseline} → {comparison.against}"),
+            *(_cell(by_name[comparison.name].get(title)) for title in titles),
+        ]
+        for comparison in run.comparisons
+    ]
     return Table(
         title="The answer at a glance.",
-        caption=f"{counted} by the baseline and by the arm compared with it"
-        + (", of how many, and loci of either arm that are false" if planted else "")
-        + "; phenotypes that a linear probe predicts better, and worse, from the second arm than "
-        "from the first (false discovery rate 5 %); phecodes associated with each (Bonferroni).",
+        caption="Each cell: from the baseline → from the arm compared with it. ▲ speaks for the "
+        "arm compared, ▼ for the baseline, = for neither.",
         columns=(
             Column("Comparison"),
-            Column("Arms", wrap=True),
-            *(
-                Column(title, number=True)
-                for title in ("Loci before", "after", "of", "false", "Better", "Worse")
-            ),
-            Column("Phecodes before", number=True),
-            Column("after", number=True),
+            Column("Baseline → compared", wrap=True),
+            *(Column(title) for title in titles),
         ),
         rows=rows,
+        note=" ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED),
     )
 
 
-def _found(comparison: Comparison) -> list[str]:
-    """Loci of the baseline and the other arm, how many there are to find, and false ones."""
-    if not comparison.gwas:
-        return ["–"] * 4
-    if comparison.truth is None:
-        counts = [str(len(comparison.gwas[arm].loci)) for arm in comparison.arms]
-        return [*counts, "–", "–"]
-    of = comparison.truth.summary.set_index("arm")
-    found = [str(int(of.loc[arm, "found"])) for arm in comparison.arms]
-    false = sum(int(of.loc[arm, "false"]) for arm in comparison.arms)
-    return [*found, str(int(of.loc[ORACLE, "planted"])), str(false)]
+_EXPLAINED = {
+    "Planted loci": "Planted loci: found at p < 5 × 10⁻⁸, of those planted for this modality.",
+    "Loci": "Loci: at p < 5 × 10⁻⁸.",
+    "Phenotypes": "Phenotypes: told apart at a false discovery rate of 5 %.",
+    "Mean R²": "Mean R²: over the phenotypes that are numbers; a sign where its 95 % interval of "
+    "the difference leaves out zero.",
+    "Phecodes": "Phecodes: associated after Bonferroni's correction.",
+}
 
 
-def _sizes(run: Run, comparison: Comparison) -> list[str]:
-    """Say so where the arms' latent spaces are of different sizes."""
-    sizes = {arm: run.arms[arm].model["latent_size"] for arm in comparison.arms}
-    if len(set(sizes.values())) == 1:
-        return []
-    told = listed([f"{size} in {arm}" for arm, size in sizes.items()])
-    return [f"The latent spaces are compared as they are, of different sizes: {told} dimensions."]
+def _cell(headline: Headline | None) -> Cell:
+    if headline is None:
+        return Cell("–")
+    return Cell(f"{_SIGNS[headline.favours]} {headline.text}", favours=headline.favours)
 
 
-def _models(run: Run) -> list[str]:
-    told = [
-        f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
-        for arm in run.arms.values()
-        if not arm.by_deepcycle
-    ]
-    sentences = told and [
-        "Of the variance of its arm's tensors, in participants it did not learn from, each "
-        f"encoder with its decoder explains: {listed(told)}."
-    ]
-    for arm in run.arms.values():
-        if not arm.has_autoencoder:
-            continue
-        kept = arm.model["best_epoch"] * arm.model["steps_per_epoch"]
-        if kept <= EARLY * arm.model["steps"]:
-            sentences.append(
-                f"The {arm.name} autoencoder was at its best after {kept:,} of "
-                f"{arm.model['steps']:,} steps and then learned its training participants by "
-                "heart; the network of its best epoch is used."
-            )
-    return sentences
-
-
-def _registration(run: Run) -> list[str]:
-    sentences = []
-    for arm in run.arms.values():
-        method, failed = arm.description["registration"], arm.description["n_failed"]
-        if method is None:
-            continue
-        if method == arm.description["latents_by"]:
-            told = f"no latents of {_in_words(failed)} participants; they are left out"
-            told = told if failed else "latents of every participant"
-            sentences.append(f"{method} ({arm.name}) gives {told}.")
-        elif failed:
-            sentences.append(
-                f"{method} ({arm.name}) could not register {_in_words(failed)} participants; they "
-                "are left out of every arm it is compared with."
-            )
-        else:
-            sentences.append(f"{method} ({arm.name}) registered every participant.")
-    return sentences
-
-
-def _in_words(count: int) -> str:
-    return hide_small(count).replace("<", "fewer than ")
-
-
-def _not_made(run: Run) -> list[str]:
+def not_made(run: Run) -> list[str]:
+    """Say what this experiment did not ask for."""
     left_out = [_NAMES[analysis] for analysis in ANALYSES if not run.asked_for(analysis)]
     if not run.comparisons:
         left_out = ["any comparison of arms"]

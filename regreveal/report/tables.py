@@ -1,11 +1,12 @@
 """Tables of the report, and how numbers stand in them."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 SMALLEST_COUNT = 5  # participants; fewer than this are not counted out
-MOST_ROWS = 30
+MOST_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,39 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One finished text of a table."""
+    """One finished text of a table.
+
+    Parameters
+    ----------
+    text : str
+    strong : bool
+    value : float, optional
+        What a column of numbers is sorted by; by default the number that the text begins with.
+        Never a count that the text hides.
+    favours : int, optional
+        1 if it speaks for the second arm of a comparison, -1 for the first, 0 for neither.
+    link : str
+        Where on the page it leads.
+    """
 
     text: str
     strong: bool = False
+    value: float | None = None
+    favours: int | None = None
+    link: str = ""
+
+    @property
+    def sorted_by(self) -> float | None:
+        """The value, or the number that the text begins with; None where there is neither."""
+        if self.value is not None:
+            return self.value if np.isfinite(self.value) else None
+        if self.text.startswith("<"):
+            return SMALLEST_COUNT / 2
+        begins = _NUMBER.match(self.text.replace("−", "-").replace(",", ""))
+        return float(begins[1]) if begins else None
+
+
+_NUMBER = re.compile(r"[^\w.<-]*(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -43,6 +73,8 @@ class Table:
     rows : list of list of Cell
     note : str
         What a reader must know of what is not in the table.
+    files : tuple of str
+        Where all of it is, to link to: paths from the run folder.
     """
 
     title: str
@@ -50,6 +82,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: list[list[Cell]]
     note: str = ""
+    files: tuple[str, ...] = ()
 
 
 def hide_small(count: int) -> str:

@@ -1,7 +1,7 @@
 """The chapter on autoencoders: how they learned, and what they make of an image."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
@@ -21,10 +21,10 @@ from regreveal.report.parts import Figure, Section
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
 from regreveal.report.words import listed
 
+EARLY = 0.7  # of the training: a best epoch before this is worth a sentence
 
-def autoencoders_section(
-    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
-) -> Section:
+
+def autoencoders_section(run: Run, groups: list[list[str]], colours: dict[str, str]) -> Section:
     """Show the networks of every arm, their losses and their reconstructions."""
     arms = [run.arms[name] for name in colours]
     parts = [
@@ -33,20 +33,42 @@ def autoencoders_section(
             {arm.name: arm.description for arm in arms},
             {arm.name: run.made_by(arm.name) for arm in arms},
         ),
-        *_losses(run, groups, colours, figures),
+        *_losses(run, groups, colours),
     ]
     for group in groups:
         name = file_name("reconstructions", groups, group)
         # Phases say nothing of the person: what they decode to is not a reconstruction.
         shown = [arm for arm in group if not run.arms[arm].by_deepcycle]
         if shown:
-            parts.append(_reconstructions(run, shown, colours, figures, name))
+            parts.append(_reconstructions(run, shown, colours, name))
     return Section("autoencoders", "Autoencoders", parts)
 
 
-def _losses(
-    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
-) -> list[Figure]:
+def findings(run: Run) -> list[str]:
+    """Say what the networks explain, and which learned their participants by heart."""
+    told = [
+        f"{arm.name} {number(100 * arm.model['explained_variance'], 0)} %"
+        for arm in run.arms.values()
+        if not arm.by_deepcycle
+    ]
+    sentences = told and [
+        "Of the variance of its arm's tensors, in participants it did not learn from, each "
+        f"encoder with its decoder explains: {listed(told)}."
+    ]
+    for arm in run.arms.values():
+        if not arm.has_autoencoder:
+            continue
+        kept = arm.model["best_epoch"] * arm.model["steps_per_epoch"]
+        if kept <= EARLY * arm.model["steps"]:
+            sentences.append(
+                f"The {arm.name} autoencoder was at its best after {kept:,} of "
+                f"{arm.model['steps']:,} steps and then learned its training participants by "
+                "heart; the network of its best epoch is used."
+            )
+    return sentences
+
+
+def _losses(run: Run, groups: list[list[str]], colours: dict[str, str]) -> list[Figure]:
     """Draw how the autoencoders learned; what else gives latents has a chapter of its own."""
     names = [group_name(run, group) if len(groups) > 1 else "" for group in groups]
     with_one = [[arm for arm in group if run.arms[arm].has_autoencoder] for group in groups]
@@ -56,7 +78,6 @@ def _losses(
     curves = [
         [_loss_curve(run.arms[arm], colours[arm]) for arm in arms] for arms in trained.values()
     ]
-    signal_figures.loss_curves(curves, list(trained), figures / "loss.png")
     learners = _learners([run.arms[arm] for arms in trained.values() for arm in arms])
     return [
         Figure(
@@ -66,31 +87,30 @@ def _losses(
             f"participants, for {learners}. Training loss is the mean over an "
             "epoch, so it is of slightly earlier weights than validation loss. The arms' losses "
             "are of different tensors and do not rank them.",
+            partial(signal_figures.loss_curves, curves, list(trained)),
             width=32 if len(trained) == 1 else 52,
         )
     ]
 
 
-def _reconstructions(
-    run: Run, group: list[str], colours: dict[str, str], figures: Path, name: str
-) -> Figure:
+def _reconstructions(run: Run, group: list[str], colours: dict[str, str], name: str) -> Figure:
     unseen = "A few analysis participants, whom no autoencoder has seen"
     if modality(run, group) == "ecg":
         ecgs = [ecg_examples(run.arms[arm], colours) for arm in group]
-        signal_figures.reconstructions(ecgs, figures / f"{name}.png")
         return Figure(
             name,
             "Recordings and their reconstructions.",
             f"{unseen}, leads {listed(signal_figures.SHOWN_LEADS)}; at most the first "
             f"{signal_figures.SHOWN_SECONDS} s.",
+            partial(signal_figures.reconstructions, ecgs),
         )
     images = [image_examples(run.arms[arm], colours) for arm in group]
-    image_figures.reconstructions(images, figures / f"{name}.png")
     return Figure(
         name,
         f"Images and their reconstructions, {group_name(run, group)}.",
         f"{unseen}, in pairs: the image, and what its latents make of it on the same scale of "
         "brightness.",
+        partial(image_figures.reconstructions, images),
         width=image_width(images),
     )
 

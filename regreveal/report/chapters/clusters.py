@@ -1,6 +1,7 @@
 """The chapter on clusters of lead variants."""
 
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from regreveal.report.parts import Figure, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
 from regreveal.report.words import plural
 
+TITLE, ANCHOR, ANALYSIS = "Clusters of lead variants", "clusters", "clusters"
 
-def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
+
+def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show the clusters of the lead variants of either arm."""
     shown = []
     for arm in reversed(comparison.arms):
@@ -23,17 +26,9 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
             shown.append(Text(f"The {arm} arm has {loci}; clusters need at least two."))
             continue
         found = comparison.clusters[arm]
-        name = f"{comparison.name}-{arm}-clusters"
-        cluster_heat_map(
-            found.cosines,
-            found.linkage,
-            _labels(found),
-            found.clusters["cluster"],
-            folder / f"{name}.png",
-        )
         shown.append(
             Figure(
-                name,
+                f"{comparison.name}-{arm}-clusters",
                 f"Which lead variants of the {arm} arm move people the same way.",
                 "Cosine similarity of the directions from the centroid of the commoner "
                 "homozygotes to that of the others in the whitened latent space, "
@@ -42,10 +37,22 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
                 "Clusters, of which those of two and more are framed, are by average linkage of "
                 "one minus the absolute cosine: opposite directions are alike, since which allele "
                 "is counted is arbitrary.",
+                partial(
+                    cluster_heat_map,
+                    found.cosines,
+                    found.linkage,
+                    _labels(found),
+                    found.clusters["cluster"],
+                ),
+                files=tuple(
+                    comparison.file(f"{arm}/clusters/{name}")
+                    for name in ("clusters.tsv", "cosines.tsv")
+                ),
                 width=40,
             )
         )
-        shown.append(cluster_table(found.clusters, arm))
+        files = (comparison.file(f"{arm}/clusters/clusters.tsv"),)
+        shown.append(replace(cluster_table(found.clusters, arm), files=files))
         if found.left_out:
             shown.append(
                 Text(

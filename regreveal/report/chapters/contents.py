@@ -1,77 +1,80 @@
 """The chapters in their order."""
 
-from pathlib import Path
-
-from regreveal.report.chapters import clusters, diseases, genome, probes
+from regreveal.report.chapters import autoencoders, clusters, diseases, genome, probes
 from regreveal.report.chapters.autoencoders import autoencoders_section
+from regreveal.report.chapters.comparison import comparison_section
 from regreveal.report.chapters.groups import arm_groups
 from regreveal.report.chapters.latents import cycle_section, fusion_section
 from regreveal.report.chapters.left_out import left_out_section
 from regreveal.report.chapters.methods import methods_section
 from regreveal.report.chapters.recordings import recordings_section
 from regreveal.report.chapters.reproduce import reproduce_section
+from regreveal.report.folder.comparison import Comparison
 from regreveal.report.folder.run import Run
-from regreveal.report.parts import Section
+from regreveal.report.parts import Group, Section
 from regreveal.report.style import arm_colours
 
+# Of each comparison, in this order. Each has a TITLE, an ANCHOR, the ANALYSIS it tells of (a table
+# of the experiment file), and functions of a comparison: its parts, and its findings in sentences.
+OF_COMPARISONS = (probes, genome, diseases, clusters)
+# What stands in the table of the first screen, in this order.
+HEADLINES = (genome.headlines, probes.headlines, diseases.headlines)
 
-def make_sections(run: Run, figures: Path) -> list[Section]:
-    """Draw every figure of a report and put the chapters together.
+
+def make_contents(run: Run) -> list[Section | Group]:
+    """Put the chapters of a report together.
 
     Parameters
     ----------
     run : Run
-    figures : Path
-        Folder for the figures.
 
     Returns
     -------
-    list of Section
+    list of Section or Group
+        Only of analyses that were asked for. Figures are not drawn yet.
     """
     groups = arm_groups(run)
     colours = {arm: colour for group in groups for arm, colour in arm_colours(group).items()}
-    with_cycle = any(arm.by_deepcycle for arm in run.arms.values())
     return [
-        recordings_section(run, groups, colours, figures),
-        autoencoders_section(run, groups, colours, figures),
-        *([cycle_section(run, figures)] if with_cycle else []),
-        *([fusion_section(run, figures)] if run.fusions else []),
-        *comparison_sections(run, colours, figures),
+        *([comparison_section(run)] if run.comparisons else []),
+        recordings_section(run, groups, colours),
+        *(_comparison(run, comparison, colours) for comparison in run.comparisons),
+        _models(run, groups, colours),
         left_out_section(run),
         methods_section(run),
         reproduce_section(run),
     ]
 
 
-def comparison_sections(run: Run, colours: dict[str, str], folder: Path) -> list[Section]:
-    """Draw the figures of every comparison and put its chapters together.
+def _comparison(run: Run, comparison: Comparison, colours: dict[str, str]) -> Group:
+    of_arms = {arm: colours[arm] for arm in comparison.arms}
+    asked = [chapter for chapter in OF_COMPARISONS if run.asked_for(chapter.ANALYSIS)]
+    sections = [
+        Section(f"{comparison.name}-{chapter.ANCHOR}", chapter.TITLE, parts)
+        for chapter in asked
+        if (parts := chapter.parts(comparison, of_arms))
+    ]
+    findings = [sentence for chapter in asked for sentence in chapter.findings(comparison)]
+    title = f"{comparison.name}: {comparison.against} against {comparison.baseline}"
+    return Group(
+        comparison.name, title, comparison.name, sections, (*_sizes(run, comparison), *findings)
+    )
 
-    Parameters
-    ----------
-    run : Run
-    colours : dict of str to str
-        By arm.
-    folder : Path
-        For the figures.
 
-    Returns
-    -------
-    list of Section
-        Only of analyses that were asked for.
-    """
-    sections = []
-    for comparison in run.comparisons:
-        of_arms = {arm: colours[arm] for arm in comparison.arms}
-        for anchor, title, chapter, there in (
-            ("phenotypes", "Phenotypes", probes, comparison.probes),
-            ("genome", "Genome", genome, comparison.gwas),
-            ("diseases", "Diseases", diseases, comparison.phewas),
-            ("clusters", "Clusters of lead variants", clusters, run.asked_for("clusters")),
-        ):
-            if not there:
-                continue
-            if len(run.comparisons) > 1:
-                title = f"{title}: {comparison.name}"
-            parts = chapter.parts(comparison, of_arms, folder)
-            sections.append(Section(f"{comparison.name}-{anchor}", title, parts))
-    return sections
+def _models(run: Run, groups: list[list[str]], colours: dict[str, str]) -> Group:
+    sections = [autoencoders_section(run, groups, colours)]
+    if any(arm.by_deepcycle for arm in run.arms.values()):
+        sections.append(cycle_section(run))
+    if run.fusions:
+        sections.append(fusion_section(run))
+    title = "How the latents were made"
+    return Group("models", title, title, sections, tuple(autoencoders.findings(run)))
+
+
+def _sizes(run: Run, comparison: Comparison) -> list[str]:
+    """Say so where the arms' latent spaces are of different sizes."""
+    sizes = {arm: run.arms[arm].model["latent_size"] for arm in comparison.arms}
+    if len(set(sizes.values())) == 1:
+        return []
+    told = " and ".join(f"{size} in {arm}" for arm, size in sizes.items())
+    return [f"The latent spaces are compared as they are, of different sizes: {told} dimensions."]

@@ -1,14 +1,15 @@
 """The chapter on diseases: the PheWAS of two latent spaces."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from regreveal.report.figures.phewas import phewas_manhattan, phewas_qq
 from regreveal.report.folder.comparison import Comparison
-from regreveal.report.parts import Figure, Text
+from regreveal.report.parts import Figure, Headline, Text
 from regreveal.report.tables import (
     MOST_ROWS,
     Cell,
@@ -21,8 +22,10 @@ from regreveal.report.tables import (
 )
 from regreveal.report.words import listed
 
+TITLE, ANCHOR, ANALYSIS = "Diseases", "diseases", "phewas"
 
-def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
+
+def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show the PheWAS of the two arms of a comparison."""
     scans = {arm: comparison.phewas[arm] for arm in comparison.arms}
     tested = max(int(scan["neg_log10_p"].notna().sum()) for scan in scans.values())
@@ -34,26 +37,27 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
     if not tested:
         return shown
     threshold = -np.log10(0.05 / tested)
-    name = f"{comparison.name}-phewas"
-    phewas_manhattan(scans, threshold, colours, folder / f"{name}.png")
+    results = tuple(comparison.file(f"{arm}/phewas/phewas.tsv") for arm in comparison.arms)
     shown.append(
         Figure(
-            name,
+            f"{comparison.name}-phewas",
             "Association of phecodes with each latent space.",
             f"Split-half test of {tested} phecodes, {hide_small(comparison.participants)} "
             "participants; one-sided p-values. Dashed: 0.05 after Bonferroni's correction for the "
             "phecodes tested. Phecodes beyond it are named, at most the 20 strongest of an arm. "
             "Both panels have one scale.",
+            partial(phewas_manhattan, scans, threshold, colours),
+            files=results,
         )
     )
-    name = f"{comparison.name}-phewas-qq"
-    phewas_qq(scans, colours, folder / f"{name}.png")
     shown.append(
         Figure(
-            name,
+            f"{comparison.name}-phewas-qq",
             "Observed against expected p-values, by category of phecodes.",
             "In brackets: phecodes tested. Grey: the band that holds 95 % of the values at each "
             "rank if no phecode of the category is associated and phecodes are independent.",
+            partial(phewas_qq, scans, colours),
+            files=results,
         )
     )
     by_phecode = {arm: scan.set_index("phecode") for arm, scan in scans.items()}
@@ -61,7 +65,7 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
     passing = pd.concat([scan["bonferroni"] < 0.05 for scan in by_phecode.values()], axis=1)
     told = best[passing.any(axis=1)].sort_values(ascending=False).index
     if len(told):
-        shown.append(phewas_table(by_phecode, list(told)))
+        shown.append(replace(phewas_table(by_phecode, list(told)), files=results))
     else:
         shown.append(Text("No phecode passes Bonferroni's correction in either arm."))
     return shown
@@ -111,6 +115,18 @@ def phewas_table(hits: Mapping[str, pd.DataFrame], told: Sequence[str]) -> Table
         rows=rows,
         note=rest(len(told), "phecodes", "phewas.tsv"),
     )
+
+
+def headlines(comparison: Comparison) -> list[Headline]:
+    """Count the phecodes associated with either latent space."""
+    if not comparison.phewas:
+        return []
+    before, after = (
+        int((comparison.phewas[arm]["bonferroni"] < 0.05).sum()) for arm in comparison.arms
+    )
+    favours = int(np.sign(after - before))
+    told = f"{before} → {after}"
+    return [Headline("Phecodes", told, favours, "phecodes associated", before, after)]
 
 
 def findings(comparison: Comparison) -> list[str]:

@@ -1,13 +1,15 @@
 """The chapter on the genome: the latent GWAS of two arms, and what of the truth they found."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from regreveal.report.figures.genome import GenomeScan, miami, qq_plot
 from regreveal.report.folder.comparison import Comparison
-from regreveal.report.parts import Figure, Text
+from regreveal.report.parts import Figure, Headline, Text
 from regreveal.report.tables import (
     MOST_ROWS,
     Cell,
@@ -19,10 +21,11 @@ from regreveal.report.tables import (
 )
 from regreveal.report.words import listed, plural, spoken
 
+TITLE, ANCHOR, ANALYSIS = "Genome", "genome", "gwas"
 ORACLE = "oracle"
 
 
-def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
+def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show the latent GWAS of the two arms of a comparison."""
     baseline, against = comparison.arms
     untested = [
@@ -36,9 +39,8 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
             )
         ]
     scans = {arm: _scan(comparison, arm, colours[arm]) for arm in comparison.arms}
-    name = f"{comparison.name}-miami"
-    miami(scans[baseline], scans[against], folder / f"{name}.png")
     gwas = comparison.gwas[against].description
+    results = tuple(comparison.file(f"{arm}/gwas/manova.tsv.gz") for arm in comparison.arms)
     coding = gwas["settings"]["coding"]
     told = (
         f"−log₁₀ p of the multivariate test of each variant against the latent vector ({coding} "
@@ -52,37 +54,40 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
     )
     shown = [
         Figure(
-            name,
+            f"{comparison.name}-miami",
             f"Latent GWAS, {against} above and {baseline} below.",
             told + "Dashed: 5 × 10⁻⁸. Black dots: lead variants, with the nearest gene."
             f"{planted} Both panels have one scale. Variants below p = 10⁻⁵ are drawn thinned, all "
             "others are drawn.",
+            partial(miami, scans[baseline], scans[against]),
+            files=results,
         )
     ]
     if comparison.truth is not None:
-        shown.append(truth_summary_table(comparison.truth.summary))
-        shown.append(truth_table(comparison.truth.variants, comparison.arms))
-    name = f"{comparison.name}-qq"
-    qq_plot(
-        {arm: scan.variants["neg_log10_p"].to_numpy() for arm, scan in scans.items()},
-        folder / f"{name}.png",
-        colours,
-    )
+        files = (comparison.file("truth_summary.tsv"), comparison.file("truth.tsv"))
+        summary = truth_summary_table(comparison.truth.summary)
+        planted = truth_table(comparison.truth.variants, comparison.arms)
+        shown.append(replace(summary, files=files[:1]))
+        shown.append(replace(planted, files=files[1:]))
+    neg_log10_p = {arm: scan.variants["neg_log10_p"].to_numpy() for arm, scan in scans.items()}
     shown.append(
         Figure(
-            name,
+            f"{comparison.name}-qq",
             "Observed against expected p-values.",
             "Of all variants tested in each arm. Grey: the band that holds 95 % of the values at "
             "each rank if no variant has an effect and variants are independent; linkage "
             "disequilibrium makes the true band wider. λGC: median χ² over its expectation, which "
             "true effects raise as well as structure does.",
+            partial(qq_plot, neg_log10_p, colours=colours),
+            files=results,
             width=30,
         )
     )
     for arm in reversed(comparison.arms):
         loci = comparison.gwas[arm].loci
         if len(loci):
-            shown.append(loci_table(loci, arm))
+            files = (comparison.file(f"{arm}/gwas/loci.tsv"),)
+            shown.append(replace(loci_table(loci, arm), files=files))
         else:
             shown.append(Text(f"In the {arm} arm no variant reaches p < 5 × 10⁻⁸."))
     return shown
@@ -120,7 +125,7 @@ def truth_table(truth: pd.DataFrame, arms: Sequence[str]) -> Table:
         [
             Cell(row["gene"]),
             Cell(spoken(row["trait"])),
-            Cell(_place(row)),
+            _place(row),
             Cell(f"{100 * row['variance_explained']:.1f}"),
             *(_found(row[f"neg_log10_p_{name}"], row[name]) for name in seen_by),
         ]
@@ -203,7 +208,7 @@ def loci_table(loci: pd.DataFrame, arm: str) -> Table:
             [
                 Cell(row["nearest_gene"] or "–"),
                 Cell(row["variant_id"]),
-                Cell(_place(row)),
+                _place(row),
                 Cell(f"{row['ref']} / {row['alt']}"),
                 Cell(number(row["alt_frequency"], 2)),
                 Cell(number(row["neg_log10_p"], 1)),
@@ -215,8 +220,30 @@ def loci_table(loci: pd.DataFrame, arm: str) -> Table:
     )
 
 
-def _place(row: pd.Series) -> str:
-    return f"{row['chromosome']}: {int(row['position']):,}"
+def _place(row: pd.Series) -> Cell:
+    """Write where a variant is, sorted in the order of the genome; X and Y after the autosomes."""
+    name, position = str(row["chromosome"]), int(row["position"])
+    order = int(name) if name.isdigit() else 100 + ord(name[0])
+    return Cell(f"{name}: {position:,}", value=order * 1e9 + position)
+
+
+def headlines(comparison: Comparison) -> list[Headline]:
+    """Count the loci of the two arms: the planted ones, where it is known which they are."""
+    if not comparison.gwas:
+        return []
+    if comparison.truth is None:
+        before, after = (len(comparison.gwas[arm].loci) for arm in comparison.arms)
+        told = f"{before} → {after}"
+        favours = int(np.sign(after - before))
+        return [Headline("Loci", told, favours, "genome-wide significant loci", before, after)]
+    of = comparison.truth.summary.set_index("arm")
+    before, after = (int(of.loc[arm, "found"]) for arm in comparison.arms)
+    false = sum(int(of.loc[arm, "false"]) for arm in comparison.arms)
+    planted = int(of.loc[ORACLE, "planted"])
+    told = f"{before} → {after} of {planted}" + (f", {false} false" if false else "")
+    favours = int(np.sign(after - before))
+    counted = "planted loci found"
+    return [Headline("Planted loci", told, favours, counted, before, after, planted)]
 
 
 def findings(comparison: Comparison) -> list[str]:

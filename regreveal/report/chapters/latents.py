@@ -1,6 +1,6 @@
 """Chapters on latents that no autoencoder of one modality makes: phases, and fusions."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
@@ -21,15 +21,13 @@ from regreveal.report.words import listed
 LOOP_FRAMES = 12
 
 
-def cycle_section(run: Run, figures: Path) -> Section:
+def cycle_section(run: Run) -> Section:
     """Draw what DeepCycle's arms have learned of the cycle, and how.
 
     Parameters
     ----------
     run : Run
         With such arms.
-    figures : Path
-        Folder for the figures.
     """
     arms = [arm for arm in run.arms.values() if arm.by_deepcycle]
     parts = [
@@ -42,9 +40,8 @@ def cycle_section(run: Run, figures: Path) -> Section:
         )
     ]
     for arm in arms:
-        parts += _cycle_figures(arm, figures) if arm.cycle else []
+        parts += _cycle_figures(arm) if arm.cycle else []
     histories = {arm.name: arm.history for arm in arms}
-    loss_panels(histories, figures / "cycle-loss.png")
     parts.append(
         Figure(
             "cycle-loss",
@@ -52,6 +49,7 @@ def cycle_section(run: Run, figures: Path) -> Section:
             "Of training and validation participants. A validation loss that falls long after the "
             "training loss has levelled off would be late generalisation. With the angle the loss "
             "has the penalties of time besides, so the arms' losses do not rank them.",
+            partial(loss_panels, histories),
             width=_width(histories),
         )
     )
@@ -62,17 +60,16 @@ def _width(histories: dict) -> float:
     return 32 if len(histories) == 1 else 52
 
 
-def _cycle_figures(arm: ArmRun, figures: Path) -> list[Figure]:
+def _cycle_figures(arm: ArmRun) -> list[Figure]:
     loop, phases = arm.cycle["loop"], arm.cycle["phases"]
     count = min(LOOP_FRAMES, len(loop))
     around = np.round(np.arange(count) * len(loop) / count).astype(int)
-    cycle_figures.loop(loop[around], figures / f"loop-{arm.name}.png")
-    cycle_figures.phases_against_time(phases, figures / f"phases-{arm.name}.png")
     return [
         Figure(
             f"loop-{arm.name}",
             f"The loop that {arm.name} has learned.",
             "What is decoded for the typical heart at phases evenly around the circle.",
+            partial(cycle_figures.loop, loop[around]),
             width=32,
         ),
         Figure(
@@ -80,25 +77,23 @@ def _cycle_figures(arm: ArmRun, figures: Path) -> list[Figure]:
             f"Phases against time, {arm.name}.",
             f"The latents of {hide_small(len(phases))} analysis participants, frame by frame. "
             "Left, the phase; right, less what it were if it advanced evenly.",
+            partial(cycle_figures.phases_against_time, phases),
         ),
     ]
 
 
-def fusion_section(run: Run, figures: Path) -> Section:
+def fusion_section(run: Run) -> Section:
     """Draw how the fused encoders of a run learned, and tabulate how far they agree.
 
     Parameters
     ----------
     run : Run
         With fusions.
-    figures : Path
-        Folder for the figures.
     """
     histories = {
         f"{fusion.name}: {listed(fusion.arms)}": run.arms[fusion.arms[0]].history
         for fusion in run.fusions
     }
-    loss_panels(histories, figures / "fusion-loss.png")
     parts = [Text(_told(run, fusion), lead=f"{fusion.name}.") for fusion in run.fusions]
     if any(len(fusion.retrieval) for fusion in run.fusions):
         parts.append(retrieval_table(run.fusions))
@@ -110,6 +105,7 @@ def fusion_section(run: Run, figures: Path) -> Section:
             "the mean, plus the weighted contrast between modalities. While training, every "
             "coordinate of everybody is taken from one modality at random; validation takes the "
             "mean over modalities, which is easier.",
+            partial(loss_panels, histories),
             width=_width(histories),
         )
     )

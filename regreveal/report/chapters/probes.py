@@ -1,19 +1,22 @@
 """The chapter on phenotypes: what linear probes read off two latent spaces."""
 
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from regreveal.report.figures.probes import probe_forest
 from regreveal.report.folder.comparison import Comparison
-from regreveal.report.parts import Figure, Text
+from regreveal.report.parts import Figure, Headline, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number, with_interval
 from regreveal.report.words import METRICS, listed, plural, spoken
 
+TITLE, ANCHOR, ANALYSIS = "Phenotypes", "phenotypes", "probes"
 FALSE_DISCOVERY_RATE = 0.05
 
 
-def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list:
+def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show what probes read off the two arms of a comparison."""
     baseline, against = comparison.arms
     told = [
@@ -23,24 +26,31 @@ def parts(comparison: Comparison, colours: dict[str, str], folder: Path) -> list
         f"{plural(mean.targets, 'phenotype')}"
         for mean in comparison.probes.means.itertuples()
     ]
+    files = tuple(comparison.file(name) for name in ("probes.tsv", "probe_differences.tsv"))
     shown = [Text(f"On average: {'; '.join(told)}.")] if told else []
     shown.append(
-        probe_table(comparison.probes.scores, comparison.probes.differences, baseline, against)
+        replace(
+            probe_table(comparison.probes.scores, comparison.probes.differences, baseline, against),
+            files=files,
+        )
     )
     if comparison.probes.differences["difference"].notna().any():
-        name = f"{comparison.name}-probes"
-        probe_forest(
-            comparison.probes.scores, comparison.probes.differences, colours, folder / f"{name}.png"
-        )
         shown.append(
             Figure(
-                name,
+                f"{comparison.name}-probes",
                 "What a linear probe reads off each latent space.",
                 f"Left, score by arm; right, {against} less {baseline} on the same participants. "
                 "Bars are 95 % intervals. On the right, filled where the interval leaves out zero, "
                 "in the colour of the better arm; open and grey where it does not. Dashed: chance "
                 f"and no difference. Up to {hide_small(comparison.participants)} analysis "
                 "participants, each predicted by a probe that did not see them.",
+                partial(
+                    probe_forest,
+                    comparison.probes.scores,
+                    comparison.probes.differences,
+                    colours,
+                ),
+                files=files,
             )
         )
     return shown
@@ -112,6 +122,24 @@ def probe_table(
         rows=rows,
         note="; ".join(reasons),
     )
+
+
+def headlines(comparison: Comparison) -> list[Headline]:
+    """Count the phenotypes that either arm predicts better, and give the mean R² of both."""
+    if comparison.probes is None:
+        return []
+    wins, losses = told_apart(comparison)
+    scored = int(comparison.probes.differences["difference"].notna().sum())
+    told = f"{len(wins)} better, {len(losses)} worse of {scored}"
+    favours = int(np.sign(len(wins) - len(losses)))
+    counted = "phenotypes predicted better than by the other"
+    shown = [Headline("Phenotypes", told, favours, counted, len(losses), len(wins), scored)]
+    for mean in comparison.probes.means.itertuples():
+        if mean.metric == "r2":
+            told = f"{number(mean.baseline_score, 2)} → {number(mean.score, 2)}"
+            favours = int(mean.low > 0) - int(mean.high < 0)
+            shown.append(Headline("Mean R²", told, favours))
+    return shown
 
 
 def findings(comparison: Comparison) -> list[str]:

@@ -1,7 +1,7 @@
 """The chapter on recordings and images before and after registration."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 
 from regreveal.report.chapters.groups import (
     ecg_examples,
@@ -19,9 +19,7 @@ from regreveal.report.tables import Cell, Column, Table, hide_small
 from regreveal.report.words import listed, spoken
 
 
-def recordings_section(
-    run: Run, groups: list[list[str]], colours: dict[str, str], figures: Path
-) -> Section:
+def recordings_section(run: Run, groups: list[list[str]], colours: dict[str, str]) -> Section:
     """Show what every arm's network is given, and how well registration went."""
     parts = []
     for group in groups:
@@ -33,19 +31,17 @@ def recordings_section(
             parts.append(Text(arm.description["description"], lead=f"{name} ({made_by})."))
         # Arms whose latents are made otherwise see tensors of another arm, or as recorded.
         shown = [name for name in group if run.arms[name].has_autoencoder] or group[:1]
-        parts.append(_overlay(run, shown, colours, figures, file_name("overlay", groups, group)))
+        parts.append(_overlay(run, shown, colours, file_name("overlay", groups, group)))
+    parts.append(Text(" ".join(_failures(run))))
     registered = [arm for arm in run.arms.values() if arm.description["registration"]]
     quality = quality_table({arm.name: arm.description for arm in registered})
     parts += [quality] if quality else []
     return Section("recordings", "Before and after registration", parts)
 
 
-def _overlay(
-    run: Run, group: list[str], colours: dict[str, str], figures: Path, name: str
-) -> Figure:
+def _overlay(run: Run, group: list[str], colours: dict[str, str], name: str) -> Figure:
     if modality(run, group) == "ecg":
         ecgs = [ecg_examples(run.arms[arm], colours) for arm in group]
-        signal_figures.overlay(ecgs, figures / f"{name}.png")
         shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(ecg.inputs) for ecg in ecgs))
         return Figure(
             name,
@@ -54,16 +50,42 @@ def _overlay(
             f"{listed(signal_figures.SHOWN_LEADS)}, drawn on one scale of time and one of "
             f"voltage for each lead; at most the first {signal_figures.SHOWN_SECONDS} s. "
             "Black: their mean. Where beats are not aligned they cancel in the mean.",
+            partial(signal_figures.overlay, ecgs),
         )
     images = [image_examples(run.arms[arm], colours) for arm in group]
-    image_figures.overlay(images, figures / f"{name}.png")
     return Figure(
         name,
         f"{group_name(run, group)}: three participants over one another in red, green and blue.",
         "The same analysis participants in every row, three to a picture. Grey: all three agree; "
         "coloured: they do not. Every image has its own scale of brightness.",
+        partial(image_figures.overlay, images),
         width=image_width(images),
     )
+
+
+def _failures(run: Run) -> list[str]:
+    """Say of every registration how many it could not register."""
+    sentences = []
+    for arm in run.arms.values():
+        method, failed = arm.description["registration"], arm.description["n_failed"]
+        if method is None:
+            continue
+        if method == arm.description["latents_by"]:
+            told = f"no latents of {_in_words(failed)} participants; they are left out"
+            told = told if failed else "latents of every participant"
+            sentences.append(f"{method} ({arm.name}) gives {told}.")
+        elif failed:
+            sentences.append(
+                f"{method} ({arm.name}) could not register {_in_words(failed)} participants; they "
+                "are left out of every arm it is compared with."
+            )
+        else:
+            sentences.append(f"{method} ({arm.name}) registered every participant.")
+    return sentences
+
+
+def _in_words(count: int) -> str:
+    return hide_small(count).replace("<", "fewer than ")
 
 
 def quality_table(descriptions: Mapping[str, dict]) -> Table | None:

@@ -31,6 +31,10 @@ class Comparison:
         """The arms, the baseline first."""
         return self.baseline, self.against
 
+    def file(self, name: str) -> str:
+        """Where a file of the comparison is, from the run folder: what a report links to."""
+        return f"comparisons/{self.name}/{name}"
+
 
 def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -> Comparison:
     """Read a comparison's folder.
