@@ -148,7 +148,7 @@ def test_only_what_a_change_touches_is_run_again(run, experiment, tmp_path, caps
     changed.write_text(EXPERIMENT.replace('"sex", "registered', '"registered'))
     run_experiment(changed, run)
     again = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" …")]
-    assert again == ["comparisons/alignment/probes …", "report …"]
+    assert again == ["comparisons/alignment/probes …", "table2 …", "report …"]
     run_experiment(experiment, run)
 
 
