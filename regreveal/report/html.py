@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -17,8 +17,8 @@ import jinja2
 from regreveal.report import summary
 from regreveal.report.chapters.contents import make_contents
 from regreveal.report.folder.run import Run, read_run
-from regreveal.report.parts import Figure, Group, Section
-from regreveal.report.pictures import draw_figures, embedded, size
+from regreveal.report.parts import Figure, Group, Section, Text
+from regreveal.report.pictures import Picture, draw_figures
 from regreveal.report.tables import Table
 from regreveal.store.atomic import atomic_path
 
@@ -47,17 +47,34 @@ def build_report(run_folder: str | os.PathLike) -> Path:
         as it was.
     """
     run = read_run(run_folder)
-    contents = make_contents(run)
+    return write_page(run, make_contents(run), run.folder / "report.html")
+
+
+def write_page(run: Run, contents: Sequence[Section | Group], page: Path) -> Path:
+    """Write one self-contained page of chapters, and `figures/` beside it.
+
+    Parameters
+    ----------
+    run : Run
+        Whose title, first screen and folder, for links, the page has.
+    contents : sequence of Section or Group
+    page : Path
+        In the run's folder.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".figures-") as temporary:
         drawn = Path(temporary) / FIGURES
         draw_figures([part for part in _parts(contents) if isinstance(part, Figure)], drawn)
-        page = _render(run, contents, drawn)
+        text = _render(run, contents, drawn)
         shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
         os.rename(drawn, run.folder / FIGURES)
-    report = run.folder / "report.html"
-    with atomic_path(report) as path:
-        path.write_text(page, encoding="utf-8")
-    return report
+    with atomic_path(page) as path:
+        path.write_text(text, encoding="utf-8")
+    return page
 
 
 def _parts(contents: Sequence[Section | Group]) -> Iterator:
@@ -66,7 +83,7 @@ def _parts(contents: Sequence[Section | Group]) -> Iterator:
             yield from section.parts
 
 
-def _render(run: Run, contents: Sequence[Section | Group], drawn: Path) -> str:
+def _render(run: Run, contents: Sequence[Section | Group], pictures: Mapping[str, Picture]) -> str:
     templates = importlib.resources.files("regreveal.report") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text("utf-8")),
@@ -80,7 +97,7 @@ def _render(run: Run, contents: Sequence[Section | Group], drawn: Path) -> str:
     numbers = {Figure: count(1), Table: count(1)}
 
     def section(chapter: Section) -> dict:
-        parts = [_described(part, numbers, run.folder, drawn) for part in chapter.parts]
+        parts = [_described(part, numbers, run.folder, pictures) for part in chapter.parts]
         return {"anchor": chapter.anchor, "title": chapter.title, "parts": parts}
 
     chapters = [
@@ -113,7 +130,12 @@ def _unbroken(text: str) -> str:
     )
 
 
-def _described(part, numbers: dict[type, Iterator[int]], folder: Path, drawn: Path) -> dict:
+def _described(
+    part: Text | Figure | Table,
+    numbers: dict[type, Iterator[int]],
+    folder: Path,
+    pictures: Mapping[str, Picture],
+) -> dict:
     """Give what the template needs of a part: its number, and for figures the picture."""
     described = dict(vars(part))
     if isinstance(part, Figure | Table):
@@ -122,12 +144,9 @@ def _described(part, numbers: dict[type, Iterator[int]], folder: Path, drawn: Pa
     if isinstance(part, Table):
         described["kind"] = "table"
     if isinstance(part, Figure):
-        png = drawn / f"{part.name}.png"
         names = [f"{FIGURES}/{part.name}.{suffix}" for suffix in ("png", "pdf")]
         described["links"] = [_link(name) for name in names] + described["links"]
-        width, height = size(png)
-        described |= {"kind": "figure", "picture": embedded(png)}
-        described |= {"pixels_wide": width, "pixels_high": height}
+        described |= {"kind": "figure", "picture": pictures[part.name]}
     return described
 
 

@@ -11,6 +11,8 @@ from regreveal.report.parts import Section, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number, with_interval
 from regreveal.report.words import listed
 
+FILES = ("table2.tsv", "table2.tex")
+
 
 class Shown(NamedTuple):
     """A column of one of the tables: its head, and how a row of Table 2 is told in it."""
@@ -59,15 +61,16 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
     note = " ".join([made_with, *_why_empty(table)])
     tables = {
         "table2-arms": Table(
-            "Table 2a. The arms.",
+            "The arms.",
             "Reduction: numbers in one participant's tensor for each latent dimension, and bytes "
             "on disk of the tensors over those of the latents. Variance explained is of "
             "validation participants' tensors.",
             *_grid(table, _ARMS),
             note,
+            FILES,
         ),
         "table2-phenotypes": Table(
-            "Table 2b. Phenotypes.",
+            "Phenotypes.",
             "Mean over phenotypes of R² (numbers, by ridge regression) and of the area under the "
             "ROC curve (AUC, categories, by logistic regression), out of fold; difference from "
             "the baseline on the same participants, with the 95 % interval of the pairs, in bold "
@@ -75,24 +78,27 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
             "baseline's at a false discovery rate of 5 %.",
             *_grid(table, _PHENOTYPES),
             note,
+            FILES,
         ),
         "table2-genome": Table(
-            "Table 2c. Genome and diseases.",
+            "Genome and diseases.",
             "Loci of the latent GWAS at p < 5 × 10⁻⁸; shared: that both arms of the comparison "
             "have; replicated: of those found in one part of the participants, how many passed "
             "in the other; λGC: genomic inflation factor; phecodes associated with the latent "
             "space at 0.05, after Bonferroni's correction and at a false discovery rate of 5 %.",
             *_grid(table, _GENOME),
             note,
+            FILES,
         ),
         "table2-compute": Table(
-            "Table 2d. What it took.",
+            "What it took.",
             "Seconds of each stage, the last time it ran to its end, on the machine of this run. "
             "Registration with those that it goes on from; the training of a fusion is of all "
             "its arms together, the probes are of both arms. Memory: the most that the process "
             "held in one of these stages.",
             *_grid(table, _COMPUTE),
             note,
+            FILES,
         ),
     }
     return {name: table for name, table in tables.items() if len(table.columns) > len(_NAMES)}

@@ -1,6 +1,6 @@
 """The chapters in their order."""
 
-from regreveal.report.chapters import autoencoders, clusters, diseases, genome, probes
+from regreveal.report.chapters import autoencoders, clusters, directions, diseases, genome, probes
 from regreveal.report.chapters.autoencoders import autoencoders_section
 from regreveal.report.chapters.comparison import comparison_section
 from regreveal.report.chapters.groups import arm_groups
@@ -16,7 +16,7 @@ from regreveal.report.style import arm_colours
 
 # Of each comparison, in this order. Each has a TITLE, an ANCHOR, the ANALYSIS it tells of (a table
 # of the experiment file), and functions of a comparison: its parts, and its findings in sentences.
-OF_COMPARISONS = (probes, genome, diseases, clusters)
+OF_COMPARISONS = (probes, genome, diseases, clusters, directions)
 # What stands in the table of the first screen, in this order.
 HEADLINES = (genome.headlines, probes.headlines, diseases.headlines)
 
@@ -38,7 +38,7 @@ def make_contents(run: Run) -> list[Section | Group]:
     return [
         *([comparison_section(run)] if run.comparisons else []),
         recordings_section(run, groups, colours),
-        *(_comparison(run, comparison, colours) for comparison in run.comparisons),
+        *(comparison_group(run, comparison, colours) for comparison in run.comparisons),
         _models(run, groups, colours),
         left_out_section(run),
         methods_section(run),
@@ -46,7 +46,8 @@ def make_contents(run: Run) -> list[Section | Group]:
     ]
 
 
-def _comparison(run: Run, comparison: Comparison, colours: dict[str, str]) -> Group:
+def comparison_group(run: Run, comparison: Comparison, colours: dict[str, str]) -> Group:
+    """Put the chapters of a comparison together, of the analyses that were asked for."""
     of_arms = {arm: colours[arm] for arm in comparison.arms}
     asked = [chapter for chapter in OF_COMPARISONS if run.asked_for(chapter.ANALYSIS)]
     sections = [

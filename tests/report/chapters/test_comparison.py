@@ -105,7 +105,7 @@ def test_the_chapter_shows_the_table_of_the_run(full_run):
     shown = {part.title: part for part in section.parts if hasattr(part, "rows")}
     assert len(shown) == 4
     assert all("seed 7" in table.note for table in shown.values())
-    assert cells(shown["Table 2c. Genome and diseases."], 1)["Loci"].text == "19"
+    assert cells(shown["Genome and diseases."], 1)["Loci"].text == "19"
     assert not re.search("person-", str(shown))
 
 
