@@ -29,7 +29,7 @@ PEOPLE_AT_ONCE = 4096  # so that what is worked on stays in the processor's cach
 
 
 @dataclass(frozen=True)
-class LogisticTests:
+class CoefficientTests:
     """One coefficient of each of m regressions, and its test.
 
     Parameters
@@ -48,11 +48,11 @@ class LogisticTests:
     z: np.ndarray
     converged: np.ndarray
 
-    def __getitem__(self, chosen) -> "LogisticTests":
+    def __getitem__(self, chosen) -> "CoefficientTests":
         """Choose some of the regressions."""
-        return LogisticTests(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return CoefficientTests(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def halves(self) -> tuple["LogisticTests", "LogisticTests"]:
+    def halves(self) -> tuple["CoefficientTests", "CoefficientTests"]:
         """Divide them into the first half and the second."""
         middle = len(self.z) // 2
         return self[:middle], self[middle:]
@@ -112,9 +112,10 @@ class FittedComponents:
         """Derivative of the coefficient with respect to a person's weight, which is one: (m, n)."""
         return self.reach * self.residuals
 
-    def __getitem__(self, chosen) -> "FittedComponents":
-        """Choose some of the regressions."""
-        return FittedComponents(*(getattr(self, field.name)[chosen] for field in fields(self)))
+    def __setitem__(self, chosen, other: "FittedComponents") -> None:
+        """Put other fits in the place of some."""
+        for field in fields(self):
+            getattr(self, field.name)[chosen] = getattr(other, field.name)
 
 
 class SharedCovariates:
@@ -213,7 +214,7 @@ class LogisticRegressions:
             setattr(other, name, getattr(self, name)[chosen])
         return other
 
-    def test(self, firth: bool) -> LogisticTests:
+    def test(self, firth: bool) -> CoefficientTests:
         """Test the component in each regression.
 
         Parameters
@@ -223,7 +224,7 @@ class LogisticRegressions:
 
         Returns
         -------
-        LogisticTests
+        CoefficientTests
         """
         without = self.kept.copy()
         without[:, -1] = False
@@ -232,7 +233,7 @@ class LogisticRegressions:
         ratio = np.maximum(2 * (full.likelihood - null.likelihood), 0.0)
         converged = null.converged & full.converged
         coefficient = np.where(converged, full.coefficients[:, -1], np.nan)
-        return LogisticTests(
+        return CoefficientTests(
             coefficient=coefficient,
             standard_error=np.sqrt(np.where(converged, full.covariance()[:, -1, -1], np.nan)),
             z=np.sign(coefficient) * np.sqrt(ratio),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
-from regreveal.phenome.logistic import LogisticRegressions, LogisticTests, SharedCovariates
+from regreveal.phenome.logistic import LogisticRegressions, CoefficientTests, SharedCovariates
 from regreveal.phenome.split_half import Block, SplitSpace
 
 MINIMUM_CASES = 20
@@ -152,12 +152,12 @@ def _fill(rows, regressions, chosen, method) -> None:
     rows[place, -2], rows[place, -1] = method, ""
 
 
-def combine_halves(first: LogisticTests, second: LogisticTests) -> dict[str, np.ndarray]:
+def combine_halves(first: CoefficientTests, second: CoefficientTests) -> dict[str, np.ndarray]:
     """Combine two tests of each disease whose errors are, without an association, nearly the same.
 
     Parameters
     ----------
-    first, second : LogisticTests
+    first, second : CoefficientTests
 
     Returns
     -------

@@ -39,6 +39,8 @@ class Block:
     directions : ndarray, shape (2, b, k)
     components : ndarray, shape (2, b, n)
         Each half on the direction of the *other*, standardised; zero for people not of the half.
+    deviations : ndarray, shape (2, b, 1)
+        Their standard deviation before.
     varying : ndarray of bool, shape (b,)
         False where a component is the same for everybody in a half.
     """
@@ -49,6 +51,7 @@ class Block:
     contrast: np.ndarray
     directions: np.ndarray
     components: np.ndarray
+    deviations: np.ndarray
     varying: np.ndarray
 
     def regressions(self, shared: SharedCovariates) -> LogisticRegressions:
@@ -118,10 +121,12 @@ class SplitSpace:
         components -= included * (components.sum(axis=2, keepdims=True) / count)
         deviation = np.sqrt(np.sum(components**2, axis=2, keepdims=True) / count)
         varying = deviation > 1e-10 * size  # the rest is rounding
-        components /= np.where(varying, deviation, 1.0)
+        deviation[~varying] = 1.0
+        components /= deviation
         return Block(
-            first, cases, controls, contrast, directions, components, varying.all(axis=(0, 2))
-        )
+            first, cases, controls, contrast, directions, components, deviation,
+            varying.all(axis=(0, 2)),
+        )  # fmt: skip
 
     def over_blocks(
         self, status: np.ndarray, work: Callable[[Block], Result], description: str

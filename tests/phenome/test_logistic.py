@@ -7,7 +7,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import chi2, norm
 
-from regreveal.phenome.logistic import LogisticRegressions, LogisticTests, SharedCovariates
+from regreveal.phenome.logistic import LogisticRegressions, CoefficientTests, SharedCovariates
 
 
 def _people(n, columns, seed, rate=0.3):
@@ -23,7 +23,7 @@ def _test(design, outcome, firth=False):
     shared = SharedCovariates(design[:, 1:-1])
     regressions = LogisticRegressions(shared, design[:, -1][None], outcome[None], everybody)
     tests = regressions.test(firth)
-    return LogisticTests(*(values[0] for values in vars(tests).values()))
+    return CoefficientTests(*(values[0] for values in vars(tests).values()))
 
 
 @pytest.mark.parametrize(("n", "columns"), [(200, 1), (500, 4), (5000, 12)])
@@ -69,7 +69,7 @@ def test_the_interval_is_near_that_of_the_profile_likelihood(firth, rate, seed):
 
 @given(st.floats(-4, 4), st.floats(0.1, 2), st.floats(0.8, 1.2))
 def test_the_interval_leaves_out_zero_where_the_test_says_so(wald, error, ratio):
-    test = LogisticTests(wald * error, error, wald * ratio, converged=True)
+    test = CoefficientTests(wald * error, error, wald * ratio, converged=True)
     low, high = test.interval(1.96)
     assert low < test.coefficient < high
     if abs(abs(test.z) - 1.96) > 1e-6 and abs(wald) > 1:

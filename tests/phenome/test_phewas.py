@@ -7,7 +7,7 @@ from scipy.stats import kstest, norm
 from statsmodels.stats.multitest import multipletests
 
 from regreveal.errors import InputError
-from regreveal.phenome.logistic import LogisticTests
+from regreveal.phenome.logistic import CoefficientTests
 from regreveal.phenome.phewas import combine_halves, phewas
 from regreveal.phenome.split_half import split_halves, whiten
 
@@ -88,7 +88,7 @@ def test_each_half_is_tested_on_the_direction_of_the_other():
 
 def test_equal_halves_combine_to_themselves():
     def tests(coefficient, error, z):
-        return LogisticTests(*(np.array([x]) for x in (coefficient, error, z, True)))
+        return CoefficientTests(*(np.array([x]) for x in (coefficient, error, z, True)))
 
     same, vague = tests(0.4, 0.1, 4.0), tests(-3.0, 50.0, -0.06)
     expected = {"beta": 0.4, "standard_error": 0.1, "low": 0.204, "high": 0.596, "z": 4.0}
