@@ -47,10 +47,13 @@ def build_report(run_folder: str | os.PathLike) -> Path:
         as it was.
     """
     run = read_run(run_folder)
-    return write_page(run, make_contents(run), run.folder / "report.html")
+    page = run.folder / "report.html"
+    return write_page(run, make_contents(run), summary.not_made(run), page)
 
 
-def write_page(run: Run, contents: Sequence[Section | Group], page: Path) -> Path:
+def write_page(
+    run: Run, contents: Sequence[Section | Group], notes: Sequence[str], page: Path
+) -> Path:
     """Write one self-contained page of chapters, and `figures/` beside it.
 
     Parameters
@@ -58,6 +61,8 @@ def write_page(run: Run, contents: Sequence[Section | Group], page: Path) -> Pat
     run : Run
         Whose title, first screen and folder, for links, the page has.
     contents : sequence of Section or Group
+    notes : sequence of str
+        What is to be known of them, in sentences, on the first screen.
     page : Path
         In the run's folder.
 
@@ -69,7 +74,7 @@ def write_page(run: Run, contents: Sequence[Section | Group], page: Path) -> Pat
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".figures-") as temporary:
         drawn = Path(temporary) / FIGURES
         draw_figures([part for part in _parts(contents) if isinstance(part, Figure)], drawn)
-        text = _render(run, contents, drawn)
+        text = _render(run, contents, notes, drawn)
         shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
         os.rename(drawn, run.folder / FIGURES)
     with atomic_path(page) as path:
@@ -116,7 +121,7 @@ def _render(run: Run, contents: Sequence[Section | Group], pictures: Mapping[str
             "ascii"
         ),
         answers=summary.answers(run),
-        notes=summary.not_made(run),
+        notes=notes,
         glance=summary.glance_table(run),
         chapters=chapters,
         printed_rows=PRINTED_ROWS,
