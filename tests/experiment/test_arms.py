@@ -81,7 +81,9 @@ def register(site: Path, reference: str = "", seed: int = 1) -> None:
         data, training = prepare_data(experiment, folder, manifest)
         check_data(experiment, data, training)
         for name in experiment.arms:
-            ArmStages(name, experiment, data, training, manifest).register()
+            arm = ArmStages(name, experiment, data, training, manifest)
+            arm.fit_registration()
+            arm.register()
 
 
 def made_again(capsys) -> list[str]:
