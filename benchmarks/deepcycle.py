@@ -185,9 +185,9 @@ def probes(options):
     arms["PCA-atan2"] = np.cumsum(np.hstack([start[:, :1], steps]), axis=1)
     targets = unseen.traits[PROBED].set_index(pd.Index([f"p{i}" for i in range(len(unseen.time))]))
     folds = pd.Series(np.random.default_rng(1).permutation(len(targets)) % 5, targets.index)
-    scores, _, means = run_probes(arms, targets, folds, "control")
-    print(scores.pivot_table("score", "target", "arm").round(3))
-    print(means.round(3).to_string())
+    tables = run_probes(arms, targets, folds, "control")
+    print(tables.scores.pivot_table("score", "target", "arm").round(3))
+    print(tables.means.round(3).to_string())
 
 
 def late(options):

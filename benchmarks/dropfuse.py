@@ -227,16 +227,17 @@ def run_pair(pair: str, biobank: Path, arguments) -> None:
         return
     for name, other in (names, names[::-1]):
         of_modality = {arm: latents[name] for arm, latents in arms.items()}
-        _, differences, means = run_probes(of_modality, traits[SHOWN[name]], folds, "single")
+        shown = run_probes(of_modality, traits[SHOWN[name]], folds, "single")
         print(f"\n{name}: R² of what it shows, less that of its own autoencoder")
         columns = ["arm", "baseline_score", "score", "difference", "low", "high"]
-        print(means[columns].round(3).to_string(index=False))
-        first = differences[differences["arm"] == next(a for a in arms if a != "single")]
+        print(shown.means[columns].round(3).to_string(index=False))
+        of_arms = shown.differences
+        first = of_arms[of_arms["arm"] == next(a for a in arms if a != "single")]
         columns = ["target", "baseline_score", "score", "difference", "low", "high"]
         print(first[columns].round(3).to_string(index=False), flush=True)
         hidden = [trait for trait in SHOWN[other] if trait not in SHOWN[name]]
         if hidden:
-            scores, _, _ = run_probes(of_modality, traits[hidden], folds, "single")
+            scores = run_probes(of_modality, traits[hidden], folds, "single").scores
             scores = scores[["arm", "target", "score", "low", "high"]]
             scores["allowed"] = [
                 allowed(traits, trait, [*SHOWN[name], "bmi"]) for trait in scores["target"]

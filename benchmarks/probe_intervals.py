@@ -18,7 +18,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from regreveal.phenome.probes import compare_probes, probe
+from regreveal.phenome.differences import compare_probes
+from regreveal.phenome.single_probe import probe
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding
 
@@ -37,7 +38,7 @@ SETTINGS = [
     (5, 126, 32, (0.5, 0.8)),
     (3, 600, 32, (0.5, 0.6)),
 ]
-CASES = {"number": None, "category, 30 %": 0.7, "category, 10 %": 0.9}
+CASES = {"continuous": None, "binary, 30 %": 0.7, "binary, 10 %": 0.9}
 COHORT_SIZES = (60, 126)  # of those drawn from embeddings
 
 
@@ -72,8 +73,7 @@ def measure(draw, quantile, cohorts, seed, equal_arms):
             values = values > np.quantile(values, quantile)
         target = pd.Series(values, index=ids, name="target")
         folds = pd.Series(generator.permutation(len(ids)) % 5, index=ids)
-        kind = "number" if quantile is None else "category"
-        one, other = (probe(latents, target, folds, kind) for latents in arms)
+        one, other = (probe(latents, target, folds) for latents in arms)
         difference = compare_probes(other, one)
         told.append(
             [(each.score, each.low, each.high) for each in (one, other)]

@@ -26,34 +26,80 @@ def probe(
     targets: Annotated[
         str | None, typer.Option(help="Columns to predict, by commas; all by default.")
     ] = None,
-    categories: Annotated[
-        str | None, typer.Option(help="Those of them that are categories coded in numbers.")
+    categorical: Annotated[
+        str | None, typer.Option(help="Those of them whose classes are coded in numbers.")
+    ] = None,
+    continuous: Annotated[
+        str | None, typer.Option(help="Those of them that are numbers of two distinct values.")
+    ] = None,
+    phenotype_info: Annotated[
+        Path | None,
+        typer.Option(help="Table with phenotype and any of units, type and description."),
+    ] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(help="Table with sample_id and what latents are to add to.")
+    ] = None,
+    adjust: Annotated[
+        str | None, typer.Option(help="Its columns, by commas; all by default.")
     ] = None,
 ) -> None:
     """Predict phenotypes from latents by linear probes, and compare embeddings.
 
     Writes probes.tsv (scores), differences.tsv (each embedding against the first), means.tsv (the
-    same over all targets) and probe.json (who was left out, and why). Participants that a model was
-    trained or validated on are left out.
+    same over all targets), calibration.tsv (predicted and observed shares) and probe.json (who was
+    left out, and why); with --covariates also gains.tsv and gain_differences.tsv (what latents add
+    to covariates). Participants that a model was trained or validated on are left out.
     """
+    from regreveal.phenome.phenotypes import given_types, read_phenotype_info
     from regreveal.phenome.probes import run_probes
     from regreveal.store.cohort import read_splits, read_table, write_table
 
+    if adjust and not covariates:
+        raise InputError("--adjust names columns of --covariates, which is not given")
     embeddings = read_embeddings(embedding)
     table = read_table(phenotypes)
     split = read_splits(splits)
     names = split_names(targets) or list(table.columns)
-    unknown = [name for name in names if name not in table]
-    if unknown:
-        raise InputError(
-            f"{phenotypes}: no column '{unknown[0]}' (there are: {', '.join(table.columns)})"
-        )
+    _check_columns(table, names, phenotypes)
+    given = split_names(categorical), split_names(continuous)
+    for option, columns in zip(("--categorical", "--continuous"), given, strict=True):
+        unknown = [name for name in columns if name not in names]
+        if unknown:
+            raise InputError(f"{option}: '{unknown[0]}' is not among the targets")
+    info = read_phenotype_info(phenotype_info) if phenotype_info else None
+    adjusting = read_table(covariates) if covariates else None
+    columns = []
+    if adjusting is not None:
+        columns = split_names(adjust) or list(adjusting.columns)
+        _check_columns(adjusting, columns, covariates)
     chosen, left_out = common_participants(embeddings, split, {"phenotypes": table.index})
-    arms = {name: each.select(chosen) for name, each in embeddings.items()}
-    kinds = dict.fromkeys(split_names(categories), "category")
-    tables = run_probes(arms, table.loc[chosen, names], split["fold"], kinds=kinds)
-    for result, name in zip(tables, ("probes", "differences", "means"), strict=True):
+    found = run_probes(
+        {name: each.select(chosen) for name, each in embeddings.items()},
+        table.loc[chosen, names],
+        split["fold"],
+        types=given_types(*given, info),
+        units=None if info is None else info["units"].to_dict(),
+        covariates=adjusting[columns].reindex(chosen) if columns else None,
+        floor=True,
+    )
+    tables = {
+        "probes": found.scores,
+        "differences": found.differences,
+        "means": found.means,
+        "calibration": found.calibration,
+    }
+    if found.adjusted:
+        tables |= {"gains": found.adjusted.gains, "gain_differences": found.adjusted.differences}
+    for name, result in tables.items():
         write_table(result, out / f"{name}.tsv")
     write_json({"participants": len(chosen), "left_out": left_out}, out / "probe.json")
     echo_left_out(left_out)
     typer.echo(f"{len(names)} targets, {len(chosen)} participants: {out / 'probes.tsv'}")
+
+
+def _check_columns(table, names: list[str], path: Path) -> None:
+    unknown = [name for name in names if name not in table]
+    if unknown:
+        raise InputError(
+            f"{path}: no column '{unknown[0]}' (there are: {', '.join(table.columns)})"
+        )

@@ -15,12 +15,15 @@ class Probes(Settings):
     """Linear probes.
 
     A target is a column of the phenotypes or the cohort, or `arm.column` of an arm's registration
-    quality figures; `categories` are those of them whose classes are coded in numbers. A
-    comparison may have targets of its own.
+    quality figures; `categorical` are those of them whose classes are coded in numbers, and
+    `continuous` those that are numbers though they have but two values. A comparison may have
+    targets of its own. What latents add to the columns of `adjust` is measured, too.
     """
 
     targets: list[str] = []
-    categories: list[str] = []
+    categorical: list[str] = []
+    continuous: list[str] = []
+    adjust: list[str] = []
 
 
 class Gwas(Settings):
@@ -45,9 +48,16 @@ class Phewas(Settings):
 
 
 class Clusters(Settings):
-    """Clusters of the lead variants; their stability over bootstrap samples."""
+    """Clusters of the lead variants.
 
+    Trees are cut at `height`, or else midway between identical and unrelated directions. Stability
+    is over `bootstraps` samples of participants, and the p-values of agreement between arms are of
+    `permutations` of the variants.
+    """
+
+    height: float | None = Field(None, gt=0, le=1)
     bootstraps: int = Field(100, ge=1)
+    permutations: int = Field(9999, ge=99)
 
 
 class Directions(Settings):
@@ -64,7 +74,17 @@ class Directions(Settings):
     @field_validator("steps")
     @classmethod
     def _go_to_both_sides(cls, steps: list[float]) -> list[float]:
-        increasing = all(low < high for low, high in zip(steps, steps[1:], strict=False))
-        if not (increasing and 0 in steps and steps[0] < 0 < steps[-1]):
+        if steps != sorted(set(steps)) or 0 not in steps or not steps[0] < 0 < steps[-1]:
             raise ValueError("expected increasing scores on both sides of 0, and 0 itself")
         return steps
+
+
+class Replication(Settings):
+    """Whether the loci of half of the participants replicate in the other half; it has no keys."""
+
+
+class Recurrence(Settings):
+    """How many loci recur when the autoencoders of `arms` are trained again, with `seeds` more."""
+
+    arms: list[str] = Field(min_length=1)
+    seeds: int = Field(2, ge=1)

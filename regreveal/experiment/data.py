@@ -18,6 +18,7 @@ LAYOUT = {
     "tensors": "tensors",
     "cohort": "cohort.tsv",
     "phenotypes": "phenotypes.tsv",
+    "phenotype_info": "phenotype_info.tsv",
     "genotypes": "genotypes/genome.bed",
     "genes": "genes.tsv",
     "diagnoses": "diagnoses.tsv",
@@ -37,6 +38,7 @@ class DataPaths:
     tensors: Path
     cohort: Path | None = None
     phenotypes: Path | None = None
+    phenotype_info: Path | None = None
     genotypes: Path | None = None
     genes: Path | None = None
     diagnoses: Path | None = None

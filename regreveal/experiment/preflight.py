@@ -98,7 +98,8 @@ def _check_references(experiment: Experiment, training: Dataset) -> None:
 
 
 def _check_phewas(experiment: Experiment, data: Dataset) -> None:
-    from regreveal.phenome.phecodes import read_diagnoses, read_phecode_map
+    from regreveal.phenome.hospital_records import read_diagnoses
+    from regreveal.phenome.phecode_map import read_phecode_map
 
     purpose = "the PheWAS"
     read_diagnoses(data.paths.need("diagnoses", purpose))
@@ -121,9 +122,18 @@ def _check_columns(analysis: str, columns: Sequence[str], data: Dataset) -> None
 
 def _check_targets(experiment: Experiment, data: Dataset) -> None:
     """Check the targets; the figures of a registration are known only once it is done."""
+    from regreveal.phenome.phenotypes import read_phenotype_info
+
     files = data.paths.files("phenotypes", "cohort").values()
     columns = pd.Index([column for file in files for column in read_table(file).columns]).unique()
     targets = [t for name in experiment.comparisons for t in experiment.targets_of(name)]
+    for column in experiment.probes.adjust:
+        if column not in columns:
+            raise InputError(
+                f"probes.adjust: no column '{column}' (there are: {', '.join(columns)})"
+            )
+    if data.paths.phenotype_info:
+        read_phenotype_info(data.paths.phenotype_info)
     for target in dict.fromkeys(targets):
         arm = experiment.arms.get(target.split(".")[0]) if "." in target else None
         if target in columns or (arm and arm.registration):

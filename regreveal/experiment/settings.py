@@ -17,6 +17,8 @@ from regreveal.experiment.analysis_settings import (
     Gwas,
     Phewas,
     Probes,
+    Recurrence,
+    Replication,
     Settings,
 )
 
@@ -43,6 +45,7 @@ class Data(Settings):
     tensors: Path | None = None
     cohort: Path | None = None
     phenotypes: Path | None = None
+    phenotype_info: Path | None = None
     genotypes: Path | None = None
     genes: Path | None = None
     diagnoses: Path | None = None
@@ -192,7 +195,7 @@ class Experiment(Settings):
     tensormaps : str
         The package that declares the tensor maps.
     data, training, splits, autoencoder, arms, fusions, comparisons, probes, gwas, phewas, clusters,
-    directions
+    replication, recurrence, directions
         The tables of the file. An analysis without a table is not made.
     """
 
@@ -210,6 +213,8 @@ class Experiment(Settings):
     gwas: Gwas | None = None
     phewas: Phewas | None = None
     clusters: Clusters | None = None
+    replication: Replication | None = None
+    recurrence: Recurrence | None = None
     directions: Directions | None = None
 
     @model_validator(mode="before")
@@ -230,7 +235,8 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _analyses_have_what_they_need(self):
-        analyses = ("probes", "gwas", "phewas", "clusters", "directions")
+        analyses = ("probes", "gwas", "phewas", "clusters")
+        analyses += ("replication", "recurrence", "directions")
         asked = [name for name in analyses if getattr(self, name)]
         if asked and not self.comparisons:
             raise ValueError(f"{asked[0]} needs a comparison; there is no table [comparisons.NAME]")
@@ -242,6 +248,9 @@ class Experiment(Settings):
             raise ValueError(
                 "directions are of loci and diseases; there is no table [gwas] or [phewas]"
             )
+        for name in ("replication", "recurrence"):
+            if getattr(self, name) and not self.gwas:
+                raise ValueError(f"{name} is of the GWAS's loci; there is no table [gwas]")
         if self.comparisons and not self.training and self.splits.analysis == 0:
             raise ValueError("splits.analysis is 0; comparisons need analysis participants")
         return self
@@ -269,9 +278,10 @@ class Experiment(Settings):
                     f"probes.targets is empty, and comparisons.{name} has no targets of its own"
                 )
         everything = {target for targets in probed.values() for target in targets}
-        for name in self.probes.categories:
-            if name not in everything:
-                raise ValueError(f"probes.categories: '{name}' is not among the targets")
+        for key in ("categorical", "continuous"):
+            for name in getattr(self.probes, key):
+                if name not in everything:
+                    raise ValueError(f"probes.{key}: '{name}' is not among the targets")
 
     def targets_of(self, comparison: str) -> list[str]:
         """Name what a comparison probes: its own targets, or else those of all."""
@@ -290,6 +300,8 @@ class Experiment(Settings):
         self._check_latents()
         for name in self.fusions:
             self._check_fusion(name)
+        if self.recurrence:
+            self._check_recurrence()
         for name, comparison in self.comparisons.items():
             for arm in comparison.arms:
                 if arm not in self.arms:
@@ -299,6 +311,24 @@ class Experiment(Settings):
             if comparison.baseline == comparison.against:
                 raise ValueError(f"comparisons.{name}: both arms are '{comparison.baseline}'")
         return self
+
+    def further_seeds(self, arm: str) -> list[int]:
+        """Give the seeds that an arm's autoencoder is trained again with."""
+        if self.recurrence is None or arm not in self.recurrence.arms:
+            return []
+        return [self.seed + more for more in range(1, self.recurrence.seeds + 1)]
+
+    def _check_recurrence(self) -> None:
+        trained = [name for name, arm in self.arms.items() if not (arm.fusion or arm.gives_latents)]
+        compared = {arm for comparison in self.comparisons.values() for arm in comparison.arms}
+        for name in self.recurrence.arms:
+            if name not in trained:
+                raise ValueError(
+                    f"recurrence.arms: '{name}' is no arm with an autoencoder of its own "
+                    f"(there are: {', '.join(trained) or 'none'})"
+                )
+            if name not in compared:
+                raise ValueError(f"recurrence.arms: '{name}' is in no comparison")
 
     def _check_chains(self) -> None:
         """Check that an arm that goes on from another is below it, and that one registered."""

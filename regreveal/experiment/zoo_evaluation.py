@@ -14,7 +14,7 @@ from regreveal.models.model_folder import (
     trained_tensor_map,
 )
 from regreveal.models.source import Source
-from regreveal.phenome.probes import probe
+from regreveal.phenome.single_probe import probe
 from regreveal.registration.base import ARRAYS_FILE, DESCRIPTION_FILE
 from regreveal.registration.stage import register_store
 from regreveal.simulation.biobank import simulate_biobank
@@ -68,7 +68,7 @@ def evaluate(folder: Path, scratch: Path) -> dict:
     folds = make_splits(everyone.index, shares, asked["seed"]).set_index("sample_id")["fold"]
     probes = {}
     for target in targets:
-        result = probe(latents, everyone.loc[sample_ids, target], folds, "number")
+        result = probe(latents, everyone.loc[sample_ids, target], folds, "continuous")
         probes[target] = {"r2": result.score, "low": result.low, "high": result.high}
     return {
         "participants": len(sample_ids),

@@ -1,8 +1,9 @@
-"""Linear probes: how well phenotypes are read off a latent space, and whether one reads better.
+"""Linear probes of many phenotypes in several latent spaces, and whether one knows more.
 
-A number is predicted by ridge regression and scored by R², a category by logistic regression and
-scored by the area under the ROC curve of its probabilities; both out of fold, in five folds that
-depend on the participants and the target only, so they are the same in every arm.
+A continuous phenotype is predicted by ridge regression and scored by R², a binary or categorical
+one by logistic regression and scored by the area under the ROC curve of its probabilities; both out
+of fold, in five folds that depend on the participants and the target only, so they are the same in
+every arm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,168 +11,66 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, t
 
 from regreveal.errors import InputError
-from regreveal.phenome.folds import stratified_folds
-from regreveal.phenome.single_probe import (
-    MINIMUM_CLASS,
-    ProbeResult,
-    check_latents,
-    infer_kind,
-    influence_error,
-    probe,
-)
-
-__all__ = [
-    "MINIMUM_CLASS",
-    "ProbeDifference",
-    "ProbeResult",
-    "compare_probes",
-    "infer_kind",
-    "probe",
-    "run_probes",
-    "stratified_folds",
-]
+from regreveal.phenome.adjusted import AdjustedTables, adjusted_probes
+from regreveal.phenome.calibration import CURVE_COLUMNS
+from regreveal.phenome.differences import MeanDifference, compare_probes
+from regreveal.phenome.families import Families
+from regreveal.phenome.predictors import Predictors
+from regreveal.phenome.single_probe import ProbeResult, check_latents, probe_targets
+from regreveal.phenome.targets import Target, prepare_target
+from regreveal.progress import track
 
 SCORE_COLUMNS = [
-    "arm",
-    "target",
-    "kind",
-    "metric",
-    "n",
-    "n_missing",
-    "score",
-    "low",
-    "high",
-    "pearson_r",
-    "reason",
-]
+    "arm", "target", "type", "type_reason", "units", "positive_class", "metric", "n", "n_missing",
+    "score", "low", "high", "floor", "ceiling", "pearson_r", "rmse", "mae", "sd",
+    "average_precision", "prevalence", "calibration_intercept", "calibration_slope", "reason",
+]  # fmt: skip
 DIFFERENCE_COLUMNS = [
-    "target",
-    "kind",
-    "metric",
-    "n",
-    "arm",
-    "baseline",
-    "score",
-    "baseline_score",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "q_value",
-    "reason",
-]
-
-
+    "target", "type", "units", "metric", "n", "arm", "baseline", "score", "baseline_score",
+    "difference", "low", "high", "p", "q_value", "p_corrected", "reason",
+]  # fmt: skip
 MEAN_COLUMNS = [
-    "metric",
-    "targets",
-    "arm",
-    "baseline",
-    "score",
-    "baseline_score",
-    "difference",
-    "low",
-    "high",
+    "metric", "targets", "arm", "baseline", "score", "baseline_score", "difference", "low", "high",
     "p",
-]
+]  # fmt: skip
+CALIBRATION_COLUMNS = ["arm", "target", "class", *CURVE_COLUMNS]
+
+AT_ONCE = 64  # targets: enough to share the work on the latents, few enough for memory
 
 
 @dataclass(frozen=True)
-class ProbeDifference:
-    """The score of one arm less that of another on the same participants.
+class ProbeTables:
+    """What the probes of some arms found.
 
     Parameters
     ----------
-    difference, low, high : float
-        With its 95 % interval; NaN where either is not scored.
-    p : float
-        Two-sided, of no difference.
+    scores : DataFrame
+        A row an arm and target: arm, target, type, type_reason, units, positive_class (of two, the
+        one whose probability is predicted), metric, n, n_missing, score, low, high, floor (shuffled
+        labels), ceiling (true traits), and, of numbers, pearson_r, rmse, mae and sd (in the units),
+        of classes average_precision, prevalence, calibration_intercept and calibration_slope;
+        reason.
+    differences : DataFrame
+        A row an arm (other than the baseline) and target: target, type, units, metric, n, arm,
+        baseline, score, baseline_score, difference, low, high, p, q_value (Benjamini and Hochberg)
+        and p_corrected (family-wise, step-down), both over the targets of the arm; reason.
+    means : DataFrame
+        A row an arm and metric: metric, targets (how many are scored), arm, baseline, score and
+        baseline_score (means over targets), difference, low, high, p.
+    calibration : DataFrame
+        A row an arm, target, class and bin: arm, target, class, bin, n, predicted, observed, low,
+        high.
+    adjusted : AdjustedTables or None
+        What latents add to covariates, where there are covariates.
     """
 
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-def compare_probes(result: ProbeResult, baseline: ProbeResult) -> ProbeDifference:
-    """Difference of two arms' scores on one target, with a paired interval.
-
-    The interval is of the difference itself: a participant who is hard to predict in both arms
-    moves both scores, and the difference little.
-
-    Parameters
-    ----------
-    result, baseline : ProbeResult
-
-    Returns
-    -------
-    ProbeDifference
-
-    Raises
-    ------
-    InputError
-        If they are of different targets or participants.
-    """
-    paired = np.array_equal(np.isnan(result.influence), np.isnan(baseline.influence))
-    if result.target != baseline.target or not paired:
-        raise InputError(
-            f"probes of '{result.target}' ({result.n} participants) and '{baseline.target}' "
-            f"({baseline.n}) are not paired; expected one target on the same participants"
-        )
-    if np.isnan(result.score):
-        return ProbeDifference(np.nan, np.nan, np.nan, np.nan)
-    difference = result.score - baseline.score
-    influence = (result.influence - baseline.influence)[~np.isnan(result.influence[:, 0])]
-    return _with_interval(difference, *influence_error(influence, result.strata, result.metric))
-
-
-def mean_difference(
-    results: Sequence[ProbeResult], baselines: Sequence[ProbeResult], folds: np.ndarray
-) -> ProbeDifference:
-    """Mean over targets of the difference of two arms' scores, with a paired interval.
-
-    A participant's influence on the mean is the mean of the influences on each target's
-    difference, so that targets that go together do not make the interval too narrow.
-
-    Parameters
-    ----------
-    results, baselines : sequence of ProbeResult
-        Of the same targets, all of one metric, on the same participants; those that are not
-        scored are left out, and there must be others.
-    folds : ndarray, shape (n,)
-        Of all participants.
-
-    Returns
-    -------
-    ProbeDifference
-    """
-    pairs = [
-        (result, baseline)
-        for result, baseline in zip(results, baselines, strict=True)
-        if not np.isnan(result.score)
-    ]
-    difference = np.mean([result.score - baseline.score for result, baseline in pairs])
-    total = np.zeros_like(pairs[0][0].influence)
-    for result, baseline in pairs:
-        scored = ~np.isnan(result.influence[:, 0])
-        influence = (result.influence - baseline.influence)[scored]
-        # About the means of the target's own strata: those of several targets differ.
-        for stratum in np.unique(result.strata):
-            rows = result.strata == stratum
-            influence[rows] -= influence[rows].mean(axis=0)
-        total[scored] += influence / len(pairs)
-    metric = pairs[0][0].metric
-    return _with_interval(float(difference), *influence_error(total, folds, metric))
-
-
-def _with_interval(difference: float, error: float, freedom: float) -> ProbeDifference:
-    margin = t.ppf(0.975, freedom) * error
-    p = 2 * t.sf(abs(difference) / error, freedom) if error > 0 else float(difference == 0)
-    return ProbeDifference(difference, difference - margin, difference + margin, float(p))
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    means: pd.DataFrame
+    calibration: pd.DataFrame
+    adjusted: AdjustedTables | None
 
 
 def run_probes(
@@ -179,8 +78,12 @@ def run_probes(
     targets: pd.DataFrame,
     folds: pd.Series,
     baseline: str | None = None,
-    kinds: Mapping[str, str] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    types: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    covariates: pd.DataFrame | None = None,
+    floor: bool = False,
+    true_traits: pd.DataFrame | None = None,
+) -> ProbeTables:
     """Probe every target in every arm, and compare each arm with the baseline.
 
     Parameters
@@ -193,77 +96,145 @@ def run_probes(
         Fold of each participant, indexed by sample id.
     baseline : str, optional
         The arm compared with; the first by default.
-    kinds : mapping of str to {"number", "category"}, optional
-        Of targets for which `infer_kind` would be wrong.
+    types : mapping of str to {"continuous", "binary", "categorical"}, optional
+        Of targets whose type `recognise_type` would not find.
+    units : mapping of str to str, optional
+        By target.
+    covariates : DataFrame, n rows, optional
+        Aligned with the latents: what latents are to add to. A target that is one of them is
+        adjusted for the others.
+    floor : bool
+        Whether to probe shuffled labels, too.
+    true_traits : DataFrame, optional
+        What was planted, in numbers, indexed by sample id; targets are predicted from it, too.
 
     Returns
     -------
-    scores : DataFrame
-        A row an arm and target: arm, target, kind, metric, n, n_missing, score, low, high,
-        pearson_r, reason.
-    differences : DataFrame
-        A row an arm (other than the baseline) and target: target, kind, metric, n, arm, baseline,
-        score, baseline_score, difference, low, high, p, q_value (Benjamini and Hochberg, over the
-        targets of the arm), reason.
-    means : DataFrame
-        A row an arm and metric: metric, targets (how many are scored), arm, baseline, score and
-        baseline_score (means over targets), difference, low, high, p.
+    ProbeTables
 
     Raises
     ------
     InputError
-        As in `probe`; also if the baseline is not an arm.
+        As in `probe`; also if the baseline is not an arm, or a participant has no true traits.
     """
     baseline = baseline or next(iter(arms))
     if baseline not in arms:
         raise InputError(f"probes: no arm '{baseline}' (there are: {', '.join(arms)})")
     arms = {arm: check_latents(x, len(targets), f"arm '{arm}'") for arm, x in arms.items()}
-    score_rows, difference_rows, scored = [], [], {}
-    for name in targets.columns:
-        kind = (kinds or {}).get(name)
-        results = {arm: probe(latents, targets[name], folds, kind) for arm, latents in arms.items()}
-        scored[name] = results
-        for arm, result in results.items():
-            score_rows.append({"arm": arm} | _fields(result, SCORE_COLUMNS[1:]))
-            if arm == baseline:
-                continue
-            difference = compare_probes(result, results[baseline])
-            difference_rows.append(
-                _fields(result, ("target", "kind", "metric", "n", "score", "reason"))
-                | {"arm": arm, "baseline": baseline, "baseline_score": results[baseline].score}
-                | _fields(difference, ("difference", "low", "high", "p"))
-            )
-    differences = pd.DataFrame(difference_rows, columns=DIFFERENCE_COLUMNS)
-    differences["q_value"] = differences.groupby("arm")["p"].transform(_q_values)
-    means = _means(scored, baseline, folds.loc[targets.index].to_numpy())
-    return pd.DataFrame(score_rows, columns=SCORE_COLUMNS), differences, means
+    types, units = types or {}, units or {}
+    prepared = [prepare_target(targets[name], folds, types.get(name)) for name in targets]
+    spaces = {arm: Predictors(latents) for arm, latents in arms.items()}
+    truth = _true_space(true_traits, targets.index)
+    found = _Findings(baseline, units)
+    for block in track(_blocks(prepared), "Probing"):
+        results = {
+            arm: probe_targets(space, block, targets.index if floor else None)
+            for arm, space in spaces.items()
+        }
+        ceilings = [np.nan] * len(block)
+        if truth is not None:
+            ceilings = [result.score for result in probe_targets(truth, block)]
+        found.add(results, ceilings)
+    order = {str(name): place for place, name in enumerate(targets)}
+    adjusted = None
+    if covariates is not None:
+        adjusted = adjusted_probes(arms, targets, folds, baseline, types, covariates)
+    return found.tables(order, adjusted)
 
 
-def _means(
-    scored: Mapping[str, Mapping[str, ProbeResult]], baseline: str, folds: np.ndarray
+def _blocks(targets: Sequence[Target]) -> list[list[Target]]:
+    """Part targets into blocks of those that can share work, as far as that goes."""
+    alike = sorted(targets, key=lambda target: (target.metric, target.fold.tobytes()))
+    return [alike[first : first + AT_ONCE] for first in range(0, len(alike), AT_ONCE)]
+
+
+def _true_space(true_traits: pd.DataFrame | None, ids: pd.Index) -> Predictors | None:
+    if true_traits is None:
+        return None
+    values = true_traits.reindex(ids).to_numpy(np.float64)
+    absent = int((~np.isfinite(values)).any(axis=1).sum())
+    if absent:
+        raise InputError(
+            f"probes: {absent} of {len(ids)} participants have no true traits; they are to be of "
+            "the same people"
+        )
+    return Predictors(values)
+
+
+class _Findings:
+    """Rows of the tables, gathered block by block."""
+
+    def __init__(self, baseline: str, units: Mapping[str, str]):
+        self.baseline, self.units = baseline, units
+        self.scores, self.differences, self.curves = [], [], []
+        self.families = Families()
+        self.means: dict[tuple[str, str], MeanDifference] = {}
+
+    def add(self, results: dict[str, list[ProbeResult]], ceilings: list[float]) -> None:
+        for arm, of_arm in results.items():
+            for result, ceiling in zip(of_arm, ceilings, strict=True):
+                self.scores.append(self._score_row(arm, result, ceiling))
+                curve = result.measures.calibration
+                self.curves.append(curve.assign(arm=arm, target=result.target.name))
+            if arm != self.baseline:
+                for pair in zip(of_arm, results[self.baseline], strict=True):
+                    self._compare(arm, *pair)
+
+    def _score_row(self, arm: str, result: ProbeResult, ceiling: float) -> dict:
+        target = result.target
+        row = {"arm": arm, "target": target.name, "units": self.units.get(target.name, "")}
+        row |= {name: getattr(target, name) for name in ("type", "type_reason", "metric")}
+        row |= {"n_missing": target.n_missing, "reason": target.reason, "ceiling": ceiling}
+        row |= {name: getattr(result, name) for name in ("n", "score", "low", "high", "floor")}
+        measures = dict(vars(result.measures))
+        measures.pop("calibration")
+        row["positive_class"] = target.classes[0] if len(target.classes) == 1 else ""
+        return row | measures
+
+    def _compare(self, arm: str, result: ProbeResult, before: ProbeResult) -> None:
+        target = result.target
+        difference = compare_probes(result, before)
+        row = {"target": target.name, "type": target.type, "metric": target.metric}
+        row |= {"units": self.units.get(target.name, ""), "n": result.n, "arm": arm}
+        row |= {"baseline": self.baseline, "score": result.score, "reason": target.reason}
+        row |= {"baseline_score": before.score, "difference": difference.difference}
+        row |= {"low": difference.low, "high": difference.high, "p": difference.p}
+        self.differences.append(row)
+        self.families.add(arm, difference, (result.influence - before.influence).sum(axis=1))
+        if not np.isnan(result.score):
+            self.means.setdefault((target.metric, arm), MeanDifference()).add(result, before)
+
+    def tables(self, order: Mapping[str, int], adjusted: AdjustedTables | None) -> ProbeTables:
+        scores = pd.DataFrame(self.scores, columns=SCORE_COLUMNS)
+        arms = {arm: place for place, arm in enumerate(dict.fromkeys(scores["arm"]))}
+        differences = self.families.correct(
+            pd.DataFrame(self.differences, columns=DIFFERENCE_COLUMNS)
+        )
+        curves = [curve for curve in self.curves if len(curve)]
+        calibration = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+        return ProbeTables(
+            scores=_sorted(scores, order, arms),
+            differences=_sorted(differences, order, arms),
+            means=self._means(),
+            calibration=_sorted(calibration.reindex(columns=CALIBRATION_COLUMNS), order, arms),
+            adjusted=adjusted,
+        )
+
+    def _means(self) -> pd.DataFrame:
+        rows = [
+            {"metric": metric, "arm": arm, "baseline": self.baseline} | mean.result()
+            for (metric, arm), mean in self.means.items()
+        ]
+        # R² first, as in every figure and table.
+        rows.sort(key=lambda row: row["metric"], reverse=True)
+        return pd.DataFrame(rows, columns=MEAN_COLUMNS)
+
+
+def _sorted(
+    rows: pd.DataFrame, targets: Mapping[str, int], arms: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Average over the targets of each metric that are scored, an arm after another."""
-    rows = []
-    of_targets = [r for r in scored.values() if not np.isnan(r[baseline].score)]
-    for metric in ("r2", "auc"):
-        alike = [results for results in of_targets if results[baseline].metric == metric]
-        for arm in alike[0] if alike else ():
-            if arm == baseline:
-                continue
-            before, after = ([results[name] for results in alike] for name in (baseline, arm))
-            row = {"metric": metric, "targets": len(alike), "arm": arm, "baseline": baseline}
-            row["score"] = np.mean([result.score for result in after])
-            row["baseline_score"] = np.mean([result.score for result in before])
-            difference = mean_difference(after, before, folds)
-            rows.append(row | _fields(difference, ("difference", "low", "high", "p")))
-    return pd.DataFrame(rows, columns=MEAN_COLUMNS)
-
-
-def _q_values(p: pd.Series) -> pd.Series:
-    """Benjamini and Hochberg's q of those that have a p."""
-    known = p.dropna()
-    return pd.Series(false_discovery_control(known) if len(known) else [], known.index, float)
-
-
-def _fields(result: ProbeResult | ProbeDifference, names) -> dict:
-    return {name: getattr(result, name) for name in names}
+    """Sort rows by target and arm, in the order in which these were given."""
+    places = pd.DataFrame({"target": rows["target"].map(targets), "arm": rows["arm"].map(arms)})
+    return rows.loc[places.sort_values(["target", "arm"], kind="stable").index].reset_index(
+        drop=True
+    )

@@ -1,218 +1,272 @@
-"""Penalised linear models of one target on latents, the penalty chosen by leaving one out.
+"""Ridge regression and logistic regression on latents, the penalty chosen by leaving one out.
 
-Both fits clip the latents and standardise them, leave the intercept unpenalised, and compare
-penalties by their leave-one-out predictions: exact for the ridge, by one Newton step for the
-logistic model. Nothing but the rows given is looked at, so a fit inside a fold knows nothing of the
-rows held out.
+Both leave the covariates, the intercept among them, unpenalised, and compare penalties by their
+leave-one-out predictions: exact for the ridge, by one Newton step for the logistic model. Only the
+participants fitted to choose a penalty, so a fit inside a fold knows no outcome of those held out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import norm
+
+from regreveal.phenome.predictors import Predictors, Rotation
 
 # Penalties are these times the number of participants: the eigenvalues of the standardised Gram
 # matrix grow with it, so the same grid serves 100 and 40,000 of them.
 RIDGE_PENALTIES = np.logspace(-5, 4, 28)
 LOGISTIC_PENALTIES = np.logspace(-5, 4, 19)
 
-# Deep latents have heavy tails, and one person far out would move a fit, and a score, more than a
-# hundred others. They are clipped at this many standard deviations from the median, as the range
-# from the 5th to the 95th percentile tells them: a deviation itself is led by those far out.
-CLIP = 3.0
-NINETY_PERCENT_OF_NORMAL = 2 * norm.ppf(0.95)
-
-MAX_NEWTON_STEPS = 50
+REACH = 2  # steps of the grid over which a fit tells how well another penalty would do
+STEPS_TO_NEIGHBOURS = 3
+MAX_ROUNDS = 8
+MAX_STEPS = 200
+CONVERGED = 1e-16  # Newton decrement, a participant
+SLOW = 0.25  # of the decrement before it: then the axes are turned to the weights of now
 
 
 @dataclass(frozen=True)
-class LinearFit:
-    """A fitted linear predictor, and what is needed to say how each participant moved it.
+class LinearFits:
+    """Fitted linear predictors of t outcomes, and what is needed to say how people moved them.
 
     Parameters
     ----------
-    low, high : ndarray, shape (k,)
-        What a latent is clipped at, before it is standardised.
-    mean, scale : ndarray, shape (k,)
-        What standardises a latent; scale is infinite for a constant one, which then counts nothing.
-    coefficients : ndarray, shape (1 + k,)
-        Intercept first, then those of the standardised latents.
-    penalty : float
-        The one chosen, λ in the objective's λ/2 Σ coefficients².
-    hessian : ndarray, shape (1 + k, 1 + k)
-        Of half the squared error, or of minus the log likelihood, plus the penalty.
-    residuals : ndarray, shape (n,)
-        Outcome less fitted value, or less fitted probability.
+    rotation : Rotation
+        Whose curvature is that of the fit: of half the squared error, or of minus the log
+        likelihood.
+    penalties : ndarray, shape (t,)
+        Those chosen, λ in the objective's λ/2 Σ coefficients².
+    on_axes : ndarray, shape (axes, t)
+        Coefficients of the rotation's basis.
+    residuals : ndarray, shape (n, t)
+        Outcome less fitted value, or less fitted probability; 0 for those held out.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-    coefficients: np.ndarray
-    penalty: float
-    hessian: np.ndarray
+    rotation: Rotation
+    penalties: np.ndarray
+    on_axes: np.ndarray
     residuals: np.ndarray
 
-    def design(self, latents: np.ndarray) -> np.ndarray:
-        """Put a column of ones before the latents, clipped and standardised: (n, 1 + k)."""
-        clipped = np.clip(latents, self.low, self.high)
-        return np.column_stack([np.ones(len(latents)), (clipped - self.mean) / self.scale])
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Of the design, (c + k, t)."""
+        return self.rotation.axes @ self.on_axes
 
-    def predict(self, latents: np.ndarray) -> np.ndarray:
-        """Linear predictor of (n, k) latents: the number itself, or the log odds."""
-        return self.design(latents) @ self.coefficients
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Linear predictor of some of all participants, (rows, t): the number, or the log odds."""
+        return self.rotation.basis[rows] @ self.on_axes
 
-    def influence(self, latents: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """Change of a function of the coefficients with the weight of each fitted participant.
+    def influence(self, slopes: np.ndarray) -> np.ndarray:
+        """Change of functions of the predictions with the weight of each fitted participant.
 
         Parameters
         ----------
-        latents : ndarray, shape (n, k)
-            Those it was fitted to.
-        gradient : ndarray, shape (1 + k,)
-            Of the function, with respect to the coefficients.
+        slopes : ndarray, shape (n, t)
+            Derivative of each function with respect to each prediction.
 
         Returns
         -------
-        ndarray, shape (n,)
+        ndarray, shape (n, t)
         """
-        return self.design(latents) @ np.linalg.solve(self.hessian, gradient) * self.residuals
+        basis = self.rotation.basis
+        moved = (basis.T @ slopes) * self.rotation.inverse(self.penalties)
+        return (basis @ moved) * self.residuals
 
 
-def fit_ridge(latents: np.ndarray, target: np.ndarray) -> LinearFit:
-    """Ridge regression with the penalty of least leave-one-out squared error.
+def fit_ridge(rotation: Rotation, outcomes: np.ndarray, fitted: np.ndarray) -> LinearFits:
+    """Ridge regressions with the penalty of least leave-one-out squared error of each.
 
     Parameters
     ----------
-    latents : ndarray, shape (n, k)
-    target : ndarray, shape (n,)
+    rotation : Rotation
+        Of those fitted to.
+    outcomes : ndarray, shape (n, t)
+        Finite; of those not fitted to it does not matter.
+    fitted : ndarray of bool, shape (n,)
 
     Returns
     -------
-    LinearFit
+    LinearFits
 
     References
     ----------
     Golub, Heath and Wahba (1979), Technometrics 21:215; docs/phenome.md, "Ridge".
     """
-    standardised, *standards = _standardise(latents)
-    n = len(target)
-    centred = target - target.mean()
-    gram = standardised.T @ standardised
-    eigenvalues, axes = np.linalg.eigh(gram)
-    scores = standardised @ axes
-    moments = scores.T @ centred
-
-    penalties = n * RIDGE_PENALTIES
-    shrinkage = 1 / (np.maximum(eigenvalues, 0)[:, None] + penalties)  # (k, penalties)
-    residuals = centred[:, None] - scores @ (moments[:, None] * shrinkage)
-    leverage = 1 / n + scores**2 @ shrinkage
-    best = int(np.argmin(np.sum((residuals / (1 - leverage)) ** 2, axis=0)))
-
-    coefficients = np.append(target.mean(), axes @ (moments * shrinkage[:, best]))
-    hessian = np.diag(np.append(n, np.full(len(gram), penalties[best])))
-    hessian[1:, 1:] += gram
-    return LinearFit(*standards, coefficients, float(penalties[best]), hessian, residuals[:, best])
+    basis, penalties = rotation.basis, fitted.sum() * RIDGE_PENALTIES
+    outcomes = outcomes * fitted[:, None]
+    moments = basis.T @ outcomes
+    inverse = rotation.inverse(penalties)
+    # Of those held out it could be anything, and they count nothing.
+    kept_apart = fitted[:, None] / np.where(fitted[:, None], 1 - basis**2 @ inverse, 1)
+    errors = np.empty((len(penalties), outcomes.shape[1]))
+    for row in range(len(penalties)):
+        left_out = outcomes - basis @ (moments * inverse[:, [row]])
+        left_out *= kept_apart[:, [row]]
+        errors[row] = np.einsum("it,it->t", left_out, left_out)
+    chosen = penalties[errors.argmin(axis=0)]
+    on_axes = moments * rotation.inverse(chosen)
+    residuals = (outcomes - basis @ on_axes) * fitted[:, None]
+    return LinearFits(rotation, chosen, on_axes, residuals)
 
 
-def fit_ridge_logistic(latents: np.ndarray, outcome: np.ndarray) -> LinearFit:
+def fit_ridge_logistic(
+    predictors: Predictors,
+    outcome: np.ndarray,
+    fitted: np.ndarray,
+    start: LinearFits | None = None,
+) -> LinearFits:
     """L2-penalised logistic regression with the penalty of least leave-one-out deviance.
 
-    The leave-one-out predictions are approximate: one Newton step from the fit to everybody. The
-    search starts at the penalty that is best for a ridge regression of the 0/1 outcome, and walks
-    along the grid for as long as the deviance falls.
+    The leave-one-out predictions are approximate: one Newton step from the fit to everybody. From
+    each fit it is told, nearly as well, how neighbouring penalties would do; the best of them is
+    fitted next, until a fit is the best of its neighbourhood.
 
     Parameters
     ----------
-    latents : ndarray, shape (n, k)
+    predictors : Predictors
     outcome : ndarray of bool, shape (n,)
-        Holds both values.
+        Holds both values among those fitted to.
+    fitted : ndarray of bool, shape (n,)
+    start : LinearFits, optional
+        Of one similar outcome, such as that of another fold, from which less is left to do.
 
     Returns
     -------
-    LinearFit
+    LinearFits
 
     References
     ----------
     Rad and Maleki (2020), J. R. Statist. Soc. B 82:965; docs/phenome.md, "Logistic regression".
     """
-    standardised, *standards = _standardise(latents)
-    n, k = standardised.shape
-    outcome = np.asarray(outcome, float)
-    design = np.column_stack([np.ones(n), standardised])
-    rate = outcome.mean()
-    coefficients = np.zeros(k + 1)
-    coefficients[0] = np.log(rate / (1 - rate))
-    # Near the null model the log likelihood curves rate·(1 − rate) times as the squared error does.
-    start = fit_ridge(latents, outcome).penalty / n * rate * (1 - rate)
-    start = int(np.argmin(np.abs(np.log(LOGISTIC_PENALTIES / start))))
+    model = _Logistic(predictors, np.asarray(outcome, float), fitted)
+    state, index = model.begin(start)
+    deviances: dict[int, float] = {}
+    settled = False
+    while True:
+        state = model.solve(state, model.penalties[index])
+        if settled:
+            break
+        neighbours = np.arange(len(model.penalties))
+        neighbours = neighbours[np.abs(neighbours - index) <= REACH]
+        of_neighbours = model.left_out_deviances(state, model.penalties[neighbours])
+        deviances[index] = of_neighbours[neighbours == index][0]
+        best = int(neighbours[of_neighbours.argmin()])
+        if best == index:
+            break
+        # Back at one that was fitted before: the better of those, each judged by its own fit.
+        settled = best in deviances or len(deviances) == MAX_ROUNDS
+        index = min(deviances, key=deviances.get) if settled else best
+    return state
 
-    def try_penalty(index: int, coefficients: np.ndarray) -> tuple[float, LinearFit]:
-        penalty = float(n * LOGISTIC_PENALTIES[index])
-        coefficients, hessian = _newton(design, outcome, penalty, coefficients)
-        predictor = design @ coefficients
-        residuals = outcome - expit(predictor)
-        reach = np.sum((design @ np.linalg.inv(hessian)) * design, axis=1)
-        weight = np.abs(residuals) * (1 - np.abs(residuals))
-        left_out = predictor - reach / (1 - weight * reach) * residuals
-        fit = LinearFit(*standards, coefficients, penalty, hessian, residuals)
-        return _minus_log_likelihood(left_out, outcome), fit
 
-    best = start
-    deviance, fit = try_penalty(start, coefficients)
-    for direction in (-1, 1):
-        while 0 <= best + direction < len(LOGISTIC_PENALTIES):
-            trial_deviance, trial = try_penalty(best + direction, fit.coefficients)
-            if trial_deviance >= deviance:
+class _Logistic:
+    """Log likelihood of one outcome, and steps towards its maximum."""
+
+    def __init__(self, predictors: Predictors, outcome: np.ndarray, fitted: np.ndarray):
+        self.predictors, self.outcome, self.fitted = predictors, outcome, fitted
+        self.n = int(fitted.sum())
+        self.penalties = self.n * LOGISTIC_PENALTIES
+
+    def begin(self, start: LinearFits | None) -> tuple[LinearFits, int]:
+        """Give a first state, and the place of its penalty on the grid."""
+        if start is None:
+            rate = self.outcome[self.fitted].mean()
+            # Near the null model the log likelihood curves rate·(1 − rate) times as the squared
+            # error does.
+            curves = rate * (1 - rate)
+            rotation = self.predictors.rotate(self.fitted)
+            ridge = fit_ridge(rotation, (self.outcome - rate)[:, None], self.fitted)
+            null = np.zeros(len(rotation.axes))
+            null[0] = np.log(rate / (1 - rate))
+            on_axes = rotation.coordinates @ null + ridge.on_axes[:, 0] / curves
+            rotation = replace(rotation, curvature=curves * rotation.curvature)
+            start = replace(
+                ridge,
+                rotation=rotation,
+                on_axes=on_axes[:, None],
+                penalties=ridge.penalties * curves,
+            )
+        nearest = np.abs(np.log(self.penalties / start.penalties[0])).argmin()
+        return start, int(nearest)
+
+    def solve(self, state: LinearFits, penalty: float) -> LinearFits:
+        """Climb to the maximum, and turn the axes to the weights there.
+
+        Steps along given axes cost little; where they gain too little, the axes are turned to the
+        weights of now, which makes the next one Newton's.
+        """
+        rotation, on_axes = state.rotation, state.on_axes[:, 0]
+        predictor = rotation.basis @ on_axes
+        last = np.inf
+        for _ in range(MAX_STEPS):
+            residuals = self._residuals(predictor)
+            ridge = penalty * rotation.penalised
+            gradient = rotation.basis.T @ residuals - ridge * on_axes
+            direction = gradient / (rotation.curvature + ridge)
+            decrement = gradient @ direction
+            if decrement <= CONVERGED * self.n:
                 break
-            deviance, fit, best = trial_deviance, trial, best + direction
-        if best < start:
-            break  # it fell towards weaker penalties, so the stronger ones are worse
-    return fit
+            if decrement > SLOW * last:
+                rotation, on_axes = self._turn(rotation, on_axes, predictor)
+                last = np.inf
+                continue
+            last = decrement
+            ahead = rotation.basis @ direction
+            size = self._step_size(predictor, ahead, on_axes, direction, ridge)
+            on_axes = on_axes + size * direction
+            predictor = predictor + size * ahead
+        rotation, on_axes = self._turn(rotation, on_axes, predictor)
+        residuals = self._residuals(predictor)
+        return LinearFits(rotation, np.array([penalty]), on_axes[:, None], residuals[:, None])
 
+    def left_out_deviances(self, state: LinearFits, penalties: np.ndarray) -> np.ndarray:
+        """Approximate half the leave-one-out deviance at penalties near the one fitted.
 
-def _standardise(latents: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Clip and standardise latents; also what they were clipped at and standardised by."""
-    fifth, centre, last = np.quantile(latents, [0.05, 0.5, 0.95], axis=0)
-    spread = (last - fifth) / NINETY_PERCENT_OF_NORMAL
-    spread = np.where(spread > 0, spread, latents.std(axis=0))  # all but a few are the same
-    low, high = centre - CLIP * spread, centre + CLIP * spread
-    clipped = np.clip(latents, low, high)
-    mean = clipped.mean(axis=0)
-    centred = clipped - mean
-    scale = np.sqrt(np.mean(centred**2, axis=0))
-    scale[scale <= 1e-10 * np.abs(mean)] = np.inf  # constant, but for rounding
-    return centred / scale, low, high, mean, scale
+        Those near it are fitted by a few steps along the axes of the one fitted, with the curvature
+        along each axis as it then is; at the one fitted, nothing is left to do.
+        """
+        rotation = state.rotation
+        squares = rotation.basis**2
+        outcome, fitted = self.outcome[:, None], self.fitted[:, None]
+        ridge = np.outer(rotation.penalised, penalties)
+        on_axes = np.repeat(state.on_axes, len(penalties), axis=1)
+        curvature = np.repeat(rotation.curvature[:, None], len(penalties), axis=1)
+        for _ in range(STEPS_TO_NEIGHBOURS):
+            probability = expit(rotation.basis @ on_axes)
+            gradient = rotation.basis.T @ ((outcome - probability) * fitted) - ridge * on_axes
+            on_axes = on_axes + gradient / (curvature + ridge)
+            predictor = rotation.basis @ on_axes
+            probability = expit(predictor)
+            weights = probability * (1 - probability)
+            curvature = squares.T @ (weights * fitted)
+        reach = squares @ (1 / (curvature + ridge))
+        # Those held out count nothing, and their reach could be anything.
+        kept_apart = np.where(fitted, 1 - weights * reach, 1)
+        left_out = predictor - reach / kept_apart * (outcome - probability)
+        return self.fitted @ (np.logaddexp(0, left_out) - outcome * left_out)
 
+    def _residuals(self, predictor: np.ndarray) -> np.ndarray:
+        return (self.outcome - expit(predictor)) * self.fitted
 
-def _newton(
-    design: np.ndarray, outcome: np.ndarray, penalty: float, start: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of largest penalised likelihood, and minus its Hessian one step before."""
-    ridge = np.full(len(start), penalty)
-    ridge[0] = 0
+    def _turn(
+        self, rotation: Rotation, on_axes: np.ndarray, predictor: np.ndarray
+    ) -> tuple[Rotation, np.ndarray]:
+        probability = expit(predictor)
+        turned = self.predictors.rotate_weighted(probability * (1 - probability) * self.fitted)
+        return turned, turned.coordinates @ (rotation.axes @ on_axes)
 
-    def objective(coefficients):
-        likelihood = _minus_log_likelihood(design @ coefficients, outcome)
-        return likelihood + 0.5 * np.sum(ridge * coefficients**2)
-
-    coefficients, value = start, objective(start)
-    for _ in range(MAX_NEWTON_STEPS):
-        probability = expit(design @ coefficients)
-        gradient = design.T @ (probability - outcome) + ridge * coefficients
-        hessian = (design * (probability * (1 - probability))[:, None]).T @ design
-        hessian[np.diag_indices_from(hessian)] += ridge
-        step = np.linalg.solve(hessian, gradient)
+    def _step_size(self, predictor, ahead, on_axes, direction, ridge) -> float:
+        """Halve the step until the penalised likelihood rises."""
+        before = self._objective(predictor, on_axes, ridge)
         size = 1.0
-        while (trial := objective(coefficients - size * step)) > value and size > 1e-6:
+        while size > 1e-6:
+            after = self._objective(predictor + size * ahead, on_axes + size * direction, ridge)
+            # Near the maximum the rise is lost in the rounding of the sum.
+            if after <= before + 1e-12 * abs(before):
+                return size
             size /= 2
-        coefficients, value = coefficients - size * step, trial
-        if gradient @ step <= 1e-8 * len(outcome):
-            break  # convergence is quadratic: after this step the error is in the last digits
-    return coefficients, hessian
+        return size
 
-
-def _minus_log_likelihood(predictor: np.ndarray, outcome: np.ndarray) -> float:
-    return float(np.sum(np.logaddexp(0, predictor) - outcome * predictor))
+    def _objective(self, predictor: np.ndarray, on_axes: np.ndarray, ridge: np.ndarray) -> float:
+        losses = np.logaddexp(0, predictor) - self.outcome * predictor
+        return float(self.fitted @ losses + 0.5 * np.sum(ridge * on_axes**2))

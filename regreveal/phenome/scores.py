@@ -2,7 +2,7 @@
 
 A score depends on a participant in two ways: on being in it, and through the prediction made for
 it. The first is the derivative with respect to the participant's weight, the second with respect to
-the prediction; `probes` carries the second on to those the model was fitted to. The sum over both
+the prediction; a fit carries the second on to those the model was fitted to. The sum over both
 gives the variance of a cross-validated score, docs/phenome.md, "Intervals".
 """
 
@@ -92,6 +92,28 @@ def auc_derivatives(positive: np.ndarray, predicted: np.ndarray) -> tuple[np.nda
     return by_weight, _without_shift_and_scale(by_prediction, predicted)
 
 
+def average_precision(positive: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean precision over the cases, from the highest prediction down; ties are one threshold.
+
+    Parameters
+    ----------
+    positive : ndarray of bool, shape (n,)
+        Holds a case.
+    predicted : ndarray, shape (n,)
+        Probabilities or log odds; only their order counts.
+
+    Returns
+    -------
+    float
+        The share of cases, by chance.
+    """
+    order = np.argsort(-predicted, kind="stable")
+    found = np.cumsum(positive[order])
+    last = np.append(np.flatnonzero(np.diff(predicted[order])), len(order) - 1)
+    precision = found[last] / (last + 1)
+    return float(np.sum(precision * np.diff(found[last], prepend=0)) / found[-1])
+
+
 def _without_shift_and_scale(slopes: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Take out what the kernel says of a shift or a stretch of all predictions together.
 
@@ -106,24 +128,37 @@ def _without_shift_and_scale(slopes: np.ndarray, predicted: np.ndarray) -> np.nd
     return slopes - centred * (slopes @ centred / size)
 
 
-def standard_error(
-    by_weight: np.ndarray, by_fit: np.ndarray, strata: np.ndarray, squares: bool
-) -> tuple[float, float]:
+def centred_influence(influence: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Count influence about the mean of its stratum, with m − 1 of m degrees of freedom.
+
+    Parameters
+    ----------
+    influence : ndarray, shape (n, 1 + folds)
+    strata : ndarray of int, shape (n,)
+        Groups whose sizes are given by the design, at least two in each.
+
+    Returns
+    -------
+    ndarray, shape (n, 1 + folds)
+    """
+    groups, stratum, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(groups), influence.shape[1]))
+    np.add.at(sums, stratum, influence)
+    sizes = sizes[:, None]
+    return np.sqrt(sizes / (sizes - 1))[stratum] * (influence - (sums / sizes)[stratum])
+
+
+def standard_error(centred: np.ndarray, squares: bool) -> tuple[float, float]:
     """Estimate the standard error of a mean over folds from each participant's influence on it.
 
     Parameters
     ----------
-    by_weight : ndarray, shape (n,)
-        Influence by being scored.
-    by_fit : ndarray, shape (n, folds)
-        Influence by being fitted to, on the score of each fold over the number of folds; zero in
-        the fold that holds the participant out.
-    strata : ndarray of int, shape (n,)
-        Groups whose sizes are given by the design, at least two in each: influence is counted
-        about their means, with m − 1 of m degrees of freedom.
+    centred : ndarray, shape (n, 1 + folds)
+        Influence by being scored, and by being fitted to on the score of each fold over the number
+        of folds, zero in the fold that holds the participant out; from `centred_influence`.
     squares : bool
-        Count the squares of `by_fit`, which makes it the plain infinitesimal jackknife. Without
-        them it is never less than if the models were given.
+        Count the squares of the influence by fit, which makes it the plain infinitesimal
+        jackknife. Without them it is never less than if the models were given.
 
     Returns
     -------
@@ -135,13 +170,8 @@ def standard_error(
     ----------
     docs/phenome.md, "Intervals".
     """
-    folds = by_fit.shape[1]
-    own, fits = np.empty(by_weight.shape), np.empty(by_fit.shape)
-    for stratum in np.unique(strata):
-        rows = strata == stratum
-        inflation = np.sqrt(rows.sum() / (rows.sum() - 1))
-        own[rows] = inflation * (by_weight[rows] - by_weight[rows].mean())
-        fits[rows] = inflation * (by_fit[rows] - by_fit[rows].mean(axis=0))
+    own, fits = centred[:, 0], centred[:, 1:]
+    folds = fits.shape[1]
     through = fits.sum(axis=1)
     influence = (own + through) ** 2
     if squares:

@@ -1,7 +1,7 @@
-"""A linear probe: how well one phenotype is read off one latent space, and how sure that is."""
+"""Linear probes: how well phenotypes are read off one latent space, and how sure that is."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,46 @@ from scipy.special import expit
 
 from regreveal.errors import InputError
 from regreveal.phenome import scores
-from regreveal.phenome.folds import check_folds, stratified_folds
-from regreveal.phenome.ridge import fit_ridge, fit_ridge_logistic
+from regreveal.phenome.calibration import CURVE_COLUMNS, calibration_curve, calibration_line
+from regreveal.phenome.cross_validation import (
+    CrossValidated,
+    cross_validate_logistic,
+    cross_validate_ridge,
+)
+from regreveal.phenome.predictors import Predictors
+from regreveal.phenome.targets import Target, prepare_target
 
-MINIMUM_CLASS = 10  # two a fold
-MINIMUM_FOLD = 5  # participants of a fold, for a number
+
+@dataclass(frozen=True)
+class Measures:
+    """What is told of predictions beside the score; NaN where it does not apply.
+
+    Parameters
+    ----------
+    pearson_r : float
+        Mean over folds of the correlation of predicted and observed numbers.
+    rmse, mae, sd : float
+        Root mean squared and mean absolute error of all held-out numbers, and the standard
+        deviation of the numbers themselves, in their units.
+    average_precision, prevalence : float
+        Mean over folds and classes, and its level by chance.
+    calibration_intercept, calibration_slope : float
+        Of the held-out log odds, averaged over classes; see `calibration_line`.
+    calibration : DataFrame
+        `class`, and the columns of `calibration_curve`.
+    """
+
+    pearson_r: float = np.nan
+    rmse: float = np.nan
+    mae: float = np.nan
+    sd: float = np.nan
+    average_precision: float = np.nan
+    prevalence: float = np.nan
+    calibration_intercept: float = np.nan
+    calibration_slope: float = np.nan
+    calibration: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["class", *CURVE_COLUMNS])
+    )
 
 
 @dataclass(frozen=True)
@@ -22,57 +57,47 @@ class ProbeResult:
 
     Parameters
     ----------
-    target : str
-    kind : {"number", "category"}
-    metric : {"r2", "auc"}
+    target : Target
     score : float
-        Mean over folds; NaN where not scored.
+        Mean over folds (and classes); NaN where not scored.
     low, high : float
         95 % interval of the score.
     fold_scores : ndarray, shape (folds,)
-    pearson_r : float
-        Mean over folds of the correlation of predicted and observed; NaN for a category.
+    floor : float
+        Score of the same probe on shuffled labels; NaN where that was not asked for.
     predictions : ndarray, shape (n,) or (n, classes)
-        Out of fold: the number, the probability of the last of two classes in sorted order, or
-        one-against-the-rest probabilities. NaN where a participant is left out.
-    n, n_missing : int
-        Participants scored, and participants without a value of the target.
+        Out of fold: the number, the probability of the last of two classes, or one-against-the-rest
+        probabilities. NaN where a participant is left out.
+    n : int
+        Participants scored.
     influence : ndarray, shape (n, 1 + folds)
         Of each participant on the score, by being scored and by being fitted to for each fold;
-        NaN as above.
-    strata : ndarray of int, shape (n,)
-        Fold, or class within fold, of those in the score.
-    reason : str
-        Why it is not scored, or which classes are left out; empty otherwise.
+        about the mean of its stratum, 0 where a participant is left out.
+    measures : Measures
     """
 
-    target: str
-    kind: str
-    metric: str
+    target: Target
     score: float
     low: float
     high: float
     fold_scores: np.ndarray
-    pearson_r: float
+    floor: float
     predictions: np.ndarray
     n: int
-    n_missing: int
     influence: np.ndarray
-    strata: np.ndarray
-    reason: str = ""
+    measures: Measures
 
-
-def infer_kind(target: pd.Series) -> str:
-    """Whether a target is a "number" (numeric, over two distinct values) or a "category"."""
-    numeric = pd.api.types.is_numeric_dtype(target) and not pd.api.types.is_bool_dtype(target)
-    return "number" if numeric and target.nunique() > 2 else "category"
+    @property
+    def metric(self) -> str:
+        """What the target is scored by: "r2" or "auc"."""
+        return self.target.metric
 
 
 def probe(
     latents: np.ndarray,
     target: pd.Series,
     folds: pd.Series,
-    kind: str | None = None,
+    given_type: str | None = None,
 ) -> ProbeResult:
     """Predict one target from latents, out of fold.
 
@@ -83,8 +108,8 @@ def probe(
         Aligned with `latents` and indexed by sample id; missing values are left out and counted.
     folds : Series
         Fold of each participant (and maybe of others), indexed by sample id.
-    kind : {"number", "category"}, optional
-        As `infer_kind` finds by default; give it for a category coded in numbers.
+    given_type : {"continuous", "binary", "categorical"}, optional
+        As `recognise_type` finds by default; give it for a category coded in numbers.
 
     Returns
     -------
@@ -94,25 +119,108 @@ def probe(
     Raises
     ------
     InputError
-        If latents are not finite or not (n, k), or a participant has no fold.
+        If latents are not finite or not (n, k), a participant has no fold, or the target is not
+        of the type given.
     """
     latents = check_latents(latents, len(target), "latents")
-    check_folds(target, folds)
-    kind = kind or infer_kind(target)
-    if kind not in ("number", "category"):
-        raise InputError(f"target '{target.name}': kind '{kind}'; expected number or category")
-    if kind == "number":
-        return _probe_number(latents, target, folds)
-    return _probe_category(latents, target, folds)
+    prepared = prepare_target(target, folds, given_type)
+    return probe_targets(Predictors(latents), [prepared])[0]
 
 
-def influence_error(influence: np.ndarray, strata: np.ndarray, metric: str) -> tuple[float, float]:
+def probe_targets(
+    predictors: Predictors, targets: Sequence[Target], ids: pd.Index | None = None
+) -> list[ProbeResult]:
+    """Predict targets out of fold; numbers of the same participants all at once.
+
+    Parameters
+    ----------
+    predictors : Predictors
+        Of n participants.
+    targets : sequence of Target
+        Of the same; in memory it takes some 100 · n bytes for each.
+    ids : Index, length n, optional
+        Sample ids, to predict shuffled labels, too.
+
+    Returns
+    -------
+    list of ProbeResult
+        As `targets`.
+    """
+    results: dict[int, ProbeResult] = {}
+    alike: dict[bytes, list[int]] = {}
+    for place, target in enumerate(targets):
+        if not target.scorable:
+            results[place] = _not_scored(target)
+        elif target.metric == "auc":
+            results[place] = _probe_alike(predictors, [target], ids)[0]
+        else:
+            alike.setdefault(target.fold.tobytes(), []).append(place)
+    for places in alike.values():
+        found = _probe_alike(predictors, [targets[place] for place in places], ids)
+        results.update(zip(places, found, strict=True))
+    return [results[place] for place in range(len(targets))]
+
+
+def _probe_alike(
+    predictors: Predictors, targets: list[Target], ids: pd.Index | None
+) -> list[ProbeResult]:
+    """Probe targets of the same folds, all numbers or a single one of classes."""
+    outcomes = [target.outcomes for target in targets]
+    if ids is not None:
+        outcomes += [target.shuffled(ids) for target in targets]
+    run = cross_validate_ridge if targets[0].metric == "r2" else cross_validate_logistic
+    found = run(predictors, np.concatenate(outcomes, axis=1), targets[0].fold)
+    results, column = [], 0
+    of_floors = sum(target.outcomes.shape[1] for target in targets)
+    for target in targets:
+        columns = slice(column, column + target.outcomes.shape[1])
+        floor = np.nan
+        if ids is not None:
+            shuffled = slice(of_floors + columns.start, of_floors + columns.stop)
+            floor = float(found.fold_scores[:, shuffled].mean())
+        results.append(_result(target, found, columns, floor))
+        column = columns.stop
+    return results
+
+
+def _result(target: Target, found: CrossValidated, columns: slice, floor: float) -> ProbeResult:
+    scored = target.scored
+    fold_scores = found.fold_scores[:, columns].mean(axis=1)
+    influence = np.zeros(found.influence.shape[:2])
+    influence[scored] = scores.centred_influence(
+        found.influence[scored][..., columns].mean(axis=2), target.strata[scored]
+    )
+    predicted = found.predicted[:, columns]
+    score = float(fold_scores.mean())
+    error, freedom = influence_error(influence[scored], target.metric)
+    if target.metric == "r2":
+        low, high = scores.r_squared_interval(score, error, freedom)
+        measures = _measures_of_number(target, predicted[:, 0])
+    else:
+        low, high = scores.auc_interval(score, error, freedom)
+        measures = _measures_of_classes(target, predicted)
+        predicted = expit(predicted)
+    return ProbeResult(
+        target=target,
+        score=score,
+        low=low,
+        high=high,
+        fold_scores=fold_scores,
+        floor=floor,
+        predictions=predicted if predicted.shape[1] > 1 else predicted[:, 0],
+        n=int(scored.sum()),
+        influence=influence,
+        measures=measures,
+    )
+
+
+def influence_error(centred: np.ndarray, metric: str) -> tuple[float, float]:
     """Estimate the standard error of a score or of a difference of two, and its degrees of freedom.
 
     Parameters
     ----------
-    influence, strata
-        Of those scored only, as in `ProbeResult`.
+    centred : ndarray, shape (n, 1 + folds)
+        Influence of those scored, as in `ProbeResult`.
     metric : {"r2", "auc"}
         R² is skewed, and intervals without the squares would be too narrow; those of the area
         hold the truth without. Both by measurement: docs/phenome.md, "Intervals".
@@ -121,160 +229,62 @@ def influence_error(influence: np.ndarray, strata: np.ndarray, metric: str) -> t
     -------
     error, freedom : float
     """
-    by_weight, by_fit = influence[:, 0], influence[:, 1:]
-    return scores.standard_error(by_weight, by_fit, strata, squares=metric == "r2")
+    return scores.standard_error(centred, squares=metric == "r2")
 
 
-def _probe_number(latents: np.ndarray, target: pd.Series, folds: pd.Series) -> ProbeResult:
-    rows = np.flatnonzero(target.notna())
-    values = target.iloc[rows].to_numpy(np.float64)
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"target '{target.name}': {(~np.isfinite(values)).sum()} values are infinite; "
-            "leave them empty or correct them"
-        )
-    fold = folds.loc[target.index[rows]].to_numpy()
-    names = np.unique(folds)
-    if min(np.sum(fold == name) for name in names) < MINIMUM_FOLD:
-        return _not_scored(target, "number", f"fewer than {MINIMUM_FOLD} participants in a fold")
-    if min(np.ptp(values[fold == name]) for name in names) == 0:
-        return _not_scored(target, "number", "constant, in all participants or in a fold")
-
-    predicted, fold_scores, influence = _cross_validate(
-        latents[rows],
-        values[:, None],
-        fold,
-        fit_ridge,
-        scores.r_squared,
-        scores.r_squared_derivatives,
-    )
-    score = float(fold_scores.mean())
-    low, high = scores.r_squared_interval(score, *influence_error(influence, fold, "r2"))
-    correlations = [_correlation(values[fold == f], predicted[fold == f, 0]) for f in names]
-    return ProbeResult(
-        target=str(target.name),
-        kind="number",
-        metric="r2",
-        score=score,
-        low=low,
-        high=high,
-        fold_scores=fold_scores,
+def _measures_of_number(target: Target, predicted: np.ndarray) -> Measures:
+    scored = target.scored
+    observed, fold = target.outcomes[scored, 0], target.fold[scored]
+    predicted = predicted[scored]
+    errors = observed - predicted
+    correlations = [
+        _correlation(observed[fold == name], predicted[fold == name]) for name in np.unique(fold)
+    ]
+    return Measures(
         pearson_r=float(np.mean(correlations)),
-        predictions=_spread(predicted[:, 0], rows, len(target)),
-        n=len(rows),
-        n_missing=len(target) - len(rows),
-        influence=_spread(influence, rows, len(target)),
-        strata=fold,
+        rmse=float(np.sqrt(np.mean(errors**2))),
+        mae=float(np.mean(np.abs(errors))),
+        sd=float(observed.std(ddof=1)),
     )
 
 
-def _probe_category(latents: np.ndarray, target: pd.Series, folds: pd.Series) -> ProbeResult:
-    labels = target.dropna().astype(str)
-    counts = labels.value_counts()
-    classes = sorted(counts.index[counts >= MINIMUM_CLASS])
-    small = sorted(counts.index[counts < MINIMUM_CLASS])
-    if len(classes) < 2:
-        return _not_scored(
-            target, "category", f"fewer than two classes of at least {MINIMUM_CLASS} participants"
-        )
-    kept = target.notna() & target.astype(str).isin(classes)
-    rows = np.flatnonzero(kept)
-    labels = target.iloc[rows].astype(str)
-    fold = stratified_folds(labels, folds).to_numpy()
-    scored = classes if len(classes) > 2 else classes[1:]
-
-    predicted, fold_scores, influence = _cross_validate(
-        latents[rows],
-        labels.to_numpy()[:, None] == np.array(scored),
-        fold,
-        fit_ridge_logistic,
-        scores.auc,
-        scores.auc_derivatives,
+def _measures_of_classes(target: Target, log_odds: np.ndarray) -> Measures:
+    scored = target.scored
+    fold = target.fold[scored]
+    precisions, lines, curves = [], [], []
+    for column, name in enumerate(target.classes):
+        positive, predicted = target.outcomes[scored, column], log_odds[scored, column]
+        precisions += [
+            scores.average_precision(positive[fold == f], predicted[fold == f])
+            for f in np.unique(fold)
+        ]
+        lines.append(calibration_line(positive, predicted))
+        curve = calibration_curve(positive, expit(predicted))
+        curve.insert(0, "class", name)
+        curves.append(curve)
+    intercept, slope = np.mean(lines, axis=0)
+    return Measures(
+        average_precision=float(np.mean(precisions)),
+        prevalence=float(target.outcomes[scored].mean()),
+        calibration_intercept=float(intercept),
+        calibration_slope=float(slope),
+        calibration=pd.concat(curves, ignore_index=True),
     )
-    score = float(fold_scores.mean())
-    strata = np.unique([fold, labels.factorize()[0]], axis=1, return_inverse=True)[1].ravel()
-    low, high = scores.auc_interval(score, *influence_error(influence, strata, "auc"))
-    probabilities = _spread(expit(predicted), rows, len(target))
+
+
+def _not_scored(target: Target) -> ProbeResult:
+    nothing = np.full(len(target.fold), np.nan)
     return ProbeResult(
-        target=str(target.name),
-        kind="category",
-        metric="auc",
-        score=score,
-        low=low,
-        high=high,
-        fold_scores=fold_scores,
-        pearson_r=np.nan,
-        predictions=probabilities if len(scored) > 1 else probabilities[:, 0],
-        n=len(rows),
-        n_missing=int(target.isna().sum()),
-        influence=_spread(influence, rows, len(target)),
-        strata=strata,
-        reason=f"classes of fewer than {MINIMUM_CLASS}: {', '.join(small)}" if small else "",
-    )
-
-
-def _cross_validate(
-    latents: np.ndarray,
-    outcomes: np.ndarray,
-    fold: np.ndarray,
-    fit_model: Callable,
-    score: Callable,
-    derivatives: Callable,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predict each column of `outcomes` (n, c) out of fold.
-
-    Returns
-    -------
-    predicted : ndarray, shape (n, c)
-    fold_scores : ndarray, shape (folds,)
-        Averaged over columns.
-    influence : ndarray, shape (n, 1 + folds)
-        Of each participant on the mean over folds: by being scored, and by being fitted to for
-        each fold.
-    """
-    names = np.unique(fold)
-    predicted = np.empty(outcomes.shape)
-    fold_scores = np.zeros((len(names), outcomes.shape[1]))
-    influence = np.zeros((len(fold), 1 + len(names)))
-    for index, column in np.ndindex(fold_scores.shape):
-        held_out = fold == names[index]
-        outcome = outcomes[:, column]
-        fit = fit_model(latents[~held_out], outcome[~held_out])
-        design = fit.design(latents[held_out])
-        predicted[held_out, column] = design @ fit.coefficients
-        pair = outcome[held_out], predicted[held_out, column]
-        fold_scores[index, column] = score(*pair)
-        by_weight, by_prediction = derivatives(*pair)
-        influence[held_out, 0] += by_weight
-        gradient = design.T @ by_prediction
-        influence[~held_out, 1 + index] += fit.influence(latents[~held_out], gradient)
-    return predicted, fold_scores.mean(axis=1), influence / fold_scores.size
-
-
-def _spread(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """Put values at their rows of n, and NaN elsewhere."""
-    spread = np.full((n, *values.shape[1:]), np.nan)
-    spread[rows] = values
-    return spread
-
-
-def _not_scored(target: pd.Series, kind: str, reason: str) -> ProbeResult:
-    nothing = np.full(len(target), np.nan)
-    return ProbeResult(
-        target=str(target.name),
-        kind=kind,
-        metric="r2" if kind == "number" else "auc",
+        target=target,
         score=np.nan,
         low=np.nan,
         high=np.nan,
         fold_scores=np.array([]),
-        pearson_r=np.nan,
+        floor=np.nan,
         predictions=nothing,
         n=0,
-        n_missing=int(target.isna().sum()),
-        influence=nothing[:, None],
-        strata=np.array([], int),
-        reason=reason,
+        influence=np.zeros((len(target.fold), 1)),
+        measures=Measures(),
     )
 
 

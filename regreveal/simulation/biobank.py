@@ -155,6 +155,7 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
         cohort[f"pc_{number}"] = component
     _write_people(folder / "cohort.tsv", cohort, sample_ids)
     _write_people(folder / "phenotypes.tsv", phenotypes, sample_ids)
+    _write(folder / "phenotype_info.tsv", health.phenotype_info(traits))
     _write(folder / "diagnoses.tsv", diagnoses)
     _write(folder / "phecodes.tsv", health.phecode_map())
     _write(folder / "phecode_info.tsv", health.phecode_info())

@@ -87,6 +87,36 @@ def measure(traits: pd.DataFrame, lifestyle: Lifestyle, rng: np.random.Generator
     return measured.mask(rng.random(measured.shape) < MISSING_SHARE)
 
 
+def phenotype_info(traits: pd.DataFrame) -> pd.DataFrame:
+    """Describe what was measured, and the cohort's age, sex and ancestry.
+
+    Parameters
+    ----------
+    traits : DataFrame
+        `modality`, `trait` and `units` of each.
+
+    Returns
+    -------
+    DataFrame
+        `phenotype`, `units`, `type` and `description`; a type is given to classes only.
+    """
+    measured = pd.DataFrame({"phenotype": traits["trait"], "units": traits["units"], "type": ""})
+    spoken = traits["trait"].str.replace("_", " ")
+    measured["description"] = spoken + " (" + traits["modality"] + "), as measured"
+    columns = ["phenotype", "units", "type", "description"]
+    return pd.concat([measured, pd.DataFrame(_BESIDE_TRAITS, columns=columns)], ignore_index=True)
+
+
+_BESIDE_TRAITS = [
+    ("bmi", "kg/m2", "", "body mass index"),
+    ("sbp", "mmHg", "", "systolic blood pressure"),
+    ("smoking", "", "binary", "ever smoked"),
+    ("age", "years", "", "age at the assessment"),
+    ("sex", "", "binary", "sex"),
+    ("ancestry", "", "categorical", "ancestry that makes up most of the genome"),
+]
+
+
 def draw_diagnoses(
     traits: pd.DataFrame,
     lifestyle: Lifestyle,

@@ -83,7 +83,7 @@ def _run(command, data, *more, **changed):
 
 def test_probe_compares_embeddings_on_the_same_analysis_participants(data):
     good = f"good={data}/good.parquet"
-    result = _run("probe", data, "--embedding", good, "--categories", "grade")
+    result = _run("probe", data, "--embedding", good, "--categorical", "grade")
     assert result.exit_code == 0, result.output
     scores = pd.read_csv(data / "out/probes.tsv", sep="\t").set_index(["arm", "target"])
     assert (scores["n"] == 590).all()

@@ -239,8 +239,8 @@ def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
     assert load_experiment(written(tmp_path, text)).targets_of("alignment") == ["heart_rate"]
     with pytest.raises(InputError, match=r"comparisons.alignment has no targets of its own"):
         load_experiment(written(tmp_path, SMALLEST + "[probes]\n"))
-    with pytest.raises(InputError, match=r"categories: 'sex' is not among the targets"):
-        load_experiment(written(tmp_path, text + 'categories = ["sex"]\n'))
+    with pytest.raises(InputError, match=r"categorical: 'sex' is not among the targets"):
+        load_experiment(written(tmp_path, text + 'categorical = ["sex"]\n'))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
         ),
         (
             "[data.simulate]",
-            '[probes]\ntargets = ["a"]\ncategories = ["b"]\n[data.simulate]',
+            '[probes]\ntargets = ["a"]\ncategorical = ["b"]\n[data.simulate]',
             "'b' is not among the targets",
         ),
         ('title = "Smallest"', "title = ", "not valid TOML"),

@@ -4,24 +4,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.linear_model import RidgeCV
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import (
+    average_precision_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 from sklearn.model_selection import PredefinedSplit, cross_val_score
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.multitest import multipletests
 
 from regreveal.errors import InputError
-from regreveal.phenome.probes import (
-    MINIMUM_CLASS,
-    compare_probes,
-    infer_kind,
-    probe,
-    run_probes,
-    stratified_folds,
-)
-from regreveal.phenome.ridge import RIDGE_PENALTIES
+from regreveal.phenome.differences import MeanDifference, compare_probes
+from regreveal.phenome.folds import stratified_folds
+from regreveal.phenome.predictors import Predictors
+from regreveal.phenome.probes import run_probes
+from regreveal.phenome.ridge import RIDGE_PENALTIES, fit_ridge_logistic
+from regreveal.phenome.single_probe import probe, probe_targets
+from regreveal.phenome.targets import MAXIMUM_CLASSES, MINIMUM_CLASS, prepare_target
 from regreveal.store.cohort import make_splits
 
 
@@ -42,17 +44,11 @@ def _cohort(n, seed, dimensions=4, signal=1.0):
     return latents, pd.Series(number, index=_ids(n), name="heart_rate")
 
 
-class Clipper(TransformerMixin, BaseEstimator):
-    """Clip at three standard deviations of the normal with the same 90 % as those fitted to."""
-
-    def fit(self, x, y=None):
-        self.median_ = np.median(x, axis=0)
-        low, high = np.percentile(x, [5, 95], axis=0)
-        self.reach_ = 3 * (high - low) / (2 * 1.6448536269514722)
-        return self
-
-    def transform(self, x):
-        return np.clip(x, self.median_ - self.reach_, self.median_ + self.reach_)
+def _standardised(latents):
+    """Clip at three standard deviations of the normal of the same 90 %, then standardise."""
+    median = np.median(latents, axis=0)
+    reach = 3 * np.ptp(np.percentile(latents, [5, 95], axis=0), axis=0) / (2 * 1.6448536269514722)
+    return StandardScaler().fit_transform(np.clip(latents, median - reach, median + reach))
 
 
 def test_a_number_is_scored_as_by_sklearns_cross_validation():
@@ -61,19 +57,66 @@ def test_a_number_is_scored_as_by_sklearns_cross_validation():
     folds = _folds(n)
     result = probe(latents, target, folds)
     # The oracle's grid is per participant too, and 128 of 160 are fitted to in every fold.
-    pipeline = make_pipeline(Clipper(), StandardScaler(), RidgeCV(alphas=128 * RIDGE_PENALTIES))
     expected = cross_val_score(
-        pipeline, latents, target, cv=PredefinedSplit(folds.loc[target.index]), scoring="r2"
+        RidgeCV(alphas=128 * RIDGE_PENALTIES),
+        _standardised(latents),
+        target,
+        cv=PredefinedSplit(folds.loc[target.index]),
+        scoring="r2",
     )
-    np.testing.assert_allclose(result.fold_scores, expected, rtol=1e-6)
+    np.testing.assert_allclose(result.fold_scores, expected, rtol=1e-9)
     assert result.score == pytest.approx(expected.mean())
     assert result.low < result.score < result.high
     assert result.metric == "r2"
-    correlations = [
-        pearsonr(target[rows], result.predictions[rows])[0]
-        for rows in (folds.loc[target.index].to_numpy() == fold for fold in range(5))
-    ]
-    assert result.pearson_r == pytest.approx(np.mean(correlations))
+    of_folds = [folds.loc[target.index].to_numpy() == fold for fold in range(5)]
+    correlations = [pearsonr(target[rows], result.predictions[rows])[0] for rows in of_folds]
+    measures = result.measures
+    assert measures.pearson_r == pytest.approx(np.mean(correlations))
+    assert measures.rmse == pytest.approx(root_mean_squared_error(target, result.predictions))
+    assert measures.mae == pytest.approx(mean_absolute_error(target, result.predictions))
+    assert measures.sd == pytest.approx(target.std())
+
+
+def test_numbers_with_missing_values_are_scored_as_by_sklearn_without_these_people():
+    latents, targets = _cohort(200, seed=21, dimensions=30)
+    generator = np.random.default_rng(22)
+    targets = pd.DataFrame({"a": targets, "b": targets + 1, "c": targets**2, "d": latents[:, 1]})
+    targets["b"] = targets["b"].mask(generator.random(200) < 0.2)
+    targets["c"] = targets["c"].mask(generator.random(200) < 0.6)
+    folds = _folds(200)
+    scores = run_probes({"one": latents}, targets, folds).scores.set_index("target")
+    design, fold = _standardised(latents), folds.loc[targets.index].to_numpy()
+    for name, values in targets.items():
+        expected = []
+        for held in range(5):
+            there = values.notna().to_numpy()
+            fitted, tested = there & (fold != held), there & (fold == held)
+            oracle = RidgeCV(alphas=fitted.sum() * RIDGE_PENALTIES)
+            oracle.fit(design[fitted], values[fitted])
+            expected.append(r2_score(values[tested], oracle.predict(design[tested])))
+        assert scores.loc[name, "score"] == pytest.approx(np.mean(expected), abs=1e-6)
+        assert scores.loc[name, "n"] == there.sum()
+
+
+def test_classes_are_scored_as_by_sklearns_logistic_regression_at_the_chosen_penalty():
+    latents, target = _cohort(240, seed=23, dimensions=12)
+    cuts = {"binary": [-np.inf, 0.8, np.inf], "categorical": [-np.inf, -0.8, 0.5, np.inf]}
+    folds = _folds(240)
+    for cut in cuts.values():
+        labels = pd.Series(pd.cut(target, cut, labels=False).to_numpy(), target.index, name="grade")
+        prepared = prepare_target(labels, folds, "categorical" if len(cut) > 3 else None)
+        predictors = Predictors(latents)
+        result = probe(latents, labels, folds, prepared.type)
+        areas = []
+        for held in range(5):
+            fitted = prepared.fold != held
+            for column in prepared.outcomes.T:
+                penalty = fit_ridge_logistic(predictors, column, fitted).penalties[0]
+                oracle = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
+                oracle.fit(_standardised(latents)[fitted], column[fitted])
+                predicted = oracle.predict_proba(_standardised(latents)[~fitted])[:, 1]
+                areas.append(roc_auc_score(column[~fitted], predicted))
+        assert result.score == pytest.approx(np.mean(areas), abs=1e-6)
 
 
 def test_a_category_is_scored_by_the_area_under_the_curve_of_probabilities():
@@ -81,9 +124,8 @@ def test_a_category_is_scored_by_the_area_under_the_curve_of_probabilities():
     labels = pd.Series(np.where(target > 0.5, "yes", "no"), index=target.index, name="sinus")
     result = probe(latents, labels, _folds(200))
     fold = stratified_folds(labels, _folds(200)).to_numpy()
-    expected = [
-        roc_auc_score(labels[fold == f] == "yes", result.predictions[fold == f]) for f in range(5)
-    ]
+    of_folds = [(labels[fold == f] == "yes", result.predictions[fold == f]) for f in range(5)]
+    expected = [roc_auc_score(*pair) for pair in of_folds]
     np.testing.assert_allclose(result.fold_scores, expected)
     assert result.score > 0.75
     assert 0 < result.low < result.score < result.high < 1
@@ -92,6 +134,13 @@ def test_a_category_is_scored_by_the_area_under_the_curve_of_probabilities():
     # Probabilities, not votes: far more than the two values of a vote.
     assert len(np.unique(result.predictions)) > 150
     assert result.predictions.mean() == pytest.approx((labels == "yes").mean(), abs=0.05)
+    measures = result.measures
+    precisions = [average_precision_score(*pair) for pair in of_folds]
+    assert measures.average_precision == pytest.approx(np.mean(precisions))
+    assert measures.prevalence == pytest.approx((labels == "yes").mean())
+    assert 0.5 < measures.calibration_slope < 1.5
+    assert measures.calibration["n"].sum() == 200
+    assert set(measures.calibration["class"]) == {"yes"}
 
 
 def test_several_classes_are_scored_each_against_the_rest():
@@ -172,11 +221,9 @@ def test_missing_values_are_left_out_and_counted():
     latents, target = _cohort(150, seed=6)
     target.iloc[:30] = np.nan
     result = probe(latents, target, _folds(150))
-    assert (result.n, result.n_missing) == (120, 30)
+    assert (result.n, result.target.n_missing) == (120, 30)
     assert np.isnan(result.predictions[:30]).all()
     assert np.isfinite(result.predictions[30:]).all()
-    alone = probe(latents[30:], target.iloc[30:], _folds(150))
-    assert alone.score == result.score
 
 
 def test_small_classes_are_left_out_with_a_reason():
@@ -186,35 +233,47 @@ def test_small_classes_are_left_out_with_a_reason():
     result = probe(latents, labels, _folds(150))
     assert np.isfinite(result.score)
     assert result.n == 150 - (MINIMUM_CLASS - 1)
-    assert "rare" in result.reason
+    assert "rare" in result.target.reason
     assert np.isnan(result.predictions[: MINIMUM_CLASS - 1]).all()
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "reason"),
+    ("values", "given", "reason"),
     [
-        (np.full(60, 3.0), "number", "constant"),
-        (np.full(60, "sinus"), "category", "two classes"),
-        (np.where(np.arange(60) < 9, "flutter", "sinus"), "category", "two classes"),
-        (np.where(np.arange(60) < 12, np.arange(60.0), np.nan), "number", "in a fold"),
-        (np.full(60, np.nan), "number", "in a fold"),
+        (np.full(60, 3.0), "continuous", "constant"),
+        (np.full(60, 3.0), None, "constant"),
+        (np.full(60, "sinus"), "categorical", "two classes"),
+        (np.where(np.arange(60) < 9, "flutter", "sinus"), None, "two classes"),
+        (np.where(np.arange(60) < 12, np.arange(60.0), np.nan), None, "in a fold"),
+        (np.full(60, np.nan), "continuous", "in a fold"),
+        (np.full(60, np.nan), "categorical", "two classes"),
     ],
 )
-def test_what_cannot_be_scored_has_a_reason_and_no_score(values, kind, reason):
+def test_what_cannot_be_scored_has_a_reason_and_no_score(values, given, reason):
     target = pd.Series(values, index=_ids(60), name="target")
     latents = np.random.default_rng(0).normal(size=(60, 3))
-    result = probe(latents, target, _folds(60), kind)
-    assert reason in result.reason
+    result = probe(latents, target, _folds(60), given)
+    assert reason in result.target.reason
     assert np.isnan(result.score)
     assert np.isnan(result.predictions).all()
     assert np.isnan(compare_probes(result, result).difference)
+    tables = run_probes({"a": latents, "b": latents}, target.to_frame(), _folds(60), floor=True)
+    assert len(tables.scores) == 2
+    assert tables.differences["p_corrected"].isna().all()
 
 
-def test_kinds_are_told_apart():
-    assert infer_kind(pd.Series([1.0, 2.0, 3.5, np.nan])) == "number"
-    assert infer_kind(pd.Series([0, 1, 1])) == "category"
-    assert infer_kind(pd.Series([True, False, None])) == "category"
-    assert infer_kind(pd.Series(["a", "b", "c"])) == "category"
+def test_text_of_too_many_classes_is_not_scored():
+    names = np.repeat([f"place {i}" for i in range(MAXIMUM_CLASSES + 1)], MINIMUM_CLASS)
+    target = pd.Series(names, index=_ids(len(names)), name="home")
+    result = probe(np.arange(len(names), dtype=float)[:, None], target, _folds(len(names)))
+    assert "codes or free text" in result.target.reason
+
+
+def test_classes_coded_in_numbers_are_in_the_order_of_the_numbers():
+    codes = pd.Series(np.resize([10.0, 2.0], 60), index=_ids(60), name="code")
+    result = probe(np.random.default_rng(0).normal(size=(60, 2)), codes, _folds(60))
+    assert result.target.type == "binary"
+    assert result.target.classes == ("10",)
 
 
 def test_the_difference_is_paired():
@@ -255,7 +314,8 @@ def test_tables_have_a_row_an_arm_and_target():
     targets = pd.DataFrame({"rate": target, "sex": np.where(target > 0, "female", "male")})
     targets["constant"] = 1.0
     arms = {"native": latents[:, 1:], "registered": latents}
-    scores, differences, _ = run_probes(arms, targets, _folds(150))
+    found = run_probes(arms, targets, _folds(150), units={"rate": "/min"})
+    scores, differences = found.scores, found.differences
     assert list(scores["arm"] + ":" + scores["target"]) == [
         f"{arm}:{target}" for target in targets for arm in arms
     ]
@@ -267,7 +327,13 @@ def test_tables_have_a_row_an_arm_and_target():
     expected = by_arm["registered", "rate"] - by_arm["native", "rate"]
     assert rate["difference"] == pytest.approx(expected)
     assert rate["low"] < rate["difference"] < rate["high"]
-    assert scores.loc[scores["target"] == "constant", "reason"].str.contains("two classes").all()
+    assert scores.loc[scores["target"] == "constant", "reason"].str.contains("constant").all()
+    assert (scores.loc[scores["target"] == "rate", "units"] == "/min").all()
+    assert scores.loc[scores["target"] == "rate", "rmse"].notna().all()
+    assert (scores.loc[scores["target"] == "sex", "positive_class"] == "male").all()
+    assert list(scores["type"][::2]) == ["continuous", "binary", "continuous"]
+    assert list(found.calibration.groupby("arm")["n"].sum()) == [150, 150]
+    assert found.adjusted is None
 
 
 def test_q_values_of_differences_are_over_the_targets_of_each_pair_of_arms():
@@ -279,21 +345,22 @@ def test_q_values_of_differences_are_over_the_targets_of_each_pair_of_arms():
     targets["constant"] = 1.0
     worse = latents + generator.normal(size=latents.shape)
     arms = {"native": worse, "registered": latents, "shuffled": latents[::-1]}
-    _, differences, _ = run_probes(arms, targets, _folds(200))
+    differences = run_probes(arms, targets, _folds(200)).differences
     for arm in ("registered", "shuffled"):
         of_arm = differences[differences["arm"] == arm].set_index("target")
         scored = of_arm.drop("constant")
         expected = multipletests(scored["p"], method="fdr_bh")[1]
         np.testing.assert_allclose(scored["q_value"], expected)
         assert np.isnan(of_arm.loc["constant", "q_value"])
-    _, nothing, _ = run_probes({"native": latents}, targets, _folds(200))
+        assert (scored["p_corrected"] >= scored["p"]).all()
+    nothing = run_probes({"native": latents}, targets, _folds(200)).differences
     assert nothing.empty
     assert "q_value" in nothing
 
 
 def _mean(targets, latents, other, folds, metric="r2"):
-    _, differences, means = run_probes({"one": other, "two": latents}, targets, folds)
-    return differences, means.set_index("metric").loc[metric]
+    found = run_probes({"one": other, "two": latents}, targets, folds)
+    return found.differences, found.means.set_index("metric").loc[metric]
 
 
 def test_the_mean_over_one_target_is_that_target():
@@ -307,7 +374,7 @@ def test_the_mean_over_one_target_is_that_target():
         assert mean["difference"] == pytest.approx(row["difference"])
         assert mean["score"] - mean["baseline_score"] == pytest.approx(mean["difference"])
         width = row["high"] - row["low"]
-        assert mean["high"] - mean["low"] == pytest.approx(width, rel=0.03)
+        assert mean["high"] - mean["low"] == pytest.approx(width)
 
 
 def test_the_same_target_twice_is_no_more_certain_than_once():
@@ -324,7 +391,7 @@ def test_the_same_target_twice_is_no_more_certain_than_once():
 
 def test_intervals_of_the_mean_hold_the_truth_of_targets_that_go_together():
     """The mean difference of two arms that know equally much is 0 in the long run."""
-    held, widths = 0, []
+    held, widths, folds = 0, [], _folds(250)
     for seed in range(100):
         generator = np.random.default_rng(seed)
         signal, shared = generator.normal(size=(2, 250))
@@ -336,10 +403,49 @@ def test_intervals_of_the_mean_hold_the_truth_of_targets_that_go_together():
             {f"t{i}": signal + shared + 0.5 * generator.normal(size=250) for i in range(3)},
             index=_ids(250),
         )
-        _, mean = _mean(targets, two, one, _folds(250))
+        prepared = [prepare_target(targets[name], folds) for name in targets]
+        before, after = (probe_targets(Predictors(latents), prepared) for latents in (one, two))
+        gathered = MeanDifference()
+        for pair in zip(after, before, strict=True):
+            gathered.add(*pair)
+        mean = gathered.result()
         held += mean["low"] < 0 < mean["high"]
         widths.append(mean["high"] - mean["low"])
     assert 89 <= held <= 100  # 95 of 100 expected; fewer than 89 in 1 of 200 such tests
+
+
+def test_shuffled_labels_score_as_chance_and_true_traits_as_much_as_there_is_to_know():
+    latents, target = _cohort(400, seed=24)
+    truth = pd.DataFrame({"truth": target + 0.3 * np.random.default_rng(25).normal(size=400)})
+    targets = pd.DataFrame({"number": target, "sign": np.where(target > 0, "+", "-")})
+    arms = {"good": latents, "noise": np.random.default_rng(26).normal(size=(400, 3))}
+    found = run_probes(arms, targets, _folds(400), floor=True, true_traits=truth)
+    scores = found.scores.set_index(["target", "arm"])
+    assert scores.loc["number", "floor"].abs().max() < 0.05
+    assert (scores.loc["sign", "floor"] - 0.5).abs().max() < 0.08
+    for name, score in (("number", 0.9), ("sign", 0.95)):
+        ceilings = scores.loc[name, "ceiling"]
+        assert np.ptp(ceilings) == 0
+        assert ceilings.iloc[0] > score > scores.loc[(name, "good"), "score"]
+    plain = run_probes(arms, targets, _folds(400)).scores
+    np.testing.assert_allclose(plain["score"], found.scores["score"])
+    assert plain[["floor", "ceiling"]].isna().all(axis=None)
+
+
+def test_shuffled_labels_are_the_same_in_every_arm_and_row_order():
+    _, target = _cohort(100, seed=27)
+    folds = _folds(100)
+    prepared = prepare_target(target, folds)
+    shuffled = pd.Series(prepared.shuffled(target.index)[:, 0], target.index)
+    backwards = target.iloc[::-1]
+    other = pd.Series(
+        prepare_target(backwards, folds).shuffled(backwards.index)[:, 0], backwards.index
+    )
+    pd.testing.assert_series_equal(other.loc[target.index], shuffled)
+    assert np.mean(shuffled == target) < 0.2
+    fold = folds.loc[target.index]
+    for name in range(5):
+        assert sorted(shuffled[fold == name]) == sorted(target[fold == name])
 
 
 def test_bad_input_ends_in_one_clear_line():
@@ -359,12 +465,15 @@ def test_bad_input_ends_in_one_clear_line():
         run_probes({"native": latents}, target.to_frame(), folds, baseline="registered")
     with pytest.raises(InputError, match="infinite"):
         probe(latents, target.replace(target.iloc[0], np.inf), folds)
-    with pytest.raises(InputError, match="kind 'rank'"):
+    with pytest.raises(InputError, match="type 'rank'"):
         probe(latents, target, folds, "rank")
+    some = pd.DataFrame({"lv_volume": target}).iloc[1:]
+    with pytest.raises(InputError, match="1 of 60 participants have no true traits"):
+        run_probes({"native": latents}, target.to_frame(), folds, true_traits=some)
 
 
 @pytest.mark.parametrize("tails", ["light", "heavy"])
-@pytest.mark.parametrize("kind", ["number", "category"])
+@pytest.mark.parametrize("kind", ["continuous", "binary"])
 def test_ninety_five_percent_intervals_hold_the_truth_as_often_as_they_say(kind, tails):
     """The truth: what the same procedure scores on average over cohorts drawn anew."""
     n, simulations = 126, 150
@@ -379,7 +488,7 @@ def test_ninety_five_percent_intervals_hold_the_truth_as_often_as_they_say(kind,
             for strength in (0.5, 0.8)
         ]
         values = trait + 0.7 * generator.normal(size=n)
-        target = pd.Series(values if kind == "number" else values > 0.5, index=ids, name="t")
+        target = pd.Series(values if kind == "continuous" else values > 0.5, index=ids, name="t")
         worse, better = (probe(latents, target, folds, kind) for latents in arms)
         difference = compare_probes(better, worse)
         scores.append((better.score, better.low, better.high))

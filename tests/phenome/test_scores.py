@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kurtosis, norm
-from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 
 from regreveal.phenome import scores
 
@@ -21,6 +21,16 @@ def test_auc_is_that_of_sklearn_ties_and_all(people):
     if positive.all() or not positive.any():
         return
     assert scores.auc(positive, predicted) == pytest.approx(roc_auc_score(positive, predicted))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=30))
+def test_average_precision_is_that_of_sklearn_ties_and_all(people):
+    positive = np.array([case for case, _ in people])
+    predicted = np.array([value for _, value in people], float)
+    if not positive.any():
+        return
+    expected = average_precision_score(positive, predicted)
+    assert scores.average_precision(positive, predicted) == pytest.approx(expected)
 
 
 def test_derivatives_by_weight_are_those_of_weighted_scores():
@@ -68,9 +78,7 @@ def test_standard_error_of_a_mean_is_the_textbook_one():
     influence = (values - values.mean()) / 25
     expected = values.std(ddof=1) / np.sqrt(25)
     for squares in (True, False):
-        error, freedom = scores.standard_error(
-            influence, np.zeros((25, 5)), np.zeros(25), squares=squares
-        )
+        error, freedom = _standard_error(influence, np.zeros((25, 5)), np.zeros(25), squares)
         assert error == pytest.approx(expected)
     # The degrees of freedom are those of a variance of this kurtosis: 2 / (kurtosis − 1) each.
     assert freedom == pytest.approx(2 * 25 / (kurtosis(values, fisher=False) - 1))
@@ -86,8 +94,8 @@ def test_influence_through_fits_adds_up_with_that_of_being_scored():
         through[folds == fold] -= through[folds == fold].mean()
     by_fit = np.where(folds[:, None] == np.arange(5), 0.0, through[:, None])
     expected = np.sqrt(20 / 19 * np.sum((own + 4 * through) ** 2))
-    assert scores.standard_error(own, by_fit, folds, squares=True)[0] == pytest.approx(expected)
-    assert scores.standard_error(own, by_fit, folds, squares=False)[0] == pytest.approx(expected)
+    assert _standard_error(own, by_fit, folds, True)[0] == pytest.approx(expected)
+    assert _standard_error(own, by_fit, folds, False)[0] == pytest.approx(expected)
 
 
 def test_squares_of_what_one_fold_was_fitted_to_are_counted_when_asked():
@@ -96,8 +104,8 @@ def test_squares_of_what_one_fold_was_fitted_to_are_counted_when_asked():
     through = np.zeros((100, 5))
     through[np.arange(100), np.arange(100) % 5] = generator.normal(size=100)
     own, strata = generator.normal(size=100), np.zeros(100)
-    with_squares, _ = scores.standard_error(own, through, strata, squares=True)
-    without, _ = scores.standard_error(own, through, strata, squares=False)
+    with_squares, _ = _standard_error(own, through, strata, True)
+    without, _ = _standard_error(own, through, strata, False)
     assert with_squares == pytest.approx((own + through.sum(axis=1)).std(ddof=1) * 10)
     assert without < with_squares
 
@@ -106,8 +114,8 @@ def test_degrees_of_freedom_are_few_where_one_person_holds_most_of_the_influence
     influence = np.full(100, 0.01) * (-1) ** np.arange(100)
     influence[0] = 5
     nobody = np.zeros((100, 5))
-    assert 2 < scores.standard_error(influence, nobody, np.zeros(100), squares=True)[1] < 2.2
-    assert scores.standard_error(np.zeros(100), nobody, np.zeros(100), squares=True)[0] == 0
+    assert 2 < _standard_error(influence, nobody, np.zeros(100), True)[1] < 2.2
+    assert _standard_error(np.zeros(100), nobody, np.zeros(100), True)[0] == 0
 
 
 @given(st.floats(-0.5, 0.999), st.floats(1e-6, 0.3), st.floats(2, 1e4))
@@ -135,3 +143,8 @@ def _by_weight(score, observed, predicted, size=1e-5):
         / (2 * size)
         for u, d in zip(weights, lower, strict=True)
     ]
+
+
+def _standard_error(by_weight, by_fit, strata, squares):
+    influence = np.column_stack([by_weight, by_fit])
+    return scores.standard_error(scores.centred_influence(influence, strata), squares)

@@ -8,48 +8,62 @@ from regreveal.errors import InputError
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.store.cohort import read_table, write_table
 
+FILES = ("probes.tsv", "probe_differences.tsv", "probe_means.tsv", "probe_calibration.tsv")
+ADJUSTED_FILES = ("probe_gains.tsv", "probe_gain_differences.tsv")
+
 
 def run_stages(compared: Compared) -> None:
-    """Probe every target in both arms."""
+    """Probe every target in both arms, adjusted for covariates too where that is asked for."""
     settings = compared.experiment.probes
     targets = compared.experiment.targets_of(compared.name)
     of_arms = [target.split(".")[0] for target in targets if "." in target]
-    names = ("probes.tsv", "probe_differences.tsv", "probe_means.tsv")
+    names = [*FILES, *(ADJUSTED_FILES if settings.adjust else ())]
     outputs = [compared.folder / name for name in names]
     compared.manifest.run(
         compared.stage("probes"),
-        lambda: _write_probes(compared, *outputs),
+        lambda: _write_probes(compared, outputs),
         outputs=outputs,
-        settings=[targets, settings.categories, compared.comparison.model_dump()],
-        files=compared.data.files("phenotypes", "cohort"),
+        settings=[targets, settings.model_dump(), compared.comparison.model_dump()],
+        files=compared.data.files("phenotypes", "phenotype_info", "cohort", "true_traits"),
         after=compared.embedded(*{*compared.arms, *(a for a in of_arms if a in compared.all_arms)}),
     )
 
 
-def _write_probes(compared: Compared, *files: Path) -> None:
+def _write_probes(compared: Compared, files: list[Path]) -> None:
+    from regreveal.phenome.phenotypes import given_types, read_phenotype_info
     from regreveal.phenome.probes import run_probes
 
-    targets = _targets(compared)
-    categories = [c for c in compared.experiment.probes.categories if c in targets]
-    tables = run_probes(
+    settings, paths = compared.experiment.probes, compared.data.paths
+    info = read_phenotype_info(paths.phenotype_info) if paths.phenotype_info else None
+    found = run_probes(
         {name: compared.latents(name) for name in compared.arms},
-        targets,
+        _columns(compared, compared.experiment.targets_of(compared.name)),
         compared.participants["fold"],
         baseline=compared.comparison.baseline,
-        kinds=dict.fromkeys(categories, "category"),
+        types=given_types(settings.categorical, settings.continuous, info),
+        units=None if info is None else info["units"].to_dict(),
+        covariates=_columns(compared, settings.adjust) if settings.adjust else None,
+        floor=True,
+        true_traits=read_table(paths.true_traits) if paths.true_traits else None,
     )
+    tables = [found.scores, found.differences, found.means, found.calibration]
+    if found.adjusted:
+        tables += [found.adjusted.gains, found.adjusted.differences]
     for table, file in zip(tables, files, strict=True):
         write_table(table, file)
 
 
-def _targets(compared: Compared) -> pd.DataFrame:
-    """Gather the targets' values, missing where a participant has none."""
+def _columns(compared: Compared, names: list[str]) -> pd.DataFrame:
+    """Gather columns of the phenotypes, the cohort or an arm's quality figures.
+
+    Values are missing where a participant has none.
+    """
     files = compared.data.paths.files("phenotypes", "cohort")
     tables = [read_table(path) for path in files.values()]
     values = {}
-    for target in compared.experiment.targets_of(compared.name):
-        holding = [table for table in tables if target in table]
-        values[target] = holding[0][target] if holding else _quality_figure(compared, target)
+    for name in names:
+        holding = [table for table in tables if name in table]
+        values[name] = holding[0][name] if holding else _quality_figure(compared, name)
     return pd.DataFrame(values).reindex(compared.participants.index)
 
 
