@@ -3,7 +3,8 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,19 @@ from regreveal.report.parts import Figure
 SHARED_OUT = 12
 # Root mean square error of a palette, in grey levels of 256, up to which no eye sees it.
 PALETTE_ERROR = 2.0
-PHOTOGRAPH_QUALITY = 85  # of 100, of WebP
+PHOTOGRAPH_QUALITY = 80  # of 100
 
 
-def draw_figures(figures: Sequence[Figure], folder: Path) -> None:
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page: an address that holds the picture, and its size in pixels."""
+
+    address: str
+    width: int
+    height: int
+
+
+def draw_figures(figures: Sequence[Figure], folder: Path) -> dict[str, Picture]:
     """Draw figures, each as PNG and as PDF.
 
     Parameters
@@ -26,6 +36,11 @@ def draw_figures(figures: Sequence[Figure], folder: Path) -> None:
     figures : sequence of Figure
     folder : Path
         Created if it is not there.
+
+    Returns
+    -------
+    dict of str to Picture
+        By the figure's name.
 
     Raises
     ------
@@ -38,42 +53,51 @@ def draw_figures(figures: Sequence[Figure], folder: Path) -> None:
     if twice:
         raise ValueError(f"{twice[0]}: two figures of that name; expected one")
     folder.mkdir(parents=True, exist_ok=True)
-    work = [(figure.draw, folder / f"{figure.name}.png") for figure in figures]
+    work = [(figure, folder / f"{figure.name}.png") for figure in figures]
     workers = 1 if len(work) < SHARED_OUT else None
-    for _ in parallel_map(_draw, work, "Drawing figures", workers):
-        pass
+    drawn = parallel_map(_draw, work, "Drawing figures", workers)
+    return {figure.name: picture for figure, picture in zip(figures, drawn, strict=True)}
 
 
-def _draw(work: tuple[Callable[..., None], Path]) -> None:
-    draw, path = work
-    draw(path=path)
+def _draw(work: tuple[Figure, Path]) -> Picture:
+    figure, path = work
+    figure.draw(path=path)
+    return embedded(path)
 
 
-def embedded(png: Path) -> str:
-    """Give a picture as an address that holds it, in a third of the size of the file or less.
+def embedded(png: Path) -> Picture:
+    """Make a picture small enough to stand in the page, in WebP, a fourth of the file or less.
 
-    Drawings, which have few colours, become PNG with a palette, in which no difference is seen;
-    what looks like a photograph becomes WebP.
+    Drawings have few colours: they get a palette, in which no difference is seen, and lose
+    nothing else. What looks like a photograph is compressed as such.
     """
     from PIL import Image
 
     with Image.open(png) as opened:
         picture = opened.convert("RGB")
-    palette = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    error = np.asarray(palette.convert("RGB"), np.float32) - np.asarray(picture, np.float32)
-    stream = io.BytesIO()
-    if np.sqrt(np.mean(error**2)) <= PALETTE_ERROR:
-        kind = "png"
-        palette.save(stream, "PNG", optimize=True)
+    by_palette = _by_palette(picture, Image.Quantize.FASTOCTREE)
+    if by_palette is None:
+        as_photograph = io.BytesIO()
+        picture.save(as_photograph, "WEBP", quality=PHOTOGRAPH_QUALITY)
+        found = _by_palette(picture, Image.Quantize.MEDIANCUT), as_photograph.getvalue()
+        data = min(filter(None, found), key=len)
     else:
-        kind = "webp"
-        picture.save(stream, "WEBP", quality=PHOTOGRAPH_QUALITY)
-    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+        data = by_palette
+    text = base64.b64encode(data).decode("ascii")
+    return Picture(f"data:image/webp;base64,{text}", *picture.size)
 
 
-def size(png: Path) -> tuple[int, int]:
-    """Width and height of a picture, in pixels."""
+def _by_palette(picture, method: int) -> bytes | None:
+    """Write a picture with 256 colours; None where that would be seen."""
     from PIL import Image
 
-    with Image.open(png) as opened:
-        return opened.size
+    palette = picture.quantize(256, method=method, dither=Image.Dither.NONE)
+    exact = np.asarray(picture)
+    pixels = np.array(palette.convert("RGB"))
+    # The palette's white is the mean of all that is nearly white: seen on a page that is white.
+    pixels[np.asarray(palette) == palette.getpixel((0, 0))] = exact[0, 0]
+    if np.sqrt(np.mean((pixels.astype(np.float32) - exact) ** 2)) > PALETTE_ERROR:
+        return None
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", lossless=True, quality=75)
+    return stream.getvalue()

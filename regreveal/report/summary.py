@@ -82,10 +82,11 @@ def answers(run: Run) -> list[Answer]:
     others = [c for c in run.comparisons if c not in registered]
     told = []
     if registered:
-        told.append(_answer("Does registration reveal more?", registered))
+        sides = ("as recorded", "registered")
+        told.append(_answer("Does registration reveal more?", sides, registered))
     if others:
-        title = "The other comparisons" if registered else "Does the second arm know more?"
-        told.append(_answer(title, others))
+        title = "The other comparisons:" if registered else "Does the arm compared know more?"
+        told.append(_answer(title, ("by the baselines", "by the arms compared"), others))
     return [answer for answer in told if answer.sentences]
 
 
@@ -96,17 +97,13 @@ def _is_of_registration(run: Run, comparison: Comparison) -> bool:
     return not fused and made_by[0] == "none" != made_by[1]
 
 
-def _answer(title: str, comparisons: Sequence[Comparison]) -> Answer:
+def _answer(title: str, sides: tuple[str, str], comparisons: Sequence[Comparison]) -> Answer:
     counted: dict[str, list[tuple[str, Headline]]] = {}
     for comparison in comparisons:
         for headline in _headlines(comparison):
             if headline.counted:
                 counted.setdefault(headline.counted, []).append((comparison.name, headline))
-    sentences = [_together(what, found) for what, found in counted.items()]
-    totals = [sum(h.after - h.before for _, h in found) for found in counted.values()]
-    more, less = any(total > 0 for total in totals), any(total < 0 for total in totals)
-    verdict = {(True, False): "yes", (False, True): "no, less"}.get((more, less), "no")
-    verdict = "in part" if more and (less or 0 in totals) else verdict
+    sentences = [_together(what, sides, found) for what, found in counted.items()]
     given_up = [
         f"{listed([spoken(target) for target in lost])} ({comparison.name})"
         for comparison in comparisons
@@ -114,20 +111,30 @@ def _answer(title: str, comparisons: Sequence[Comparison]) -> Answer:
         and len(lost := probes.told_apart(comparison)[1]["target"]) > 0
     ]
     if given_up:
-        sentences.append(f"Predicted worse than from the baseline: {'; '.join(given_up)}.")
-    return Answer(title, f"In these data, {verdict}.", sentences)
+        sentences.append(f"Predicted better {sides[0]}: {'; '.join(given_up)}.")
+    gains = [sum(h.after - h.before for _, h in found) for found in counted.values()]
+    return Answer(title, _verdict(gains), sentences)
 
 
-def _together(what: str, found: Sequence[tuple[str, Headline]]) -> str:
+def _verdict(gains: Sequence[int]) -> str:
+    """Put gains of several kinds of counts in a word."""
+    if any(gain > 0 for gain in gains):
+        return "In these data, yes." if all(gain > 0 for gain in gains) else "In part."
+    return "In these data, no." if any(gains) else "No difference in these data."
+
+
+def _together(what: str, sides: tuple[str, str], found: Sequence[tuple[str, Headline]]) -> str:
     """Say of one kind of count what several comparisons found."""
     before, after, of = (sum(getattr(h, n) for _, h in found) for n in ("before", "after", "of"))
-    sentence = f"{what[0].upper()}{what[1:]}: {before} by the baselines, {after} by the arms "
-    sentence += "compared with them" + (f", of {of}" if of else "")
-    ahead, level, behind = ([name for name, h in found if h.favours == sign] for sign in (1, 0, -1))
-    told = [f"more in {listed(ahead)}"] if ahead else []
-    told += [f"as many in {listed(level)}"] if level else []
-    told += [f"fewer in {listed(behind)}"] if behind else []
-    return f"{sentence} ({'; '.join(told)})." if len(found) > 1 else f"{sentence}."
+    sentence = f"{what[0].upper()}{what[1:]}" + (f" (of {of})" if of else "")
+    sentence += f": {after} {sides[1]}, {before} {sides[0]}"
+    told = []
+    for sign, words in ((1, "more in"), (0, "as many in"), (-1, "fewer in")):
+        names = [name for name, headline in found if headline.favours == sign]
+        if names:
+            every = f"all {len(names)} comparisons" if len(names) == len(found) else listed(names)
+            told.append(f"{words} {every}")
+    return f"{sentence}; {'; '.join(told)}." if len(found) > 1 else f"{sentence}."
 
 
 def _headlines(comparison: Comparison) -> list[Headline]:
@@ -160,8 +167,8 @@ def glance_table(run: Run) -> Table | None:
     ]
     return Table(
         title="The answer at a glance.",
-        caption="Each cell: from the baseline → from the arm compared with it. ▲ speaks for the "
-        "arm compared, ▼ for the baseline, = for neither.",
+        caption="Baseline → arm compared with it. ▲ speaks for the arm compared, ▼ for the "
+        "baseline, = for neither.",
         columns=(
             Column("Comparison"),
             Column("Baseline → compared", wrap=True),

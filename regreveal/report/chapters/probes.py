@@ -132,7 +132,7 @@ def headlines(comparison: Comparison) -> list[Headline]:
     scored = int(comparison.probes.differences["difference"].notna().sum())
     told = f"{len(wins)} better, {len(losses)} worse of {scored}"
     favours = int(np.sign(len(wins) - len(losses)))
-    counted = "phenotypes predicted better than by the other"
+    counted = "phenotypes that one predicts better than the other"
     shown = [Headline("Phenotypes", told, favours, counted, len(losses), len(wins), scored)]
     for mean in comparison.probes.means.itertuples():
         if mean.metric == "r2":

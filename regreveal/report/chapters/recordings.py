@@ -32,10 +32,11 @@ def recordings_section(run: Run, groups: list[list[str]], colours: dict[str, str
         # Arms whose latents are made otherwise see tensors of another arm, or as recorded.
         shown = [name for name in group if run.arms[name].has_autoencoder] or group[:1]
         parts.append(_overlay(run, shown, colours, file_name("overlay", groups, group)))
-    parts.append(Text(" ".join(_failures(run))))
     registered = [arm for arm in run.arms.values() if arm.description["registration"]]
-    quality = quality_table({arm.name: arm.description for arm in registered})
-    parts += [quality] if quality else []
+    if registered:
+        parts.append(Text(_failures(run)))
+        quality = quality_table({arm.name: arm.description for arm in registered})
+        parts += [quality] if quality else []
     return Section("recordings", "Before and after registration", parts)
 
 
@@ -63,29 +64,22 @@ def _overlay(run: Run, group: list[str], colours: dict[str, str], name: str) -> 
     )
 
 
-def _failures(run: Run) -> list[str]:
+def _failures(run: Run) -> str:
     """Say of every registration how many it could not register."""
-    sentences = []
-    for arm in run.arms.values():
-        method, failed = arm.description["registration"], arm.description["n_failed"]
-        if method is None:
-            continue
-        if method == arm.description["latents_by"]:
-            told = f"no latents of {_in_words(failed)} participants; they are left out"
-            told = told if failed else "latents of every participant"
-            sentences.append(f"{method} ({arm.name}) gives {told}.")
-        elif failed:
-            sentences.append(
-                f"{method} ({arm.name}) could not register {_in_words(failed)} participants; they "
-                "are left out of every arm it is compared with."
-            )
-        else:
-            sentences.append(f"{method} ({arm.name}) registered every participant.")
-    return sentences
+    told = [
+        f"{_in_words(arm.description['n_failed'])} by {arm.description['registration']} "
+        f"({arm.name})"
+        for arm in run.arms.values()
+        if arm.description["registration"]
+    ]
+    return (
+        "Participants who could not be registered, and are left out of every arm compared with "
+        f"that one: {listed(told)}."
+    )
 
 
 def _in_words(count: int) -> str:
-    return hide_small(count).replace("<", "fewer than ")
+    return hide_small(count).replace("<", "fewer than ") if count else "none"
 
 
 def quality_table(descriptions: Mapping[str, dict]) -> Table | None:
@@ -103,13 +97,12 @@ def quality_table(descriptions: Mapping[str, dict]) -> Table | None:
     """
     rows = []
     for arm, description in descriptions.items():
-        for place, (figure, quantiles) in enumerate(description["quality"].items()):
-            first = place == 0
+        for figure, quantiles in description["quality"].items():
             rows.append(
                 [
-                    Cell(arm if first else ""),
-                    Cell(description["registration"] if first else ""),
-                    Cell(hide_small(description["n_registered"]) if first else ""),
+                    Cell(arm),
+                    Cell(description["registration"]),
+                    Cell(hide_small(description["n_registered"])),
                     Cell(spoken(figure)),
                     *(Cell(_significant(value)) for value in quantiles),
                 ]

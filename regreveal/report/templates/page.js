@@ -1,7 +1,8 @@
 "use strict";
 // Everything here adds to a page that can be read without it.
 
-const FOLDED_FROM = 15, SEARCHED_FROM = 15, PRINTED = 60;
+// Rows of a table: more than these are searched, more than these folded to the first, and printed.
+const SEARCHED = 15, FOLDED = 25, FIRST = 15, PRINTED = 60;
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -31,7 +32,7 @@ function enhance(figure) {
   const original = [...body.rows];
   if (original.length < 2) return;
   const heads = [...table.tHead.rows[0].cells];
-  const long = original.length > FOLDED_FROM;
+  const long = original.length > FOLDED;
   let sought = "", open = false;
   const told = make("span", { className: "told", role: "status" });
   const unfold = make("button", { type: "button", className: "unfold" });
@@ -42,13 +43,13 @@ function enhance(figure) {
       const matches = row.textContent.toLowerCase().includes(sought);
       matching += matches;
       row.classList.toggle("filtered", !matches);
-      row.classList.toggle("folded", long && !open && !sought && place >= FOLDED_FROM);
+      row.classList.toggle("folded", long && !open && !sought && place >= FIRST);
       row.classList.toggle("beyond", place >= PRINTED);
       place += matches;
     }
     told.textContent = sought ? `${matching} of ${original.length} rows` : "";
     unfold.hidden = Boolean(sought);
-    unfold.textContent = open ? `Show the first ${FOLDED_FROM}` : `Show all ${original.length} rows`;
+    unfold.textContent = open ? `Show the first ${FIRST}` : `Show all ${original.length} rows`;
     unfold.setAttribute("aria-expanded", open);
   }
 
@@ -71,7 +72,7 @@ function enhance(figure) {
     head.append(button);
     head.setAttribute("aria-sort", "none");
   }
-  if (!long) return;
+  if (original.length <= SEARCHED) return;
   const search = make("input", {
     type: "search",
     placeholder: "Search this table",
@@ -86,8 +87,8 @@ function enhance(figure) {
     show();
   });
   const scroll = figure.querySelector(".scroll");
-  if (original.length > SEARCHED_FROM) scroll.before(make("p", { className: "tools" }, search, told));
-  scroll.after(make("p", { className: "tools" }, unfold));
+  scroll.before(make("p", { className: "tools" }, search, told));
+  if (long) scroll.after(make("p", { className: "tools" }, unfold));
   show();
 }
 
