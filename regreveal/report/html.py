@@ -73,8 +73,8 @@ def write_page(
     """
     with tempfile.TemporaryDirectory(dir=run.folder, prefix=".figures-") as temporary:
         drawn = Path(temporary) / FIGURES
-        draw_figures([part for part in _parts(contents) if isinstance(part, Figure)], drawn)
-        text = _render(run, contents, notes, drawn)
+        figures = [part for part in _parts(contents) if isinstance(part, Figure)]
+        text = _render(run, contents, notes, draw_figures(figures, drawn))
         shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
         os.rename(drawn, run.folder / FIGURES)
     with atomic_path(page) as path:
@@ -88,7 +88,12 @@ def _parts(contents: Sequence[Section | Group]) -> Iterator:
             yield from section.parts
 
 
-def _render(run: Run, contents: Sequence[Section | Group], pictures: Mapping[str, Picture]) -> str:
+def _render(
+    run: Run,
+    contents: Sequence[Section | Group],
+    notes: Sequence[str],
+    pictures: Mapping[str, Picture],
+) -> str:
     templates = importlib.resources.files("regreveal.report") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text("utf-8")),
@@ -117,9 +122,7 @@ def _render(run: Run, contents: Sequence[Section | Group], pictures: Mapping[str
         style=(templates / "style.css").read_text("utf-8"),
         script=script,
         # By this the browser runs no other script than this one, whatever a name in a run says.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode(
-            "ascii"
-        ),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         answers=summary.answers(run),
         notes=notes,
         glance=summary.glance_table(run),
