@@ -9,6 +9,7 @@ import tomlkit
 
 from regreveal.errors import InputError
 from regreveal.experiment import table2
+from regreveal.experiment.analyses import modalities
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import run_comparison
 from regreveal.experiment.data import Dataset, prepare_data
@@ -83,6 +84,9 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     _make_latents(experiment, arms, data, training, manifest)
     for name in experiment.comparisons:
         run_comparison(name, experiment, arms, data, manifest)
+    if experiment.clusters:
+        for name in experiment.fusions:
+            modalities.run_stage(name, experiment, arms, data, manifest)
     table2.run_stage(manifest, text)
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
     manifest.forget_unused(keep=["report"])

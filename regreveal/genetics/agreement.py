@@ -90,8 +90,7 @@ def compare_clusters(
         raise InputError(
             f"clusters: {len(one.variant_ids)} variants; to compare clusters takes at least 3"
         )
-    rng = np.random.default_rng(seed)
-    orders = rng.permuted(np.tile(np.arange(len(one.clusters)), (permutations, 1)), axis=1)
+    orders = _orders(len(one.clusters), permutations, seed)
     index = adjusted_rand_indices(one.clusters, other.clusters[None])[0]
     low, high = _bootstrap_limits(index, one.resampled, other.resampled)
     permuted = adjusted_rand_indices(one.clusters, other.clusters[orders])
@@ -109,6 +108,43 @@ def compare_clusters(
         distance_correlation=correlation,
         distance_p_value=share_at_least(of_permuted, correlation),
     )
+
+
+def compare_with_groups(
+    clusters: np.ndarray,
+    resampled: np.ndarray,
+    groups: np.ndarray,
+    permutations: int = 9999,
+    seed: int = 0,
+) -> tuple[float, float, float, float]:
+    """Compare clusters with groups that are known.
+
+    Parameters
+    ----------
+    clusters : ndarray of int, shape (v,)
+    resampled : ndarray of int, shape (samples, v)
+        Clusters of bootstrap samples.
+    groups : ndarray, shape (v,)
+        Of any type.
+    permutations, seed : int
+
+    Returns
+    -------
+    rand_index, low, high, p_value : float
+        As of `Agreement`.
+    """
+    known = np.unique(groups, return_inverse=True)[1] + 1
+    orders = _orders(len(clusters), permutations, seed)
+    index = adjusted_rand_indices(clusters, known[None])[0]
+    low, high = _bootstrap_limits(index, np.tile(known, (len(resampled), 1)), resampled)
+    permuted = adjusted_rand_indices(clusters, known[orders])
+    return float(index), low, high, share_at_least(permuted, index)
+
+
+def _orders(variants: int, permutations: int, seed: int) -> np.ndarray:
+    """Random orders of the variants, (permutations, v)."""
+    ordered = np.tile(np.arange(variants), (permutations, 1))
+    return np.random.default_rng(seed).permuted(ordered, axis=1)
 
 
 def share_at_least(permuted: np.ndarray, observed: float) -> float:

@@ -161,6 +161,7 @@ class VariantClusters:
             "distances.tsv": self.distances.rename_axis("variant_id").reset_index(),
             "cosines.tsv": self.cosines.rename_axis("variant_id").reset_index(),
             "co_clustering.tsv": together.rename_axis("variant_id").reset_index(),
+            "bootstrap_clusters.tsv": pd.DataFrame(self.resampled, columns=self.variant_ids),
             "left_out.tsv": self.left_out,
         }
         for name, table in tables.items():

@@ -36,10 +36,17 @@ def unite_leads(
         there, with semicolons between.
     """
     merged = merge_loci(scans, read_dosages, covariates)
-    leads = pd.concat(
-        [table.assign(scan=name, place=merged.place[name]) for name, table in scans.items()],
-        ignore_index=True,
-    )
+    found = [
+        table.assign(scan=name, place=merged.place[name])[
+            [*LEAD_COLUMNS, CORRECTED, "scan", "place"]
+        ]
+        for name, table in scans.items()
+        if len(table)
+    ]
+    if not found:
+        empty = pd.DataFrame(columns=[*LEAD_COLUMNS, "found_in"])
+        return merged.loci.drop(columns="nearest_gene").join(empty)
+    leads = pd.concat(found, ignore_index=True)
     found_in = leads.groupby("place")["scan"].agg(
         lambda names: ";".join(name for name in scans if (names == name).any())
     )

@@ -20,6 +20,24 @@ from regreveal.genetics.variant_directions import carrier_contrasts
 SHARED, UNCLEAR = "shared", "unclear"
 LEVEL = 0.05
 
+# Of `group_by_modality`, after the modalities and the columns of the variants.
+COLUMNS = [
+    "group",
+    "reason",
+    "neg_log10_p_first",
+    "adjusted_p_first",
+    "distance_first",
+    "neg_log10_p_second",
+    "adjusted_p_second",
+    "distance_second",
+    "difference_p",
+    "cosine",
+    "denoised_cosine",
+    "low",
+    "high",
+    "agreement_p",
+]
+
 
 class ModalityDirections:
     """Vectors of the same variants seen from two modalities of the same people in one space.
@@ -170,8 +188,9 @@ def group_by_modality(
     Returns
     -------
     DataFrame
-        The rows of `variants` that have a direction, with group and reason; for both modalities
-        neg_log10_p_NAME, adjusted_p_NAME, and distance_NAME between carriers and homozygotes in
+        first and second, the modalities; the rows of `variants` that have a direction, with group
+        ("shared", "only NAME" or "unclear") and reason; for either modality, as NAME_first and
+        NAME_second, neg_log10_p, adjusted_p, and distance between carriers and homozygotes in
         standard deviations, less noise; difference_p, adjusted; cosine, denoised_cosine, low and
         high (its 95 % limits); agreement_p, adjusted.
 
@@ -186,13 +205,14 @@ def group_by_modality(
     table = variants[usable].reset_index(drop=True)
     joint = ModalityDirections(*latents.values(), contrasts, covariates)
     seen = {}
-    for (name, values), square in zip(latents.items(), joint.squares, strict=True):
+    of_places = zip(("first", "second"), latents.items(), joint.squares, strict=True)
+    for place, (name, values), square in of_places:
         space = LatentSpace(transform_latents(values, transform, covariates), covariates)
         tested = space.test(dosages[usable], coding)["neg_log10_p"].to_numpy()
-        table[f"neg_log10_p_{name}"] = tested
-        table[f"adjusted_p_{name}"] = _holm(10.0**-tested)
-        table[f"distance_{name}"] = np.sqrt(np.maximum(square, 0))
-        seen[name] = (table[f"adjusted_p_{name}"] < level).to_numpy()
+        table[f"neg_log10_p_{place}"] = tested
+        table[f"adjusted_p_{place}"] = _holm(10.0**-tested)
+        table[f"distance_{place}"] = np.sqrt(np.maximum(square, 0))
+        seen[name] = (table[f"adjusted_p_{place}"] < level).to_numpy()
     larger = joint.squares[0] - joint.squares[1]
     table["difference_p"] = _holm(2 * norm.sf(np.abs(larger) / joint.difference_error))
     half = norm.ppf(0.975) * joint.cosine_error
@@ -202,26 +222,23 @@ def group_by_modality(
     table["high"] = np.clip(joint.denoised_cosines + half, -1, 1)
     table["agreement_p"] = _holm(norm.sf(joint.inner / joint.inner_error))
     agree, differ = table["agreement_p"] < level, table["difference_p"] < level
-    both, neither = seen[first] & seen[second], ~seen[first] & ~seen[second]
-    only_first = seen[first] & ~seen[second] & differ & (larger > 0)
-    only_second = seen[second] & ~seen[first] & differ & (larger < 0)
-    groups = [
-        (both & agree, SHARED),
-        (only_first, f"only {first}"),
-        (only_second, f"only {second}"),
-    ]
-    conditions, names = zip(*groups, strict=True)
-    table.insert(len(variants.columns), "group", np.select(conditions, names, UNCLEAR))
-    why = [
-        (table["group"] != UNCLEAR, ""),
-        (neither, "seen from neither"),
-        (both, "seen from both, but their directions are not shown to agree"),
-        (seen[first], f"seen from {first}, and not shown to be weaker from {second}"),
-        (seen[second], f"seen from {second}, and not shown to be weaker from {first}"),
-    ]
-    conditions, texts = zip(*why, strict=True)
-    table.insert(len(variants.columns) + 1, "reason", np.select(conditions, texts, ""))
-    return table
+    by_first, by_second = seen[first], seen[second]
+    groups = {
+        SHARED: by_first & by_second & agree,
+        f"only {first}": by_first & ~by_second & differ & (larger > 0),
+        f"only {second}": by_second & ~by_first & differ & (larger < 0),
+    }
+    table["group"] = np.select(list(groups.values()), list(groups), UNCLEAR)
+    why = {
+        "": table["group"] != UNCLEAR,
+        "seen from neither": ~by_first & ~by_second,
+        "seen from both, but their directions are not shown to agree": by_first & by_second,
+        f"seen from {first}, and not shown to be weaker from {second}": by_first,
+        f"seen from {second}, and not shown to be weaker from {first}": by_second,
+    }
+    table["reason"] = np.select(list(why.values()), list(why), "")
+    table["first"], table["second"] = first, second
+    return table[["first", "second", *variants.columns, *COLUMNS]]
 
 
 def _holm(p_values: np.ndarray) -> np.ndarray:
