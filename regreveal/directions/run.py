@@ -1,5 +1,6 @@
 """Directions from files to files: found, decoded, checked, and compared with people."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import design_matrix, write_table
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
-from regreveal.tensormap import TensorMap
+from regreveal.tensormap import StandardizeEach, TensorMap
 
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
@@ -64,6 +65,7 @@ def run_directions(
     Writes into `folder`:
 
     - directions.tsv, a row a variable; `reason` says why one was not decoded, and `file` is empty.
+    - directions.json: units and sampling rate of the tensors, and the number of participants.
     - groups.tsv: for variables of few values, the people of each value and their mean score.
     - 01.npz, 02.npz …, as `file` names them. In the tensor's units: `walk` (steps, *shape), and
       `decoded` and `people`, (*shape), the change by a standard deviation of the score in what is
@@ -144,7 +146,22 @@ def run_directions(
     table = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
     write_table(table, folder / "directions.tsv")
     write_table(pd.DataFrame(groups, columns=GROUP_COLUMNS), folder / "groups.tsv")
+    with atomic_path(folder / "directions.json") as temporary:
+        temporary.write_text(json.dumps(_facts(model, len(participants)), indent=2) + "\n")
     return table
+
+
+def _facts(model: Model, participants: int) -> dict:
+    """Say what the tensors are."""
+    tensor_map = model.tensor_map
+    each = isinstance(tensor_map.normalize, StandardizeEach)
+    return {
+        "participants": participants,
+        "tensor_map": tensor_map.name,
+        # Of images that are standardised one by one nobody knows what the grey values were.
+        "units": "SD of the image" if each else tensor_map.units,
+        "sampling_rate": model.store.attributes(tensor_map.path).get("sampling_rate"),
+    }
 
 
 def _known(

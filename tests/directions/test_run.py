@@ -86,6 +86,7 @@ def test_variable_of_a_few_people_is_named_and_not_shown(found):
     assert set(groups["file"]) == {"01.npz"}
     assert sorted(path.name for path in folder.iterdir()) == [
         "01.npz",
+        "directions.json",
         "directions.tsv",
         "groups.tsv",
     ]

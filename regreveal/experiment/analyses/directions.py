@@ -10,7 +10,6 @@ from regreveal.directions.variables import Variable, phecode_variables, variant_
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
-from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
 from regreveal.store.cohort import read_table
 
 SIGNIFICANT = 0.05  # of the PheWAS's p, corrected after Bonferroni
@@ -85,6 +84,10 @@ def _strongest_variants(compared: Compared, arm: str) -> list[Variable]:
 
 def _strongest_phecodes(compared: Compared, arm: str) -> list[Variable]:
     """Say who has the diseases that the PheWAS found most certainly."""
+    from regreveal.phenome.hospital_records import read_diagnoses
+    from regreveal.phenome.phecode_map import read_phecode_map
+    from regreveal.phenome.phecodes import phecode_records, phecode_status
+
     found = pd.read_csv(
         compared.folder / arm / "phewas" / "phewas.tsv", sep="\t", dtype={"phecode": str}
     )
@@ -94,7 +97,7 @@ def _strongest_phecodes(compared: Compared, arm: str) -> list[Variable]:
     if not chosen:
         return []
     paths = compared.data.paths
-    phecodes = read_phecode_map(paths.phecodes, paths.phecode_info)
+    phecode_map = read_phecode_map(paths.phecodes, paths.phecode_info)
     sex = read_table(paths.cohort)["sex"].reindex(compared.participants.index).dropna()
-    status = phecode_status(read_diagnoses(paths.diagnoses), phecodes, sex)
-    return phecode_variables(status, phecodes.info, chosen)
+    found = phecode_status(phecode_records(read_diagnoses(paths.diagnoses), phecode_map), sex)
+    return phecode_variables(found.status, found.info, chosen)

@@ -39,10 +39,15 @@ class ImageExamples:
     @property
     def views(self) -> list[str]:
         """Names of the pictures that an image is shown by."""
-        if self.inputs.ndim == 5:
-            return ["axial", "coronal", "sagittal"]
-        frames = self.inputs.shape[-1]
-        return ["first frame", f"frame {frames // 3 + 1}"] if frames > 1 else [""]
+        return views(self.inputs)
+
+
+def views(tensors: np.ndarray) -> list[str]:
+    """Names of the `pictures` of tensors (n, *shape, channels); one alone needs none."""
+    if tensors.ndim == 5:
+        return ["axial", "coronal", "sagittal"]
+    frames = tensors.shape[-1]
+    return ["first frame", f"frame {frames // 3 + 1}"] if frames > 1 else [""]
 
 
 def pictures(tensors: np.ndarray) -> list[np.ndarray]:
@@ -55,7 +60,7 @@ def pictures(tensors: np.ndarray) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray, shape (n, rows, columns)
-        By `ImageExamples.views`. Of volumes, the top of the head, or the face, is up.
+        By `views`. Of volumes, the top of the head, or the face, is up.
     """
     if tensors.ndim == 5:
         volumes = tensors[..., 0]

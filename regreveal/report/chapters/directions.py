@@ -1,0 +1,187 @@
+"""The chapter on directions: what loci and diseases look like, decoded."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from regreveal.report.figures.directions import Decoded, decoded_ecgs, decoded_images
+from regreveal.report.folder.comparison import Comparison
+from regreveal.report.folder.directions import ArmDirections, read_arrays
+from regreveal.report.parts import Figure, Text
+from regreveal.report.tables import Cell, Column, Table, hide_small, number
+from regreveal.report.words import listed, plural
+
+TITLE, ANCHOR, ANALYSIS = "What loci and diseases look like", "directions", "directions"
+
+
+def parts(comparison: Comparison, colours: dict[str, str]) -> list:
+    """Show what is decoded along the directions of either arm."""
+    shown = [
+        Text(
+            "The decoder shows what goes with a locus or a disease: from the mean latents it is "
+            "led along the pattern in which the latents of people differ whose scores differ, "
+            "covariates taken out. A score is the best linear guess of the genotype or the disease "
+            "from the latents; its unit is one standard deviation of people, so that 3 is beyond "
+            "all but about one in a thousand, and far more than an allele makes."
+        )
+    ]
+    for arm in reversed(comparison.arms):
+        found = comparison.directions[arm]
+        if found.table.empty:
+            shown.append(Text(f"The {arm} arm has no locus and no associated phecode to decode."))
+            continue
+        if len(found.decoded):
+            shown.append(_figure(comparison, arm, found))
+        for _, row in found.table[found.table["reason"] != ""].iterrows():
+            shown.append(Text(f"{_name(row)} of the {arm} arm is not decoded: {row['reason']}."))
+    if any(len(comparison.directions[arm].decoded) for arm in comparison.arms):
+        shown.append(directions_table(comparison.directions, reversed(comparison.arms)))
+    return shown
+
+
+def _figure(comparison: Comparison, arm: str, found: ArmDirections) -> Figure:
+    files = [found.folder / name for name in found.decoded["file"]]
+    titles = [_title(row) for _, row in found.decoded.iterrows()]
+    ecg = found.sampling_rate is not None
+    people = hide_small(min(found.decoded["n_low"].min(), found.decoded["n_high"].min()))
+    change = (
+        "Below, the change by a standard deviation of the score: decoded (black), and between the "
+        "means"
+        if ecg
+        else "Right, the change by a standard deviation of the score: decoded, and between the "
+        "means"
+    )
+    return Figure(
+        f"{comparison.name}-{arm}-directions",
+        f"What is decoded along directions of the {arm} arm.",
+        f"Scores in standard deviations. {change} of the people of the lowest and of the highest "
+        f"5 % of the score (at least {people} each, whom the decoder has not seen).",
+        partial(draw_directions, files, titles, found.units, found.sampling_rate),
+        files=tuple(
+            comparison.file(f"{arm}/directions/{name}")
+            for name in ("directions.tsv", *found.decoded["file"])
+        ),
+    )
+
+
+def draw_directions(
+    files: Sequence[Path],
+    titles: Sequence[str],
+    units: str,
+    sampling_rate: float | None,
+    path: Path,
+) -> None:
+    """Draw what was decoded along directions: traces where there is a sampling rate, else images.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        As `regreveal.directions.run` left them.
+    titles : sequence of str
+    units : str
+    sampling_rate : float or None
+        In Hz.
+    path : Path
+        PNG to write; a PDF is written beside it.
+    """
+    directions = [
+        Decoded(title=title, **read_arrays(file)) for file, title in zip(files, titles, strict=True)
+    ]
+    if sampling_rate is not None:
+        decoded_ecgs(directions, sampling_rate, path)
+    else:
+        decoded_images(directions, units, path)
+
+
+def directions_table(found: dict[str, ArmDirections], arms: Sequence[str]) -> Table:
+    """Make the table of how far directions go and how far they can be believed.
+
+    Parameters
+    ----------
+    found : dict of str to ArmDirections
+        By arm.
+    arms : sequence of str
+        In the order of the table.
+    """
+    rows = []
+    for arm in arms:
+        for _, row in found[arm].decoded.iterrows():
+            groups = found[arm].groups
+            rows.append(
+                [
+                    Cell(arm),
+                    Cell(_name(row)),
+                    Cell(hide_small(row["n"])),
+                    Cell(f"{number(row['effect'], 2)} per {row['unit']}"),
+                    Cell(number(row["certainty"], 2)),
+                    Cell(_scores(groups[groups["file"] == row["file"]])),
+                    Cell(hide_small(row["n_beyond"])),
+                    Cell(f"{number(row['distance'], 1)} ({number(row['people_distance'], 1)})"),
+                    Cell(number(row["cycle_slope"], 2)),
+                    Cell(number(row["cycle_correlation"], 2)),
+                    Cell(number(row["purity"], 2)),
+                    Cell(number(row["agreement"], 2)),
+                    Cell(number(row["size"], 2)),
+                ]
+            )
+    return Table(
+        title="How far the decoded directions go, and how far they can be believed.",
+        caption="Effect: standard deviations of the score that an allele makes, or being a case, "
+        "less what chance makes. Certainty: the expected cosine with the direction in endless "
+        "people. Scores: their means in people of 0, 1 and 2 alleles, or without and with the "
+        "disease. Beyond: people whose scores are farther out than the walk. Distance: "
+        "Mahalanobis distance of the walk's end from the mean latents (median of people). Slope, "
+        "R: regression on the score asked for of the score that the encoder gives what was "
+        "decoded, 1 and 1 at best. Purity: cosine of the way that the encoder sees with the "
+        "direction, 1 where nothing else changes. Likeness, size: correlation of the decoded "
+        "change with that between people at either end, and its root mean square as share of "
+        "theirs. Where slope or likeness is low, the picture is not what the latents say.",
+        columns=(
+            Column("Arm"),
+            Column("Direction", wrap=True),
+            Column("Participants", number=True),
+            Column("Effect, SD"),
+            Column("Certainty", number=True),
+            Column("Scores"),
+            Column("Beyond", number=True),
+            Column("Distance", number=True),
+            Column("Slope", number=True),
+            Column("R", number=True),
+            Column("Purity", number=True),
+            Column("Likeness", number=True),
+            Column("Size", number=True),
+        ),
+        rows=rows,
+    )
+
+
+def _scores(groups: pd.DataFrame) -> str:
+    return " / ".join(number(score, 2) for score in groups["score"])
+
+
+def _name(row: pd.Series) -> str:
+    return f"{row['label']} ({row['name']})" if row["label"] else row["name"]
+
+
+def _title(row: pd.Series) -> str:
+    return f"{_name(row)}: {number(row['effect'], 2)} SD per {row['unit']}"
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """Say how far what is decoded agrees with people, for the summary."""
+    told = []
+    for arm in reversed(comparison.arms):
+        likeness = comparison.directions[arm].decoded["agreement"].to_numpy()
+        if len(likeness):
+            low, high = (number(value, 2) for value in (np.min(likeness), np.max(likeness)))
+            span = low if low == high else f"{low} to {high}"
+            told.append(f"{span} for {plural(len(likeness), 'direction')} of {arm}")
+    if not told:
+        return []
+    return [
+        "What is decoded along loci and diseases changes as people at either end of the score "
+        f"differ, with a correlation of {listed(told)}."
+    ]
