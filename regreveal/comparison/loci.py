@@ -170,9 +170,9 @@ def count_recurring(table: pd.DataFrame, seeds: list[int]) -> dict[str, float]:
     Returns
     -------
     dict
-        places in all, and those found in_all seeds, in_most (more than half, not all), in_fewer
+        Places found in_any seed, in_all, in_most (more than half, not all), in_fewer
         (more than one) and in_one only; mean, low and high of the places a seed finds; and
-        jaccard, the mean over pairs of seeds.
+        jaccard, the mean over pairs of seeds of which either finds something.
     """
     found = table[[f"found_{seed}" for seed in seeds]].to_numpy(bool)
     count, each = found.sum(axis=1), found.sum(axis=0)
@@ -180,8 +180,7 @@ def count_recurring(table: pd.DataFrame, seeds: list[int]) -> dict[str, float]:
     most = ~in_all & ~alone & (count > len(seeds) / 2)
     pairs = [jaccard(found[:, a], found[:, b]) for a, b in combinations(range(len(seeds)), 2)]
     return {
-        "seeds": len(seeds),
-        "places": len(table),
+        "in_any": len(table),
         "in_all": int(in_all.sum()),
         "in_most": int(most.sum()),
         "in_fewer": int((~in_all & ~alone & ~most).sum()),
@@ -189,7 +188,7 @@ def count_recurring(table: pd.DataFrame, seeds: list[int]) -> dict[str, float]:
         "mean": float(each.mean()),
         "low": int(each.min()),
         "high": int(each.max()),
-        "jaccard": float(np.mean(pairs)),
+        "jaccard": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else None,
     }
 
 

@@ -53,7 +53,7 @@ class ArmStages:
     ):
         self.name = name
         self.arm: Arm = experiment.arms[name]
-        self.seed = experiment.seed
+        self.seed, self.further_seeds = experiment.seed, experiment.further_seeds(name)
         self.data, self.training, self.manifest = data, training, manifest
         self.folder = data.arms_folder / name
         self.tensor_map = find_tensor_map(self.arm.tensor_map, experiment.tensormaps)
@@ -66,9 +66,18 @@ class ArmStages:
         """Where the arm's embedding is, once it is made."""
         return self.folder / "embedding.parquet"
 
-    def stage(self, step: str) -> str:
+    def embedding_of(self, seed: int) -> Path:
+        """Where the embedding is that an autoencoder trained with a seed gives."""
+        return self.seed_folder(seed) / "embedding.parquet"
+
+    def seed_folder(self, seed: int) -> Path:
+        """Where what a training seed gives is: for the experiment's own, the arm's folder."""
+        return self.folder if seed == self.seed else self.folder / "seeds" / str(seed)
+
+    def stage(self, step: str, seed: int | None = None) -> str:
         """Name of one of the arm's stages in the manifest."""
-        return f"arms/{self.name}/{step}"
+        of_seed = "" if seed in (None, self.seed) else f"seeds/{seed}/"
+        return f"arms/{self.name}/{of_seed}{step}"
 
     def fit_registration(self) -> None:
         """Fit the registration, if there is one, on training participants."""
@@ -161,7 +170,7 @@ class ArmStages:
         return self.store(dataset).sample_ids(self.tensor_map.path)
 
     def train(self, train_ids: list[str], validation_ids: list[str]) -> None:
-        """Train the arm's autoencoder, if it has one of its own."""
+        """Train the arm's autoencoder, if it has one of its own, with each of its seeds."""
         if self.arm.autoencoder is None:
             return
         if not (train_ids and validation_ids):
@@ -170,37 +179,56 @@ class ArmStages:
                 f"{len(validation_ids)} for validation have {self.tensor_map.name}; "
                 "expected some of each"
             )
-        self.manifest.run(
-            self.stage("train"),
-            partial(self._train, train_ids, validation_ids),
-            outputs=[self.folder / "model"],
-            settings=[
-                self.arm.autoencoder.model_dump(),
-                self.seed,
-                repr(self.tensor_map),
-                train_ids,
-                validation_ids,
-            ],
-            files=self.training.tensor_files(self.first_map),
-            after=[*self.training.stages, *self.after_registration(self.training)],
-        )
+        for seed in (self.seed, *self.further_seeds):
+            folder = self.seed_folder(seed)
+            self.manifest.run(
+                self.stage("train", seed),
+                partial(self._train, folder / "model", seed, train_ids, validation_ids),
+                outputs=[folder / "model"],
+                settings=[
+                    self.arm.autoencoder.model_dump(),
+                    seed,
+                    repr(self.tensor_map),
+                    train_ids,
+                    validation_ids,
+                ],
+                files=self.training.tensor_files(self.first_map),
+                after=[*self.training.stages, *self.after_registration(self.training)],
+            )
 
-    def _train(self, train_ids: list[str], validation_ids: list[str]) -> None:
+    def _train(
+        self, folder: Path, seed: int, train_ids: list[str], validation_ids: list[str]
+    ) -> None:
         from regreveal.models.training import train
 
+        again = "" if seed == self.seed else f" with seed {seed}"
         train(
             self.store(self.training),
             self.tensor_map,
             train_ids,
             validation_ids,
-            self.folder / "model",
-            seed=self.seed,
-            description=f"Training {self.name}",
+            folder,
+            seed=seed,
+            description=f"Training {self.name}{again}",
             **self.arm.autoencoder.model_dump(),
         )
 
     def embed(self, sample_ids: list[str]) -> None:
         """Embed participants, and keep a few tensors, without ids, for the report."""
+        for seed in self.further_seeds:
+            embedding = self.embedding_of(seed)
+            self.manifest.run(
+                self.stage("embed", seed),
+                partial(self._embed_again, seed, sample_ids),
+                outputs=[embedding],
+                settings=sample_ids,
+                files=self.data.tensor_files(self.first_map),
+                after=[
+                    *self.data.stages,
+                    *self.after_registration(self.data),
+                    self.stage("train", seed),
+                ],
+            )
         kept = ["examples.npz", "arm.json"] + ["cycle.npz"] * self._gives_phases()
         self.manifest.run(
             self.stage("embed"),
@@ -210,6 +238,13 @@ class ArmStages:
             files=self.data.tensor_files(self.first_map),
             after=[*self.data.stages, *self.after_registration(self.data), self._training_stage()],
         )
+
+    def _embed_again(self, seed: int, sample_ids: list[str]) -> None:
+        from regreveal.models.embedding import embed
+
+        model, store = self.seed_folder(seed) / "model", self.store(self.data)
+        embedding = embed(model, store, sample_ids, tensor_map=self.tensor_map)
+        embedding.write(self.embedding_of(seed))
 
     def _training_stage(self) -> str:
         """Name the stage that trained the arm's encoder."""

@@ -1,7 +1,16 @@
 """The stages of one comparison: what two latent spaces know of the same participants."""
 
 from regreveal.errors import InputError
-from regreveal.experiment.analyses import clusters, directions, genome, phewas, probes
+from regreveal.experiment.analyses import (
+    clusters,
+    directions,
+    genome,
+    phewas,
+    probes,
+    recurrence,
+    replication,
+    shared_loci,
+)
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import Dataset
@@ -40,6 +49,11 @@ def run_comparison(
         probes.run_stages(compared)
     if experiment.gwas:
         genome.run_stages(compared)
+        shared_loci.run_stages(compared)
+    if experiment.replication:
+        replication.run_stages(compared)
+    if experiment.recurrence:
+        recurrence.run_stages(compared)
     if experiment.clusters:
         clusters.run_stages(compared)
     if experiment.phewas:

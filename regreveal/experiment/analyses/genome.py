@@ -1,14 +1,18 @@
 """The latent GWAS of either arm, and what it finds of the truth where that is known."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
 from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
 from regreveal.genetics.loci import compare_with_truth, read_loci
+from regreveal.genetics.matching import match_participants
 from regreveal.store.cohort import read_table, write_table
 
 ORACLE = "oracle"
@@ -25,29 +29,53 @@ def run_stages(compared: Compared) -> None:
 
 def _gwas(compared: Compared, arm: str) -> None:
     settings = compared.experiment.gwas
-    covariates = compared.covariates([*settings.covariates, *settings.project_out])
     folder = compared.folder / arm / "gwas"
     compared.manifest.run(
         compared.stage(f"{arm}/gwas"),
         lambda: run_gwas(
             compared.arms[arm].embedding,
             compared.data.paths.genotypes,
-            covariates,
-            folder,
-            covariate_columns=settings.covariates,
+            folder=folder,
             participants=compared.participants.index,
-            genes=compared.genes(),
-            coding=settings.coding,
-            transform=settings.transform,
-            project_out_columns=settings.project_out,
-            variant_filter=VariantFilter(minimum_maf=settings.minimum_maf),
             per_dimension=settings.per_dimension,
+            **scan_options(compared),
         ),
         outputs=[folder],
         settings=settings.model_dump(),
         files=compared.data.files("genotypes", "cohort", "genes"),
         after=compared.embedded(arm),
     )
+
+
+def scan_options(compared: Compared) -> dict:
+    """Give what all latent scans of a comparison have in common, as arguments of `run_gwas`."""
+    settings = compared.experiment.gwas
+    return {
+        "covariates": compared.covariates([*settings.covariates, *settings.project_out]),
+        "covariate_columns": settings.covariates,
+        "project_out_columns": settings.project_out,
+        "coding": settings.coding,
+        "transform": settings.transform,
+        "variant_filter": VariantFilter(minimum_maf=settings.minimum_maf),
+        "genes": compared.genes(),
+    }
+
+
+def matched_genotypes(compared: Compared) -> tuple[Callable, pd.DataFrame | None]:
+    """Give what reads dosages of the scans' participants, and these people's covariates.
+
+    For linkage disequilibrium between loci of several scans; men's single copies on X stay as the
+    file has them.
+    """
+    settings = compared.experiment.gwas
+    genotypes = open_genotypes(compared.data.paths.genotypes)
+    matched = match_participants(
+        compared.participants.index.tolist(),
+        genotypes.samples,
+        compared.covariates(settings.covariates),
+        settings.covariates,
+    )
+    return partial(genotypes.dosages, samples=matched.sample_ids), matched.covariates
 
 
 def _oracle(compared: Compared) -> None:
