@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from regreveal.report.folder.clusters import ArmClusters, read_clusters
+from regreveal.report.folder.directions import ArmDirections, read_directions
 from regreveal.report.folder.genome import ArmGwas, Truth, read_gwas, read_truth
 from regreveal.report.folder.phewas import read_phewas
 from regreveal.report.folder.probes import Probes, read_probes
@@ -24,6 +25,7 @@ class Comparison:
     gwas: dict[str, ArmGwas]
     phewas: dict[str, pd.DataFrame]
     clusters: dict[str, ArmClusters]
+    directions: dict[str, ArmDirections]
     truth: Truth | None
 
     @property
@@ -55,7 +57,8 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
     arms = (settings["baseline"], settings["against"])
     with reading(folder / "participants.parquet") as path:
         participants = len(pd.read_parquet(path, columns=["sample_id"]))
-    asked = {name for name in ("probes", "gwas", "phewas", "clusters") if name in experiment}
+    analyses = ("probes", "gwas", "phewas", "clusters", "directions")
+    asked = {name for name in analyses if name in experiment}
     clusters = {
         arm: read_clusters(folder / arm / "clusters") for arm in arms if "clusters" in asked
     }
@@ -68,5 +71,10 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         gwas={arm: read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in asked},
         phewas={arm: read_phewas(folder / arm / "phewas") for arm in arms if "phewas" in asked},
         clusters={arm: found for arm, found in clusters.items() if found is not None},
+        directions={
+            arm: read_directions(folder / arm / "directions")
+            for arm in arms
+            if "directions" in asked
+        },
         truth=read_truth(folder, arms) if "gwas" in asked else None,
     )
