@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from regreveal.cli.compare import compare
 from regreveal.cli.experiment import demo, run
 from regreveal.cli.gwas import gwas
 from regreveal.cli.ingest import ingest_app
@@ -26,6 +27,7 @@ for command in (
     demo,
     run,
     report,
+    compare,
     simulate,
     tensormaps,
     split,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -41,8 +41,8 @@ class ArmOfRun:
     latent_size : int
     targets : DataFrame
         Values of the phenotypes probed, a row a participant; no columns where there are no probes.
-    categories : collection of str
-        Those of the targets whose classes are coded in numbers.
+    probes : mapping
+        Settings of the probes, but for the targets.
     gwas : mapping or None
         What `gwas.json` says.
     variants : DataFrame or None
@@ -57,7 +57,7 @@ class ArmOfRun:
     participants: Sequence[str]
     latent_size: int
     targets: pd.DataFrame
-    categories: Collection[str] = ()
+    probes: Mapping = field(default_factory=dict)
     gwas: Mapping | None = None
     variants: pd.DataFrame | None = None
     phewas: Mapping | None = None
@@ -116,14 +116,8 @@ def differences(a: ArmOfRun, b: ArmOfRun) -> list[Difference]:
 
 
 def common_targets(a: ArmOfRun, b: ArmOfRun) -> list[str]:
-    """Name the targets that both arms have, of one kind and with the same values."""
-    return [
-        target
-        for target in a.targets
-        if target in b.targets
-        and (target in a.categories) == (target in b.categories)
-        and not _unlike(a, b, target)
-    ]
+    """Name the targets that both arms have, with the same values."""
+    return [t for t in a.targets if t in b.targets and not _unlike(a, b, t)]
 
 
 def counted(count: int) -> str:
@@ -137,10 +131,14 @@ def told_participants(a: ArmOfRun, b: ArmOfRun) -> str:
     Where fewer than five are in one arm only, the number is told in tens: a run's own report has
     its total, and the difference would count them out.
     """
+    both = len(set(a.participants) & set(b.participants))
+    return f"about {round(both, -1):,}" if differ_by_few(a, b) else f"{both:,}"
+
+
+def differ_by_few(a: ArmOfRun, b: ArmOfRun) -> bool:
+    """Whether fewer than five participants, but some, are in one arm only."""
     first, second = set(a.participants), set(b.participants)
-    both = len(first & second)
-    is_close = any(0 < len(only) < SMALLEST_COUNT for only in (first - second, second - first))
-    return f"about {round(both, -1):,}" if is_close else f"{both:,}"
+    return any(0 < len(only) < SMALLEST_COUNT for only in (first - second, second - first))
 
 
 def _participants(a: ArmOfRun, b: ArmOfRun) -> str:
@@ -165,13 +163,10 @@ def _targets(a: ArmOfRun, b: ArmOfRun) -> list[str]:
     if parts:
         told.append(f"the targets of the probes differ: {'; '.join(parts)}")
     shared = [target for target in a.targets if target in b.targets]
-    kinds = [t for t in shared if (t in a.categories) != (t in b.categories)]
-    if kinds:
-        told.append(f"categories in one run and numbers in the other are {', '.join(kinds)}")
     unlike = [target for target in shared if _unlike(a, b, target)]
     if unlike:
         told.append(f"the same participants have other values of {', '.join(unlike)}")
-    return told
+    return told + _settings("probes:", a.probes, b.probes)
 
 
 def _unlike(a: ArmOfRun, b: ArmOfRun, target: str) -> bool:
