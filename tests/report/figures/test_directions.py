@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from regreveal.report.figures import directions
+from regreveal.report.figures.directions import Decoded, decoded_ecgs, decoded_images
+
+STEPS = np.arange(-3.0, 4)
+
+
+def decoded(shape, title="Gene (rs1)"):
+    rng = np.random.default_rng(0)
+    change = rng.standard_normal(shape)
+    walk = rng.standard_normal(shape) + STEPS.reshape(-1, *[1] * len(shape)) * change
+    return Decoded(title, STEPS, walk, change, change / 2)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures as they are when they would be written."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(directions, "write_figure", lambda figure, path: figures.append(figure))
+    return figures
+
+
+def texts_of(figure):
+    figure.canvas.draw()
+    inside = [text for axes in figure.axes for text in axes.texts]
+    return {text.get_text() for text in [*figure.texts, *inside]}
+
+
+def test_ecg_has_a_trace_a_step_and_its_change_in_every_lead_shown(drawn):
+    decoded_ecgs([decoded((600, 12)), decoded((600, 12))], 500, "unused.png", ("II", "V1"))
+    (figure,) = drawn
+    assert {"Gene (rs1)", "II", "V1"} <= texts_of(figure)
+    lines = [len(axes.lines) for axes in figure.axes if axes.lines]
+    assert lines == [7, 3] * 4  # a change has its zero, people and what is decoded
+
+
+def test_all_twelve_leads_can_be_drawn_and_colours_go_with_the_steps(drawn):
+    decoded_ecgs([decoded((600, 12))], 500, "unused.png", directions.LEADS)
+    traces = [axes for axes in drawn[0].axes if len(axes.lines) == 7]
+    assert len(traces) == 12
+    colours = [line.get_color() for line in traces[0].lines]
+    assert len(set(colours)) == 7
+
+
+def test_trace_that_is_drawn_is_the_lead_asked_for(drawn):
+    one = decoded((600, 12))
+    decoded_ecgs([one], 500, "unused.png", ("V3",))
+    traces = next(axes for axes in drawn[0].axes if len(axes.lines) == 7)
+    np.testing.assert_array_equal(traces.lines[0].get_ydata(), one.walk[0, :, 8])
+
+
+@pytest.mark.parametrize(
+    ("shape", "views"),
+    [((40, 16, 1), []), ((12, 12, 6), ["first frame", "frame 3"]), ((8, 9, 7, 1), ["axial"])],
+)
+def test_images_are_drawn_step_by_step_and_their_changes_about_zero(drawn, shape, views):
+    decoded_images([decoded(shape)], "SD of the image", "unused.png")
+    images = [axes.images[0] for axes in drawn[0].axes if axes.images]
+    titles = [axes.get_title() for axes in drawn[0].axes if axes.get_title()]
+    assert titles == ["−3", "−2", "−1", "0", "+1", "+2", "+3", "decoded", "people"]
+    labels = {axes.get_ylabel() for axes in drawn[0].axes}
+    assert set(views) <= labels
+    assert "change, SD of the image" in labels
+    low, high = images[-1].get_clim()
+    assert low == -high
+    assert images[-2].get_clim() == (low, high)
+    steps = [image for image in images if image.get_cmap().name == "gray"]
+    assert len({image.get_clim() for image in steps}) == 1
+    assert len(steps) % 7 == 0
