@@ -36,7 +36,7 @@ def phewas(
 ) -> None:
     """Test every phecode for a direction in the latent space, learnt in half of the people.
 
-    Writes phewas.tsv, unmapped_icd10.tsv (codes without a phecode, with their number of events) and
+    Writes phewas.tsv, unmapped_icd.tsv (codes without a phecode, with their number of events) and
     phewas.json (counts, and who was left out and why). Participants that the embedding's model was
     trained or validated on are left out.
     """

@@ -8,12 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.phenome.phecodes import (
-    phecode_status,
-    read_diagnoses,
-    read_phecode_map,
-    unmapped_codes,
-)
+from regreveal.phenome.hospital_records import read_diagnoses
+from regreveal.phenome.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes import phecode_records, phecode_status
 from regreveal.phenome.phewas import MINIMUM_CASES, phewas
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import design_matrix, write_table
@@ -36,7 +33,7 @@ def run_phewas(
 ) -> pd.DataFrame:
     """Run a PheWAS from files to files.
 
-    Writes phewas.tsv, unmapped_icd10.tsv (codes without a phecode, with their number of events) and
+    Writes phewas.tsv, unmapped_icd.tsv (codes without a phecode, with their number of events) and
     phewas.json (counts, and who was left out and why) into `folder`.
 
     Parameters
@@ -72,23 +69,23 @@ def run_phewas(
                 f"phewas: the cohort has no column '{column}' "
                 f"(there are: {', '.join(cohort.columns)})"
             )
-    phecode_map, events = read_phecode_map(phecodes, phecode_info), read_diagnoses(diagnoses)
+    phecode_map = read_phecode_map(phecodes, phecode_info)
+    records = phecode_records(read_diagnoses(diagnoses), phecode_map)
     known = cohort.reindex(participants)
     chosen = known.index[known[["sex", *covariate_columns]].notna().all(axis=1)]
     if not len(chosen):
         raise InputError(f"phewas: none of {len(known)} participants has sex and all covariates")
-    status = phecode_status(events, phecode_map, known.loc[chosen, "sex"])
+    status = phecode_status(records, known.loc[chosen, "sex"]).status
     design, _ = design_matrix(known, covariate_columns, chosen)
     table = phewas(embedding.select(chosen), status, design, phecode_map.info, seed, minimum_cases)
-    unmapped = unmapped_codes(events, phecode_map)
     write_table(table, folder / "phewas.tsv")
-    write_table(unmapped.reset_index(), folder / "unmapped_icd10.tsv")
+    write_table(records.unmapped, folder / "unmapped_icd.tsv")
     counts = {
         "participants": len(chosen),
         "left_out": dict(left_out or {}),
         "missing_covariate_values": len(known) - len(chosen),
-        "events": len(events),
-        "events_unmapped": int(unmapped.sum()),
+        "events": records.counts["diagnoses"],
+        "events_unmapped": records.counts["unmapped"],
         "phecodes": len(table),
         "phecodes_tested": int((table["reason"] == "").sum()),
         "seed": seed,

@@ -113,8 +113,8 @@ def test_phewas_leaves_out_those_the_model_has_seen(data):
     assert told["left_out"] == {seen: 100}
     assert f"left out     100  {seen}\n" in result.output
     assert (told["events_unmapped"], told["phecodes"], told["phecodes_tested"]) == (1, 2, 1)
-    unmapped = pd.read_csv(data / "out/unmapped_icd10.tsv", sep="\t")
-    assert unmapped.to_dict("records") == [{"icd10": "Z99", "events": 1}]
+    unmapped = pd.read_csv(data / "out/unmapped_icd.tsv", sep="\t")
+    assert unmapped.to_dict("records") == [{"vocabulary": "icd10", "code": "Z99", "events": 1}]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 from scipy.special import expit
 
 from regreveal.errors import InputError
-from regreveal.phenome.phecodes import phecode_status, read_diagnoses, read_phecode_map
+from regreveal.phenome.hospital_records import read_diagnoses
+from regreveal.phenome.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes import phecode_records, phecode_status
 from regreveal.phenome.phewas import phewas
 from regreveal.phenome.phewas_run import run_phewas
 from regreveal.store.cohort import design_matrix
@@ -55,10 +57,10 @@ def test_a_run_tests_those_with_all_covariates_and_counts_the_others(files):
     table = run_phewas(**files, seed=3, left_out={"seen by the model": 12})
     chosen = files["participants"][7:]
     phecode_map = read_phecode_map(files["phecodes"], files["phecode_info"])
-    events = read_diagnoses(files["diagnoses"])
+    records = phecode_records(read_diagnoses(files["diagnoses"]), phecode_map)
     expected = phewas(
         files["embedding"].latents[7:290],
-        phecode_status(events, phecode_map, files["cohort"].loc[chosen, "sex"]),
+        phecode_status(records, files["cohort"].loc[chosen, "sex"]).status,
         design_matrix(files["cohort"], files["covariate_columns"], chosen)[0],
         phecode_map.info,
         seed=3,
@@ -69,7 +71,7 @@ def test_a_run_tests_those_with_all_covariates_and_counts_the_others(files):
         "participants": 283,
         "left_out": {"seen by the model": 12},
         "missing_covariate_values": 7,
-        "events": len(events),
+        "events": records.counts["diagnoses"],
         "events_unmapped": 2,
         "phecodes": 2,
         "phecodes_tested": 1,
@@ -83,7 +85,7 @@ def test_a_run_writes_its_tables(files):
     assert sorted(path.name for path in files["folder"].iterdir()) == [
         "phewas.json",
         "phewas.tsv",
-        "unmapped_icd10.tsv",
+        "unmapped_icd.tsv",
     ]
     written = pd.read_csv(
         files["folder"] / "phewas.tsv", sep="\t", dtype={"phecode": str}, keep_default_na=False
@@ -91,8 +93,8 @@ def test_a_run_writes_its_tables(files):
     assert written["phecode"].tolist() == table["phecode"].tolist()
     assert written.columns.tolist() == table.columns.tolist()
     assert set(written["reason"]) == {"", "fewer than 10 cases"}
-    unmapped = pd.read_csv(files["folder"] / "unmapped_icd10.tsv", sep="\t")
-    assert unmapped.to_numpy().tolist() == [["Z00", 2]]
+    unmapped = pd.read_csv(files["folder"] / "unmapped_icd.tsv", sep="\t")
+    assert unmapped.to_numpy().tolist() == [["icd10", "Z00", 2]]
 
 
 def test_a_run_of_nobody_or_of_an_unknown_column_ends_in_one_clear_line(files):
