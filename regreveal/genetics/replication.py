@@ -326,7 +326,8 @@ def _leads(
         table = table.loc[:, ~table.columns.duplicated(keep="last")].assign(discovery=number)
         powers = _powers(table, halves, number, other, coding, threshold)
         tables.append(table.rename(columns={CORRECTED: "discovery_neg_log10_p"}).assign(**powers))
-    return pd.concat(tables, ignore_index=True)[LEAD_COLUMNS]
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return pd.concat(filled, ignore_index=True)[LEAD_COLUMNS]
 
 
 def _test_in(discovery: _Half, other: _Half, loci: pd.DataFrame) -> pd.DataFrame:
