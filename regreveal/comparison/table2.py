@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from regreveal.comparison.arm_costs import arm_costs, describe_arm, read_arm
+from regreveal.comparison.loci import SHARED, UNIQUE, WEAKER
 
 COLUMNS = {
     "comparison": "name, empty for an arm that is in none",
@@ -49,9 +50,11 @@ COLUMNS = {
     "targets_worse": "likewise worse",
     "loci": "genome-wide significant, of the latent GWAS",
     "loci_shared": "of them, that the other arm of the comparison has, too",
-    "loci_unique": "of them, that it has not",
-    "loci_tested_again": "found in one part of the participants and tested in the other",
-    "loci_replicated": "of them, that passed there",
+    "loci_weaker": "of them, that are below the threshold in the other arm, but not by much",
+    "loci_unique": "of them, that the other arm knows nothing of",
+    "loci_tested_again": "places found in either half of the participants and tested in the other",
+    "loci_replicated": "of them, that passed there, by the test of the whole latent vector",
+    "loci_replicated_direction": "likewise by the test along the direction found first",
     "planted": "simulated data: loci that could be found",
     "planted_found": "of them, found",
     "planted_share": "planted_found / planted",
@@ -60,7 +63,7 @@ COLUMNS = {
     "phecodes_tested": "in the PheWAS",
     "phecodes_bonferroni": "of them, p < 0.05 after Bonferroni's correction",
     "phecodes_fdr": "of them, q < 0.05",
-    "seeds": "training seeds",
+    "seeds": "training seeds, the run's own among them",
     "loci_in_all_seeds": "loci found with every seed",
     "loci_in_any_seed": "loci found with at least one",
     "explained_variance": "of validation participants' tensors, by encoder and decoder",
@@ -105,9 +108,8 @@ def make_table2(folder: Path, experiment: Mapping, stages: Mapping[str, Mapping]
         arms = (comparison["baseline"], comparison["against"])
         seen.update(arms)
         for arm in arms:
-            other = arms[1] if arm == arms[0] else arms[0]
             place = {"comparison": name, "arm": arm, "baseline": arms[0] if arm != arms[0] else ""}
-            knows, empty = arm_results(folder / "comparisons" / name, arm, other)
+            knows, empty = arm_results(folder / "comparisons" / name, arm)
             costs, unknown = arm_costs(stages, described, arm, name)
             rows.append(
                 place
@@ -133,21 +135,21 @@ def as_table(rows: list[dict]) -> pd.DataFrame:
 
 _COUNTS = (
     "tensor_values", "latent_size", "participants", "r2_targets", "auc_targets", "targets_better",
-    "targets_worse", "loci", "loci_shared", "loci_unique", "loci_tested_again", "loci_replicated",
-    "planted", "planted_found", "loci_false", "phecodes_tested", "phecodes_bonferroni",
-    "phecodes_fdr", "seeds", "loci_in_all_seeds", "loci_in_any_seed", "weights", "steps",
-    "batch_size",
+    "targets_worse", "loci", "loci_shared", "loci_weaker", "loci_unique", "loci_tested_again",
+    "loci_replicated", "loci_replicated_direction", "planted", "planted_found", "loci_false",
+    "phecodes_tested", "phecodes_bonferroni", "phecodes_fdr", "seeds", "loci_in_all_seeds",
+    "loci_in_any_seed", "weights", "steps", "batch_size",
 )  # fmt: skip
 
 
-def arm_results(folder: Path, arm: str, other: str) -> tuple[dict, dict]:
+def arm_results(folder: Path, arm: str) -> tuple[dict, dict]:
     """Give what a comparison's files tell of one of its arms.
 
     Parameters
     ----------
     folder : Path
         Of the comparison.
-    arm, other : str
+    arm : str
 
     Returns
     -------
@@ -161,8 +163,11 @@ def arm_results(folder: Path, arm: str, other: str) -> tuple[dict, dict]:
         "participants": lambda: _participants(folder / "participants.parquet"),
         "probes": lambda: _probes(folder, arm),
         "GWAS": lambda: _loci(folder / arm / "gwas"),
+        "shared loci": lambda: _shared(folder / "shared_loci.tsv", arm),
+        "replication": lambda: _replicated(folder / arm / "replication" / "summary.tsv"),
         "planted loci": lambda: _planted(folder / "truth_summary.tsv", arm),
         "PheWAS": lambda: _phecodes(folder / arm / "phewas" / "phewas.tsv"),
+        "further seeds": lambda: _recurring(folder / arm / "recurrence.json"),
     }
     for name, read in parts.items():
         try:
@@ -205,6 +210,31 @@ def _loci(folder: Path) -> dict:
     description = json.loads((folder / "gwas.json").read_text())
     loci = pd.read_csv(folder / "loci.tsv", sep="\t")
     return {"loci": len(loci), "lambda_gc": description["lambda_gc"]}
+
+
+def _shared(file: Path, arm: str) -> dict:
+    table = pd.read_csv(file, sep="\t")
+    kinds = {"shared": SHARED, "weaker": WEAKER, "unique": UNIQUE}
+    counts = table.groupby("class")[f"loci_{arm}"].sum()
+    return {f"loci_{name}": int(counts.get(kind, 0)) for name, kind in kinds.items()}
+
+
+def _replicated(file: Path) -> dict:
+    either = pd.read_csv(file, sep="\t").set_index("discovery").loc["either"]
+    return {
+        "loci_tested_again": int(either["tested"]),
+        "loci_replicated": int(either["joint_replicated"]),
+        "loci_replicated_direction": int(either["direction_replicated"]),
+    }
+
+
+def _recurring(file: Path) -> dict:
+    told = json.loads(file.read_text())
+    return {
+        "seeds": len(told["seeds"]),
+        "loci_in_all_seeds": told["places_in_all"],
+        "loci_in_any_seed": told["places_places"],
+    }
 
 
 def _planted(file: Path, arm: str) -> dict:

@@ -259,10 +259,12 @@ def _other_variants(a: ArmOfRun, b: ArmOfRun) -> bool:
 def _rows(compared: Compared, ordered: list[Side]) -> list[dict]:
     """Give the rows of Table 2: what was found here, what each arm is and took in its own run."""
     rows = []
-    for side, other in (ordered, ordered[::-1]):
+    for side in ordered:
         described = side.described()
-        knows, empty = arm_results(compared.folder, side.name, other.name)
+        knows, empty = arm_results(compared.folder, side.name)
         costs, unknown = arm_costs(side.manifest["stages"], described, side.arm, side.comparison)
+        # What was planted, replication and seeds are the business of a run's own report.
+        empty = {what: why for what, why in empty.items() if what in ("probes", "GWAS", "PheWAS")}
         told = "; ".join(f"{what}: {why}" for what, why in (empty | unknown).items())
         baseline = "" if side is ordered[0] else ordered[0].name
         place = {"comparison": NAME, "arm": side.name, "baseline": baseline}

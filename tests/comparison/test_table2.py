@@ -110,6 +110,43 @@ def test_loci_phecodes_and_planted_variants_are_counted_in_the_files(run):
         assert row["lambda_gc"] == 1.013
 
 
+def test_loci_that_are_shared_replicated_and_found_again_are_those_of_the_other_analyses(tmp_path):
+    run = make_run_folder(tmp_path / "run")
+    folder = run / "comparisons/alignment"
+    places = pd.DataFrame(
+        {
+            "class": ["shared", "unique", "weaker in the other", "unique"],
+            "loci_native": [1, 0, 0, 2],
+            "loci_registered": [2, 1, 3, 0],
+        }
+    )
+    places.to_csv(folder / "shared_loci.tsv", sep="\t", index=False)
+    (folder / "registered/replication").mkdir()
+    summary = pd.DataFrame(
+        {
+            "discovery": ["1", "2", "either"],
+            "tested": [5, 6, 9],
+            "joint_replicated": [4, 3, 6],
+            "direction_replicated": [4, 5, 8],
+        }
+    )
+    summary.to_csv(folder / "registered/replication/summary.tsv", sep="\t", index=False)
+    told = {"seeds": [1, 2, 3], "places_places": 25, "places_in_all": 12}
+    (folder / "registered/recurrence.json").write_text(json.dumps(told))
+    native, registered = table_of(run).to_dict("records")
+    kinds = ("loci_shared", "loci_weaker", "loci_unique")
+    assert [native[kind] for kind in kinds] == [1, 0, 2]
+    assert [registered[kind] for kind in kinds] == [2, 3, 1]
+    assert registered["loci_tested_again"] == 9
+    assert registered["loci_replicated"] == 6
+    assert registered["loci_replicated_direction"] == 8
+    assert registered["seeds"] == 3
+    assert (registered["loci_in_all_seeds"], registered["loci_in_any_seed"]) == (12, 25)
+    assert pd.isna(native["loci_replicated"])
+    assert "replication: not made" in native["empty"]
+    assert "replication" not in registered["empty"]
+
+
 def test_sizes_are_of_one_participant(run):
     row = table_of(run).loc[0]
     assert row["shape"] == "5000 × 12"

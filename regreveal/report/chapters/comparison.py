@@ -43,7 +43,7 @@ def sources(manifest: Mapping) -> str:
 
 
 def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
-    """Make the tables of the arms out of Table 2: four, since a page has no room for one.
+    """Make the tables of the arms out of Table 2: several, since a page has no room for one.
 
     Parameters
     ----------
@@ -62,31 +62,41 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
     tables = {
         "table2-arms": Table(
             "The arms.",
-            "Reduction: numbers in one participant's tensor for each latent dimension, and bytes "
-            "on disk of the tensors over those of the latents. Variance explained is of "
-            "validation participants' tensors.",
+            "Reduction: numbers in one participant's tensor for each latent dimension; in "
+            "brackets, bytes on disk of the tensors over those of the latents. Variance explained "
+            "is of validation participants' tensors.",
             *_grid(table, _ARMS),
             note,
             FILES,
         ),
         "table2-phenotypes": Table(
             "Phenotypes.",
-            "Mean over phenotypes of R² (numbers, by ridge regression) and of the area under the "
-            "ROC curve (AUC, categories, by logistic regression), out of fold; difference from "
-            "the baseline on the same participants, with the 95 % interval of the pairs, in bold "
-            "where it leaves out zero. Better and worse: phenotypes told apart from the "
-            "baseline's at a false discovery rate of 5 %.",
+            "Mean over phenotypes, and their number, of R² (numbers, by ridge regression) and of "
+            "the area under the ROC curve (AUC, categories, by logistic regression), out of fold; "
+            "difference from the baseline on the same participants, with the 95 % interval of the "
+            "pairs, in bold where it leaves out zero. Better, worse: phenotypes told apart from "
+            "the baseline's at a false discovery rate of 5 %.",
             *_grid(table, _PHENOTYPES),
             note,
             FILES,
         ),
         "table2-genome": Table(
-            "Genome and diseases.",
-            "Loci of the latent GWAS at p < 5 × 10⁻⁸; shared: that both arms of the comparison "
-            "have; replicated: of those found in one part of the participants, how many passed "
-            "in the other; λGC: genomic inflation factor; phecodes associated with the latent "
-            "space at 0.05, after Bonferroni's correction and at a false discovery rate of 5 %.",
+            "Genome.",
+            "Loci of the latent GWAS at p < 5 × 10⁻⁸: shared with the other arm of the "
+            "comparison, below the threshold there but not by much, or unknown to it. λGC: "
+            "genomic inflation factor. False: without a planted variant.",
             *_grid(table, _GENOME),
+            note,
+            FILES,
+        ),
+        "table2-evidence": Table(
+            "Replication, seeds and diseases.",
+            "Replicated: of the places found in either half of the participants and tested in "
+            "the other, how many passed there, by the test of the whole latent vector and by that "
+            "along the direction found first. In all seeds: of the places found with any training "
+            "seed, how many with all, and how many seeds. Phecodes associated with the latent "
+            "space at 0.05, after Bonferroni's correction, and at a false discovery rate of 5 %.",
+            *_grid(table, _EVIDENCE),
             note,
             FILES,
         ),
@@ -94,8 +104,8 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
             "What it took.",
             "Seconds of each stage, the last time it ran to its end, on the machine of this run. "
             "Registration with those that it goes on from; the training of a fusion is of all "
-            "its arms together, the probes are of both arms. Memory: the most that the process "
-            "held in one of these stages.",
+            "its arms together; analyses with the probes of both arms. Memory: the most that the "
+            "process held in one of these stages.",
             *_grid(table, _COMPUTE),
             note,
             FILES,
@@ -171,9 +181,27 @@ def _number(name: str, decimals: int, times: float = 1) -> Callable[[pd.Series],
     return lambda row: number(times * row[name], decimals)
 
 
-def _times(name: str) -> Callable[[pd.Series], str]:
-    """Tell by how much something is smaller."""
-    return lambda row: "–" if pd.isna(row[name]) else f"{row[name]:,.0f} ×"
+def _reduction(row: pd.Series) -> str:
+    """Tell by how much the latents are smaller than the tensor, in numbers and in bytes."""
+    in_bytes = "" if pd.isna(row["reduction_bytes"]) else f" ({row['reduction_bytes']:,.0f} ×)"
+    return "–" if pd.isna(row["reduction"]) else f"{row['reduction']:,.0f} ×{in_bytes}"
+
+
+def _better_and_worse(row: pd.Series) -> str:
+    if pd.isna(row["targets_better"]):
+        return "–"
+    return f"{int(row['targets_better'])}, {int(row['targets_worse'])}"
+
+
+def _steps(row: pd.Series) -> str:
+    return "–" if pd.isna(row["steps"]) else f"{int(row['steps']):,} × {int(row['batch_size'])}"
+
+
+def _analyses(row: pd.Series) -> str:
+    """Tell the seconds of all analyses of an arm together."""
+    parts = [row[f"seconds_{name}"] for name in ("probes", "gwas", "phewas", "other")]
+    known = [seconds for seconds in parts if not pd.isna(seconds)]
+    return number(sum(known), 1) if known else "–"
 
 
 def _score(metric: str) -> Callable[[pd.Series], str]:
@@ -225,8 +253,7 @@ _ARMS = (
     Shown(Column("Registration", wrap=True), _text("registration")),
     Shown(Column("Tensor", number=True), _text("shape")),
     Shown(Column("Latents", number=True), _count("latent_size")),
-    Shown(Column("Reduction, numbers", number=True), _times("reduction")),
-    Shown(Column("Reduction, bytes", number=True), _times("reduction_bytes")),
+    Shown(Column("Reduction", number=True), _reduction),
     Shown(Column("Variance explained (%)", number=True), _number("explained_variance", 1, 100)),
     Shown(Column("Participants", number=True), _participants),
 )
@@ -237,33 +264,35 @@ _PHENOTYPES = (
     Shown(Column("AUC; phenotypes", number=True), _score("auc")),
     Shown(Column("Difference of AUC", number=True), _difference("auc"), _apart("auc")),
     Shown(Column("p", number=True), lambda row: p_value(row["auc_p"])),
-    Shown(Column("Better", number=True), _count("targets_better")),
-    Shown(Column("Worse", number=True), _count("targets_worse")),
+    Shown(Column("Better, worse", number=True), _better_and_worse),
 )
 _GENOME = (
     Shown(Column("λGC", number=True), _number("lambda_gc", 3)),
     Shown(Column("Loci", number=True), _count("loci")),
     Shown(Column("Shared", number=True), _count("loci_shared")),
+    Shown(Column("Weaker in the other", number=True), _count("loci_weaker")),
     Shown(Column("Unique", number=True), _count("loci_unique")),
-    Shown(Column("Replicated", number=True), _count("loci_replicated", "loci_tested_again")),
-    Shown(Column("In all seeds; seeds", number=True), _recurring),
     Shown(Column("Planted loci found", number=True), _planted),
     Shown(Column("False", number=True), _count("loci_false")),
+)
+_EVIDENCE = (
+    Shown(Column("Loci replicated", number=True), _count("loci_replicated", "loci_tested_again")),
+    Shown(
+        Column("Along the direction", number=True),
+        _count("loci_replicated_direction", "loci_tested_again"),
+    ),
+    Shown(Column("In all seeds; seeds", number=True), _recurring),
     Shown(Column("Phecodes tested", number=True), _count("phecodes_tested")),
     Shown(Column("Bonferroni", number=True), _count("phecodes_bonferroni")),
     Shown(Column("FDR", number=True), _count("phecodes_fdr")),
 )
 _COMPUTE = (
     Shown(Column("Weights", number=True), _count("weights")),
-    Shown(Column("Steps", number=True), _count("steps")),
-    Shown(Column("Batch", number=True), _count("batch_size")),
+    Shown(Column("Steps × batch", number=True), _steps),
     Shown(Column("Registration (s)", number=True), _number("seconds_registration", 1)),
     Shown(Column("Training (s)", number=True), _number("seconds_training", 1)),
     Shown(Column("Embedding (s)", number=True), _number("seconds_embedding", 1)),
     Shown(Column("Other seeds (s)", number=True), _number("seconds_seeds", 1)),
-    Shown(Column("Probes (s)", number=True), _number("seconds_probes", 1)),
-    Shown(Column("GWAS (s)", number=True), _number("seconds_gwas", 1)),
-    Shown(Column("PheWAS (s)", number=True), _number("seconds_phewas", 1)),
-    Shown(Column("Other (s)", number=True), _number("seconds_other", 1)),
+    Shown(Column("Analyses (s)", number=True), _analyses),
     Shown(Column("Memory (MiB)", number=True), _count("peak_memory_mib")),
 )
