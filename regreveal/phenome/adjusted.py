@@ -27,6 +27,8 @@ DIFFERENCE_COLUMNS = [
     "difference", "low", "high", "p", "q_value", "p_corrected", "reason",
 ]  # fmt: skip
 
+AT_ONCE = 64  # targets
+
 
 @dataclass(frozen=True)
 class AdjustedTables:
@@ -75,39 +77,47 @@ def adjusted_probes(
         If a covariate has no value at all, or infinite ones.
     """
     gains, differences = _Rows(GAIN_COLUMNS), _Rows(DIFFERENCE_COLUMNS)
-    spaces: dict[tuple[str, ...], _Spaces] = {}
-    for name in track(list(targets), "Probing with covariates"):
-        chosen = tuple(column for column in covariates if column != name)
-        if chosen not in spaces:
-            spaces[chosen] = _Spaces(arms, covariates[list(chosen)])
-        space = spaces[chosen]
-        values = targets[name]
-        target = prepare_target(values, folds, types.get(name), space.complete)
-        lacking = int((values.notna().to_numpy() & ~space.complete).sum())
-        alone = probe_targets(space.alone, [target])[0]
-        results = {arm: probe_targets(both, [target])[0] for arm, both in space.both.items()}
-        shared = {"target": target.name, "type": target.type, "metric": target.metric}
-        shared |= {"adjusted_for": ", ".join(chosen), "n": alone.n, "reason": target.reason}
-        of_gains = shared | {"n_missing": target.n_missing, "n_without_covariates": lacking}
-        of_gains["covariates_score"] = alone.score
-        for arm, result in results.items():
-            told = {"arm": arm, "score": result.score, "gain": result.score - alone.score}
-            gains.add(arm, of_gains | told, result, alone)
-            if arm != baseline:
-                before = results[baseline]
-                told |= {"baseline": baseline, "baseline_gain": before.score - alone.score}
-                differences.add(arm, shared | told, result, before)
-    return AdjustedTables(gains.table(), differences.table())
+    for names in track(_blocks(list(targets), list(covariates)), "Probing with covariates"):
+        chosen = [column for column in covariates if column != names[0]]
+        encoded, complete = _encode(covariates[chosen])
+        prepared = [
+            prepare_target(targets[name], folds, types.get(name), complete) for name in names
+        ]
+        alone = probe_targets(Predictors(np.empty((len(targets), 0)), encoded), prepared)
+        results = {
+            arm: probe_targets(Predictors(latents, encoded), prepared)
+            for arm, latents in arms.items()
+        }
+        for place, target in enumerate(prepared):
+            known = targets[target.name].notna().to_numpy()
+            of_covariates = {"adjusted_for": ", ".join(chosen)}
+            of_covariates["n_without_covariates"] = int((known & ~complete).sum())
+            found = {arm: of_arm[place] for arm, of_arm in results.items()}
+            _add_rows(gains, differences, of_covariates, alone[place], found, baseline)
+    order = {name: place for place, name in enumerate(targets)}
+    return AdjustedTables(gains.table(order, list(arms)), differences.table(order, list(arms)))
 
 
-class _Spaces:
-    """Covariates alone, and with each arm's latents."""
+def _blocks(targets: list[str], covariates: list[str]) -> list[list[str]]:
+    """Part targets into those adjusted for the same covariates, not too many at once."""
+    alone = [[name] for name in targets if name in covariates]
+    others = [name for name in targets if name not in covariates]
+    return [others[i : i + AT_ONCE] for i in range(0, len(others), AT_ONCE)] + alone
 
-    def __init__(self, arms: Mapping[str, np.ndarray], covariates: pd.DataFrame):
-        encoded, self.complete = _encode(covariates)
-        nothing = np.empty((len(covariates), 0))
-        self.alone = Predictors(nothing, encoded)
-        self.both = {arm: Predictors(latents, encoded) for arm, latents in arms.items()}
+
+def _add_rows(gains, differences, of_covariates, alone, found, baseline) -> None:
+    """Add the rows of one target."""
+    target = alone.target
+    shared = {"target": target.name, "type": target.type, "metric": target.metric}
+    shared |= {"n": alone.n, "reason": target.reason} | of_covariates
+    of_gains = shared | {"n_missing": target.n_missing, "covariates_score": alone.score}
+    for arm, result in found.items():
+        told = {"arm": arm, "score": result.score, "gain": result.score - alone.score}
+        gains.add(arm, of_gains | told, result, alone)
+        if arm != baseline:
+            before = found[baseline]
+            told |= {"baseline": baseline, "baseline_gain": before.score - alone.score}
+            differences.add(arm, shared | told, result, before)
 
 
 class _Rows:
@@ -122,8 +132,10 @@ class _Rows:
         self._rows.append(row | estimates | {"p": found.p})
         self._families.add(family, found, (result.influence - before.influence).sum(axis=1))
 
-    def table(self) -> pd.DataFrame:
-        return self._families.correct(pd.DataFrame(self._rows, columns=self._columns))
+    def table(self, targets: Mapping[str, int], arms: list[str]) -> pd.DataFrame:
+        rows = self._families.correct(pd.DataFrame(self._rows, columns=self._columns))
+        places = rows["target"].map(targets) * len(arms) + rows["arm"].map(arms.index)
+        return rows.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
 
 
 def _encode(covariates: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,6 @@ One rotation serves every penalty, and every target of the same people.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.stats import norm
@@ -73,14 +72,10 @@ class Predictors:
             free = np.column_stack([free, np.nan_to_num(standardised)])
         self.free = free.shape[1]
         self.design = np.column_stack([free, standardise(latents)])
+        self.gram = self.design.T @ self.design
 
     def __len__(self) -> int:
         return len(self.design)
-
-    @cached_property
-    def gram(self) -> np.ndarray:
-        """Products of the design's columns over everybody."""
-        return self.design.T @ self.design
 
     def rotate(self, chosen: np.ndarray) -> Rotation:
         """Find the axes of an unweighted fit to the chosen of all participants, (n,) of bool."""

@@ -17,6 +17,7 @@ from regreveal.phenome.predictors import Predictors, Rotation
 RIDGE_PENALTIES = np.logspace(-5, 4, 28)
 LOGISTIC_PENALTIES = np.logspace(-5, 4, 19)
 
+FITTED_AT_ONCE = 64  # ridge regressions: a product with so many columns costs little more than one
 REACH = 2  # steps of the grid over which a fit tells how well another penalty would do
 STEPS_TO_NEIGHBOURS = 3
 MAX_ROUNDS = 8
@@ -98,11 +99,16 @@ def fit_ridge(rotation: Rotation, outcomes: np.ndarray, fitted: np.ndarray) -> L
     inverse = rotation.inverse(penalties)
     # Of those held out it could be anything, and they count nothing.
     kept_apart = fitted[:, None] / np.where(fitted[:, None], 1 - basis**2 @ inverse, 1)
-    errors = np.empty((len(penalties), outcomes.shape[1]))
-    for row in range(len(penalties)):
-        left_out = outcomes - basis @ (moments * inverse[:, [row]])
-        left_out *= kept_apart[:, [row]]
-        errors[row] = np.einsum("it,it->t", left_out, left_out)
+    n, t = outcomes.shape
+    errors = np.empty((len(penalties), t))
+    together = max(1, FITTED_AT_ONCE // t)
+    for first in range(0, len(penalties), together):
+        some = slice(first, first + together)
+        on_axes = moments[:, None, :] * inverse[:, some, None]
+        left_out = (basis @ on_axes.reshape(len(moments), -1)).reshape(n, -1, t)
+        left_out -= outcomes[:, None, :]
+        left_out *= kept_apart[:, some, None]
+        errors[some] = np.einsum("ipt,ipt->pt", left_out, left_out)
     chosen = penalties[errors.argmin(axis=0)]
     on_axes = moments * rotation.inverse(chosen)
     residuals = (outcomes - basis @ on_axes) * fitted[:, None]

@@ -1,12 +1,16 @@
 """Linear probes: how well phenotypes are read off one latent space, and how sure that is."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
+from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.phenome import scores
 from regreveal.phenome.calibration import CURVE_COLUMNS, calibration_curve, calibration_line
@@ -17,6 +21,10 @@ from regreveal.phenome.cross_validation import (
 )
 from regreveal.phenome.predictors import Predictors
 from regreveal.phenome.targets import Target, prepare_target
+
+SHARING = 32  # numbers fitted together: then the work that they share is small
+LARGE_DESIGN = 1_000_000  # numbers in it
+MAX_THREADS = 8  # each holds some four copies of the design
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def probe(
 def probe_targets(
     predictors: Predictors, targets: Sequence[Target], ids: pd.Index | None = None
 ) -> list[ProbeResult]:
-    """Predict targets out of fold; numbers of the same participants all at once.
+    """Predict targets out of fold; numbers of the same participants share their work.
 
     Parameters
     ----------
@@ -146,25 +154,36 @@ def probe_targets(
     list of ProbeResult
         As `targets`.
     """
-    results: dict[int, ProbeResult] = {}
-    alike: dict[bytes, list[int]] = {}
+    alike: dict[bytes | int, list[int]] = {}
     for place, target in enumerate(targets):
-        if not target.scorable:
-            results[place] = _not_scored(target)
-        elif target.metric == "auc":
-            results[place] = _probe_alike(predictors, [target], ids)[0]
-        else:
-            alike.setdefault(target.fold.tobytes(), []).append(place)
-    for places in alike.values():
-        found = _probe_alike(predictors, [targets[place] for place in places], ids)
-        results.update(zip(places, found, strict=True))
+        shares = target.scorable and target.metric == "r2"
+        alike.setdefault(target.fold.tobytes() if shares else place, []).append(place)
+    parts = [
+        places[first : first + SHARING]
+        for places in alike.values()
+        for first in range(0, len(places), SHARING)
+    ]
+
+    def work(places: list[int]) -> list[ProbeResult]:
+        return _probe_alike(predictors, [targets[place] for place in places], ids)
+
+    # Worth it for large designs only, whose products leave Python to the other threads.
+    cores = available_cores() if predictors.design.size > LARGE_DESIGN else 1
+    if min(cores, len(parts)) == 1:
+        found = [work(places) for places in parts]
+    else:
+        with threadpool_limits(1), ThreadPoolExecutor(min(cores, len(parts), MAX_THREADS)) as pool:
+            found = list(pool.map(work, parts))
+    results = dict(zip(chain.from_iterable(parts), chain.from_iterable(found), strict=True))
     return [results[place] for place in range(len(targets))]
 
 
 def _probe_alike(
     predictors: Predictors, targets: list[Target], ids: pd.Index | None
 ) -> list[ProbeResult]:
-    """Probe targets of the same folds, all numbers or a single one of classes."""
+    """Probe targets of the same folds, all numbers or a single one of any kind."""
+    if not targets[0].scorable:
+        return [_not_scored(target) for target in targets]
     outcomes = [target.outcomes for target in targets]
     if ids is not None:
         outcomes += [target.shuffled(ids) for target in targets]
