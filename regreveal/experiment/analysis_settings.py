@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Settings(BaseModel):
@@ -42,9 +42,31 @@ class Gwas(Settings):
 
 
 class Phewas(Settings):
-    """The PheWAS of phecodes; covariates are columns of the cohort."""
+    """The PheWAS of phecodes.
+
+    Covariates and `visit`, the day of the visit, are columns of the cohort; `end_of_follow_up` is
+    one, too, or a day, and the last day of the diagnoses where not given. A case has codes on
+    `minimum_count` days, and with timing "prevalent" the first by `window_days` after the visit.
+    With `incident`, diseases that came later are tested, too. `null` lists what is set beside:
+    permuted labels, latents of other people, or noise, each drawn `null_repeats` times.
+    """
 
     covariates: list[str] = []
+    minimum_cases: int = Field(20, ge=2)
+    minimum_count: int = Field(1, ge=1)
+    timing: Literal["ever", "prevalent"] = "ever"
+    null: list[Literal["labels", "latents", "gaussian"]] = ["labels", "latents"]
+    null_repeats: int = Field(1, ge=1)
+    incident: bool = False
+    visit: str | None = None
+    end_of_follow_up: str | None = None
+    window_days: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _visit_is_given(self) -> "Phewas":
+        if (self.incident or self.timing == "prevalent") and self.visit is None:
+            raise ValueError("incident and prevalent disease need `visit`, a column of the cohort")
+        return self
 
 
 class Clusters(Settings):

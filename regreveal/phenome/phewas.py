@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
-from regreveal.phenome.logistic import LogisticRegressions, CoefficientTests, SharedCovariates
+from regreveal.phenome.logistic import CoefficientTests, LogisticRegressions, SharedCovariates
 from regreveal.phenome.split_half import Block, SplitSpace
 
 MINIMUM_CASES = 20

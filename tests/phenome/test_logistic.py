@@ -7,7 +7,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import chi2, norm
 
-from regreveal.phenome.logistic import LogisticRegressions, CoefficientTests, SharedCovariates
+from regreveal.phenome.logistic import CoefficientTests, LogisticRegressions, SharedCovariates
 
 
 def _people(n, columns, seed, rate=0.3):

@@ -1,41 +1,82 @@
-"""The PheWAS of either arm."""
+"""The PheWAS of either arm, and how they differ."""
 
+import functools
 from pathlib import Path
 
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.phenome.hospital_records import read_diagnoses
+from regreveal.phenome.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes import PhecodeRecords, phecode_records
+from regreveal.phenome.phewas_run import (
+    PhewasData,
+    PhewasOptions,
+    prepare_phewas,
+    read_phewas,
+    run_differences,
+    run_phewas,
+)
 from regreveal.store.cohort import read_table
 
 
 def run_stages(compared: Compared) -> None:
-    """Make the PheWAS of both arms."""
-    for arm in compared.arms:
-        _phewas(compared, arm)
-
-
-def _phewas(compared: Compared, arm: str) -> None:
+    """Make the PheWAS of both arms, and compare them."""
     settings = compared.experiment.phewas
-    folder = compared.folder / arm / "phewas"
+    keyed = {
+        "settings": [settings.model_dump(), compared.experiment.seed],
+        "files": compared.data.files("diagnoses", "phecodes", "phecode_info", "cohort"),
+    }
+    options = PhewasOptions(**settings.model_dump())
+    data = functools.cache(lambda: _prepare(compared, options))
+    for arm in compared.arms:
+        folder = _folder(compared, arm)
+        compared.manifest.run(
+            compared.stage(f"{arm}/phewas"),
+            functools.partial(_write, compared, arm, data, options),
+            outputs=[folder],
+            after=compared.embedded(arm),
+            **keyed,
+        )
+    files = compared.folder / "phewas_differences.tsv", compared.folder / "phewas_overall.tsv"
     compared.manifest.run(
-        compared.stage(f"{arm}/phewas"),
-        lambda: _write_phewas(compared, arm, folder),
-        outputs=[folder],
-        settings=[settings.model_dump(), compared.experiment.seed],
-        files=compared.data.files("diagnoses", "phecodes", "phecode_info", "cohort"),
-        after=compared.embedded(arm),
+        compared.stage("phewas_differences"),
+        lambda: run_differences(
+            {arm: compared.embedding(arm) for arm in compared.arms},
+            {arm: read_phewas(_folder(compared, arm) / "phewas.tsv") for arm in compared.arms},
+            data(),
+            files,
+            compared.experiment.seed,
+        ),
+        outputs=list(files),
+        after=[
+            *compared.embedded(*compared.arms),
+            *(compared.stage(f"{arm}/phewas") for arm in compared.arms),
+        ],
+        **keyed,
     )
 
 
-def _write_phewas(compared: Compared, arm: str, folder: Path) -> None:
-    from regreveal.phenome.phewas_run import run_phewas
+def _folder(compared: Compared, arm: str) -> Path:
+    return compared.folder / arm / "phewas"
 
+
+def _write(compared: Compared, arm: str, data, options: PhewasOptions) -> None:
     run_phewas(
         compared.embedding(arm),
-        compared.participants.index,
-        read_table(compared.data.paths.cohort),
-        compared.experiment.phewas.covariates,
-        compared.data.paths.diagnoses,
-        compared.data.paths.phecodes,
-        compared.data.paths.phecode_info,
-        folder,
+        data(),
+        _folder(compared, arm),
+        options,
         seed=compared.experiment.seed,
     )
+
+
+def _prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
+    paths = compared.data.paths
+    described = [path for path in (paths.phecodes, paths.phecode_info) if path is not None]
+    records = _records(paths.diagnoses, *described)
+    return prepare_phewas(compared.participants.index, read_table(paths.cohort), records, options)
+
+
+@functools.lru_cache(maxsize=1)
+def _records(diagnoses: Path, *phecodes: Path) -> PhecodeRecords:
+    """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes."""
+    return phecode_records(read_diagnoses(diagnoses), read_phecode_map(*phecodes))
