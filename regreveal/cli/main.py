@@ -8,6 +8,7 @@ from regreveal.cli.compare import compare
 from regreveal.cli.experiment import demo, run
 from regreveal.cli.gwas import gwas
 from regreveal.cli.ingest import ingest_app
+from regreveal.cli.phecodes import phecodes
 from regreveal.cli.phewas import phewas
 from regreveal.cli.probe import probe
 from regreveal.cli.regenie import regenie_inputs
@@ -38,6 +39,7 @@ for command in (
     probe,
     gwas,
     regenie_inputs,
+    phecodes,
     phewas,
 ):
     app.command()(command)

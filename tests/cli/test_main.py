@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = "demo run report simulate tensormaps split register train embed probe gwas phewas ingest"
+COMMANDS = "demo run report simulate tensormaps split register train embed probe gwas ingest"
+COMMANDS += " phecodes phewas"
 
 
 def regreveal(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
