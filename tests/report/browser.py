@@ -16,11 +16,11 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
     None,
 )
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars --mute-audio "
-    "--disable-quic --disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage --remote-debugging-pipe"
-).split()
+_FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+    "--mute-audio", "--disable-quic", "--disable-background-networking", "--disable-sync",
+    "--disable-component-update", "--disable-dev-shm-usage", "--remote-debugging-pipe",
+]  # fmt: skip
 
 
 class Tab:

@@ -22,20 +22,14 @@ def probes_run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def images_run(tmp_path_factory) -> Path:
-    """ECGs and three kinds of images, each with a comparison of its own; no genetics."""
-    return make_run_folder(tmp_path_factory.mktemp("runs") / "images", genetics=False, images=True)
+    """ECGs and three kinds of images, some of them fused, and phases; no genetics."""
+    folder = tmp_path_factory.mktemp("runs") / "images"
+    return make_run_folder(folder, genetics=False, images=True, fusion=True)
 
 
 @pytest.fixture(scope="session")
 def images_page(images_run) -> str:
     return build_report(images_run).read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def fusion_page(tmp_path_factory) -> str:
-    """Of ECGs, alone and fused with cines."""
-    run = make_run_folder(tmp_path_factory.mktemp("runs") / "fusion", genetics=False, fusion=True)
-    return build_report(run).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from regreveal.report.chapters.latents import retrieval_table
 from regreveal.report.chapters.left_out import dropped_table
 from regreveal.report.chapters.probes import probe_table
 from regreveal.report.folder.run import FusionRun
-from regreveal.report.tables import MOST_ROWS, hide_small, number, with_interval
+from regreveal.report.tables import MOST_ROWS, Cell, hide_small, number, with_interval
 
 
 @given(st.integers(1, 4))
@@ -114,3 +114,33 @@ def test_small_groups_are_hidden_in_every_table_that_counts_people():
     ] * 2
     scores, differences = _probes(0.1, 0.0, 0.2)
     assert probe_table(scores, differences.assign(n=4), "native", "aligned").rows[0][2].text == "<5"
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (Cell("0.512 (0.480 to 0.544)"), 0.512),
+        (Cell("−0.3"), -0.3),
+        (Cell("1,234"), 1234),
+        (Cell("✓ 12.0"), 12),
+        (Cell("12 of 14"), 12),
+        (Cell("<5"), 2.5),
+        (Cell("–"), None),
+        (Cell("p = 0.01"), None),
+        (Cell("X: 5,000", value=23e9), 23e9),
+        (Cell("3 × 10⁻⁸", value=3e-8), 3e-8),
+        (Cell("none", value=np.nan), None),
+    ],
+)
+def test_a_cell_is_sorted_by_its_value_or_the_number_it_begins_with(cell, value):
+    assert cell.sorted_by == value
+
+
+def test_variants_are_sorted_along_the_genome():
+    places = [("10", 5), ("2", 9), ("X", 1), ("2", 8)]
+    loci = pd.DataFrame(places, columns=["chromosome", "position"]).assign(
+        variant_id="rs1", ref="A", alt="C", alt_frequency=0.2, n_variants=3, nearest_gene=""
+    )
+    rows = loci_table(loci.assign(neg_log10_p=9.0), "aligned").rows
+    ordered = sorted((row[2] for row in rows), key=lambda cell: cell.sorted_by)
+    assert [cell.text for cell in ordered] == ["2: 8", "2: 9", "10: 5", "X: 1"]
