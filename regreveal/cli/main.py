@@ -5,6 +5,7 @@ import sys
 import typer
 
 from regreveal.cli.compare import compare
+from regreveal.cli.directions import directions
 from regreveal.cli.experiment import demo, run
 from regreveal.cli.gwas import gwas
 from regreveal.cli.ingest import ingest_app
@@ -41,6 +42,7 @@ for command in (
     regenie_inputs,
     phecodes,
     phewas,
+    directions,
 ):
     app.command()(command)
 app.add_typer(ingest_app, name="ingest")

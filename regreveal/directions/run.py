@@ -12,7 +12,7 @@ import pandas as pd
 from regreveal.directions.direction import Direction, find_direction
 from regreveal.directions.people import FEWEST, agreement, ends_of, mean_tensor
 from regreveal.directions.variables import Variable
-from regreveal.directions.walk import Walk, decode_walk
+from regreveal.directions.walk import Walk, decode_walk, run_network
 from regreveal.errors import InputError
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path
@@ -22,6 +22,8 @@ from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import StandardizeEach, TensorMap
 
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+
+SHA256_LENGTH = 64  # embeddings made otherwise name the method instead
 
 # One row a direction.
 COLUMNS = ["file", "kind", "name", "label", "unit", "n", "effect", "certainty", "neg_log10_p"]
@@ -65,7 +67,7 @@ def run_directions(
     Writes into `folder`:
 
     - directions.tsv, a row a variable; `reason` says why one was not decoded, and `file` is empty.
-    - directions.json: units and sampling rate of the tensors, and the number of participants.
+    - directions.json: shape, units and sampling rate of the tensors; the number of participants.
     - groups.tsv: for variables of few values, the people of each value and their mean score.
     - 01.npz, 02.npz …, as `file` names them. In the tensor's units: `walk` (steps, *shape), and
       `decoded` and `people`, (*shape), the change by a standard deviation of the score in what is
@@ -102,6 +104,7 @@ def run_directions(
         Inputs that cannot be read or do not fit together.
     """
     from regreveal.models.model_folder import load_model
+    from regreveal.models.weights import weights_sha256
 
     folder = Path(folder)
     encoder, decoder = (load_model(model.folder, name) for name in ("encoder", "decoder"))
@@ -109,6 +112,12 @@ def run_directions(
         raise InputError(
             f"{model.folder}: its decoder takes {decoder.input_shape[1]} latents and the embedding "
             f"has {embedding.latents.shape[1]}; give the model that the embedding was made by"
+        )
+    made_by = str(embedding.metadata.get("model", ""))
+    if len(made_by) == SHA256_LENGTH and made_by != weights_sha256(encoder):
+        raise InputError(
+            f"{model.folder}: its encoder is another than the one that made the embedding; give "
+            "the model that the embedding was made by"
         )
     rows, groups = [], []
     for number, variable in enumerate(track(variables, "Decoding directions"), start=1):
@@ -130,7 +139,8 @@ def run_directions(
         direction = find_direction(embedding.select(known), values, design, variable.name)
         walk = decode_walk(direction, steps, encoder, decoder)
         row |= _figures(direction, walk, embedding.select(known))
-        compared, arrays = _compare(direction, known, decoder, model, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        compared, arrays = _compare(direction, known, decoder, model, rng)
         row |= compared
         with atomic_path(folder / row["file"]) as temporary:
             np.savez_compressed(
@@ -158,6 +168,7 @@ def _facts(model: Model, participants: int) -> dict:
     return {
         "participants": participants,
         "tensor_map": tensor_map.name,
+        "shape": tensor_map.channelled_shape,
         # Of images that are standardised one by one nobody knows what the grey values were.
         "units": "SD of the image" if each else tensor_map.units,
         "sampling_rate": model.store.attributes(tensor_map.path).get("sampling_rate"),
@@ -223,16 +234,14 @@ def _compare(
     rng: np.random.Generator,
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Compare what is decoded with the people at either end, between the same scores."""
-    from regreveal.models.embedding import predict
-
     ends = ends_of(direction.scores, rng)
     between = ends.high_score - ends.low_score
     low, high = (
         mean_tensor(model.store, model.tensor_map, [sample_ids[row] for row in rows])
         for rows in (ends.low, ends.high)
     )
-    latents = direction.walk(np.array([ends.low_score, ends.high_score])).astype(np.float32)
-    decoded_low, decoded_high = predict(decoder, latents, len(latents))
+    scores = np.array([ends.low_score, ends.high_score])
+    decoded_low, decoded_high = run_network(decoder, direction.walk(scores))
     units = model.tensor_map.normalize.inverse
     maps = {
         "decoded": (units(decoded_high) - units(decoded_low)) / between,

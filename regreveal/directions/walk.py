@@ -53,11 +53,9 @@ def decode_walk(
     -------
     Walk
     """
-    from regreveal.models.embedding import predict
-
     steps = np.asarray(steps, np.float64)
-    tensors = predict(decoder, direction.walk(steps).astype(np.float32), len(steps))
-    returned = predict(encoder, tensors, len(steps)).astype(np.float64)
+    tensors = run_network(decoder, direction.walk(steps))
+    returned = run_network(encoder, tensors).astype(np.float64)
     scores = direction.score(returned)
     centred = steps - steps.mean()
     spread = np.linalg.norm(scores - scores.mean())
@@ -70,3 +68,10 @@ def decode_walk(
         cycle_correlation=float(together / (np.linalg.norm(centred) * spread)) if spread else 0.0,
         purity=direction.cosine(returned[-1] - returned[0]),
     )
+
+
+def run_network(network: "keras.Model", inputs: np.ndarray) -> np.ndarray:
+    """Give a network's outputs for a few inputs, calling it as it is: to trace it takes longer."""
+    import keras
+
+    return keras.ops.convert_to_numpy(network(inputs.astype(np.float32), training=False))

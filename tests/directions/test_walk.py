@@ -7,13 +7,6 @@ from regreveal.directions.walk import decode_walk
 STEPS = np.arange(-3, 4)
 
 
-class Map:
-    """A network that is any function of its inputs."""
-
-    def __init__(self, function):
-        self.predict_on_batch = function
-
-
 @pytest.fixture(scope="module")
 def direction():
     rng = np.random.default_rng(0)
@@ -21,9 +14,14 @@ def direction():
     return find_direction(latents, latents[:, 0] + latents[:, 1] + rng.standard_normal(200))
 
 
+def network(function):
+    """Make a network of any function of its inputs."""
+    return lambda inputs, training: function(inputs)
+
+
 def walk(direction, encode):
     """Decode latents as they are, and encode by a function."""
-    return decode_walk(direction, STEPS, Map(encode), Map(lambda latents: latents))
+    return decode_walk(direction, STEPS, network(encode), network(lambda latents: latents))
 
 
 def test_what_is_decoded_are_the_steps_in_their_order(direction):

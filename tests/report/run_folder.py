@@ -480,7 +480,8 @@ def _write_directions(folder: Path, registered: bool) -> None:
     groups = groups if registered else []
     columns = ["file", "value", "n", "score", "standard_error"]
     _tsv(pd.DataFrame(groups, columns=columns), folder / "groups.tsv")
-    facts = {"participants": 293, "tensor_map": "ecg.median", "units": "mV", "sampling_rate": 500}
+    facts = {"participants": 293, "tensor_map": "ecg.median", "shape": [600, 12]}
+    facts |= {"units": "mV", "sampling_rate": 500}
     _json(folder / "directions.json", facts)
     for file in table["file"][table["file"] != ""]:
         walk = np.sin(time / 60) + steps[:, None, None] * change

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regreveal.report.figures.directions import Decoded, decoded_ecgs, decoded_images
+from regreveal.report.figures.directions import Decoded, decoded_images, decoded_signals
 from regreveal.report.folder.comparison import Comparison
 from regreveal.report.folder.directions import ArmDirections, read_arrays
 from regreveal.report.parts import Figure, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
 from regreveal.report.words import listed, plural
 
+SIGNAL_DIMENSIONS = 2  # samples and channels
 TITLE, ANCHOR, ANALYSIS = "What loci and diseases look like", "directions", "directions"
 
 
@@ -44,13 +45,13 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
 
 def _figure(comparison: Comparison, arm: str, found: ArmDirections) -> Figure:
     files = [found.folder / name for name in found.decoded["file"]]
-    titles = [_title(row) for _, row in found.decoded.iterrows()]
-    ecg = found.sampling_rate is not None
+    titles = [title_of(row) for _, row in found.decoded.iterrows()]
+    traces = len(found.shape) == SIGNAL_DIMENSIONS
     people = hide_small(min(found.decoded["n_low"].min(), found.decoded["n_high"].min()))
     change = (
         "Below, the change by a standard deviation of the score: decoded (black), and between the "
         "means"
-        if ecg
+        if traces
         else "Right, the change by a standard deviation of the score: decoded, and between the "
         "means"
     )
@@ -73,8 +74,9 @@ def draw_directions(
     units: str,
     sampling_rate: float | None,
     path: Path,
+    whole: bool = False,
 ) -> None:
-    """Draw what was decoded along directions: traces where there is a sampling rate, else images.
+    """Draw what was decoded along directions: signals of one axis as traces, others as images.
 
     Parameters
     ----------
@@ -86,12 +88,14 @@ def draw_directions(
         In Hz.
     path : Path
         PNG to write; a PDF is written beside it.
+    whole : bool
+        Draw every channel of signals rather than a few.
     """
     directions = [
         Decoded(title=title, **read_arrays(file)) for file, title in zip(files, titles, strict=True)
     ]
-    if sampling_rate is not None:
-        decoded_ecgs(directions, sampling_rate, path)
+    if directions[0].decoded.ndim == SIGNAL_DIMENSIONS:
+        decoded_signals(directions, units, sampling_rate, path, whole)
     else:
         decoded_images(directions, units, path)
 
@@ -166,7 +170,8 @@ def _name(row: pd.Series) -> str:
     return f"{row['label']} ({row['name']})" if row["label"] else row["name"]
 
 
-def _title(row: pd.Series) -> str:
+def title_of(row: pd.Series) -> str:
+    """Name a direction and say how far it is: a row of the table of `read_directions`."""
     return f"{_name(row)}: {number(row['effect'], 2)} SD per {row['unit']}"
 
 

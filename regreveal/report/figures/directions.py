@@ -1,5 +1,6 @@
 """Figures of directions: what is decoded step by step, and how it changes, in people too."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from regreveal.ecg_leads import LEADS
 from regreveal.report.figures.images import BRIGHTEST, DARKEST, pictures, views
@@ -53,32 +54,40 @@ class Decoded:
 
 
 @styled
-def decoded_ecgs(
+def decoded_signals(
     directions: Sequence[Decoded],
-    sampling_rate: float,
+    units: str,
+    sampling_rate: float | None,
     path: str | os.PathLike,
-    leads: Sequence[str] = SHOWN_LEADS,
+    whole: bool = False,
 ) -> None:
-    """Draw ECGs decoded along directions, over one another, and by how much they change.
+    """Draw signals decoded along directions, over one another, and by how much they change.
 
     Parameters
     ----------
     directions : sequence of Decoded
-        One below the other; tensors of shape (samples, 12), in mV.
-    sampling_rate : float
-        In Hz.
+        One below the other; tensors of shape (samples, channels). Twelve channels are the leads of
+        an ECG.
+    units : str
+        Of the values.
+    sampling_rate : float or None
+        In Hz; without it the samples are numbered.
     path : path-like
         PNG to write; a PDF is written beside it.
-    leads : sequence of str
-        Which of the twelve.
+    whole : bool
+        Draw every channel rather than a few.
     """
-    columns = min(len(leads), 4)
-    rows = -(-len(leads) // columns)
+    channels = _channels(directions[0].walk.shape[-1], whole)
+    rate = sampling_rate or 1.0
+    count = directions[0].walk.shape[1]
+    samples = slice(0, min(count, round(SHOWN_SECONDS * rate) if sampling_rate else count))
+    columns = min(len(channels), 4)
+    rows = -(-len(channels) // columns)
     panel, low = 1.3, 0.65  # inches: traces, and their change
     block = TITLE + rows * (panel + low + 0.2) + GAP
     height = block * len(directions) + 0.35
     figure = Figure(figsize=(WIDTH, height))
-    shown = slice(0, round(SHOWN_SECONDS * sampling_rate)), [LEADS.index(lead) for lead in leads]
+    shown = samples, list(channels.values())
     limits = _limits([trace for direction in directions for trace in direction.walk], shown)
     for number, direction in enumerate(directions):
         top = height - number * block
@@ -87,25 +96,26 @@ def decoded_ecgs(
             rows, columns, figure, left=0.075, right=0.9, top=(top - TITLE) / height,
             bottom=(top - block + GAP) / height, wspace=0.1, hspace=0.16,
         )  # fmt: skip
-        for place, lead in enumerate(leads):
+        for place, (name, channel) in enumerate(channels.items()):
             inner = GridSpecFromSubplotSpec(
                 2, 1, outer[divmod(place, columns)], height_ratios=[panel, low], hspace=0.08
             )
             axes = figure.add_subplot(inner[0]), figure.add_subplot(inner[1])
-            _draw_lead(axes, direction, LEADS.index(lead), sampling_rate)
+            _draw_channel(axes, direction, channel, samples, rate)
             axes[0].set_ylim(limits)
             axes[1].set_ylim(_limits([direction.decoded, direction.people], shown))
-            axes[0].text(0.03, 0.97, lead, transform=axes[0].transAxes, fontweight="bold", va="top")
+            axes[0].text(0.03, 0.97, name, transform=axes[0].transAxes, fontweight="bold", va="top")
             first = place % columns == 0
             for each in axes:
                 each.tick_params(labelleft=first, length=2)
             if first:
-                axes[0].set_ylabel("mV")
-                axes[1].set_ylabel("mV/SD")
-            last = number == len(directions) - 1 and place >= len(leads) - columns
+                axes[0].set_ylabel(units)
+                axes[1].set_ylabel(f"{units}/SD")
+            last = number == len(directions) - 1 and place >= len(channels) - columns
             axes[1].tick_params(labelbottom=last)
         _add_step_scale(figure, direction.steps, (top - TITLE - 1.2) / height, 1.15 / height)
-    figure.supxlabel("Time (s)", x=0.49, y=0.06 / height, va="bottom", fontsize=8)
+    label = "Time (s)" if sampling_rate else "Sample"
+    figure.supxlabel(label, x=0.49, y=0.06 / height, va="bottom", fontsize=8)
     figure.legend(
         handles=axes[1].lines[1:], loc="lower right", ncols=2, fontsize=7,
         bbox_to_anchor=(0.995, 0.0), handlelength=1.4, columnspacing=1,
@@ -113,34 +123,42 @@ def decoded_ecgs(
     write_figure(figure, path)
 
 
-def _draw_lead(
-    axes: tuple[Axes, Axes],
-    direction: Decoded,
-    lead: int,
-    sampling_rate: float,
+def _channels(count: int, whole: bool) -> dict[str, int]:
+    """Name the channels that are drawn, and say which they are."""
+    if count == len(LEADS):
+        return {lead: LEADS.index(lead) for lead in (LEADS if whole else SHOWN_LEADS)}
+    names = {f"channel {number + 1}": number for number in range(count)}
+    return names if whole else dict(itertools.islice(names.items(), len(SHOWN_LEADS)))
+
+
+def _draw_channel(
+    axes: tuple[Axes, Axes], direction: Decoded, channel: int, samples: slice, rate: float
 ) -> None:
-    """Draw the traces of one lead above, and their change below."""
-    shown = slice(0, round(SHOWN_SECONDS * sampling_rate))
-    seconds = np.arange(len(direction.decoded))[shown] / sampling_rate
+    """Draw the traces of one channel above, and their change below."""
+    seconds = np.arange(samples.stop) / rate
     farthest = np.abs(direction.steps).max()
-    for step, trace in zip(direction.steps, direction.walk[:, shown, lead], strict=True):
+    for step, trace in zip(direction.steps, direction.walk[:, samples, channel], strict=True):
         colour = STEP_COLOURS((step / farthest + 1) / 2)
         axes[0].plot(seconds, trace, color=colour, linewidth=0.9, zorder=2 + abs(step))
     axes[1].axhline(0, color=PALE, linewidth=0.6)
-    axes[1].plot(seconds, direction.people[shown, lead], color=GREY, linewidth=1.5, label="people")
-    axes[1].plot(seconds, direction.decoded[shown, lead], color=INK, linewidth=0.8, label="decoded")
+    axes[1].plot(
+        seconds, direction.people[samples, channel], color=GREY, linewidth=1.5, label="people"
+    )
+    axes[1].plot(
+        seconds, direction.decoded[samples, channel], color=INK, linewidth=0.8, label="decoded"
+    )
     for each in axes:
         each.set_xlim(seconds[0], seconds[-1])
-        each.xaxis.set_major_locator(MultipleLocator(0.4))
+        each.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 4, 5, 10]))
         each.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         each.grid(color=PALE, linewidth=0.4)
         each.set_axisbelow(True)
     axes[0].tick_params(labelbottom=False)
 
 
-def _limits(ecgs: Sequence[np.ndarray], shown: tuple[slice, list[int]]) -> tuple[float, float]:
-    """Give limits for what is shown of some ECGs, each (samples, 12)."""
-    values = [ecg[shown] for ecg in ecgs]
+def _limits(signals: Sequence[np.ndarray], shown: tuple[slice, list[int]]) -> tuple[float, float]:
+    """Give limits for what is shown of some signals, each (samples, channels)."""
+    values = [signal[shown] for signal in signals]
     low, high = np.min(values), np.max(values)
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 

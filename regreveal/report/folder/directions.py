@@ -26,14 +26,17 @@ class ArmDirections:
         A row a direction; with a `reason` and no `file` where it was not decoded.
     groups : DataFrame
         People of each genotype or of each status: `file`, `value`, `n`, `score`.
+    shape : tuple of int
+        Of a tensor, channels last.
     units : str
     sampling_rate : float or None
-        Of signals.
+        Of signals, in Hz.
     """
 
     folder: Path
     table: pd.DataFrame
     groups: pd.DataFrame
+    shape: tuple[int, ...]
     units: str
     sampling_rate: float | None
 
@@ -49,11 +52,12 @@ def read_directions(folder: Path) -> ArmDirections:
     table = read_tsv(folder / "directions.tsv", _COLUMNS, dtype=texts).fillna(
         dict.fromkeys(texts, "")
     )
-    facts = read_json(folder / "directions.json", "units", "sampling_rate")
+    facts = read_json(folder / "directions.json", "shape", "units", "sampling_rate")
     found = ArmDirections(
         folder=folder,
         table=table,
         groups=read_tsv(folder / "groups.tsv", "file value n score", dtype={"file": str}),
+        shape=tuple(facts["shape"]),
         units=facts["units"],
         sampling_rate=facts["sampling_rate"],
     )

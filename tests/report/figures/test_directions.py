@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from regreveal.report.figures import directions
-from regreveal.report.figures.directions import Decoded, decoded_ecgs, decoded_images
+from regreveal.report.figures.directions import Decoded, decoded_images, decoded_signals
 
 STEPS = np.arange(-3.0, 4)
 
@@ -30,26 +30,30 @@ def texts_of(figure):
 
 
 def test_ecg_has_a_trace_a_step_and_its_change_in_every_lead_shown(drawn):
-    decoded_ecgs([decoded((600, 12)), decoded((600, 12))], 500, "unused.png", ("II", "V1"))
+    decoded_signals([decoded((600, 12)), decoded((600, 12))], "mV", 500, "unused.png")
     (figure,) = drawn
-    assert {"Gene (rs1)", "II", "V1"} <= texts_of(figure)
+    assert {"Gene (rs1)", "I", "II", "V2", "V5"} <= texts_of(figure)
     lines = [len(axes.lines) for axes in figure.axes if axes.lines]
-    assert lines == [7, 3] * 4  # a change has its zero, people and what is decoded
+    assert lines == [7, 3] * 8  # a change has its zero, people and what is decoded
+    assert {axes.get_ylabel() for axes in figure.axes} == {"", "mV", "mV/SD", "score (SD)"}
 
 
 def test_all_twelve_leads_can_be_drawn_and_colours_go_with_the_steps(drawn):
-    decoded_ecgs([decoded((600, 12))], 500, "unused.png", directions.LEADS)
+    one = decoded((600, 12))
+    decoded_signals([one], "mV", 500, "unused.png", whole=True)
     traces = [axes for axes in drawn[0].axes if len(axes.lines) == 7]
     assert len(traces) == 12
     colours = [line.get_color() for line in traces[0].lines]
     assert len(set(colours)) == 7
+    for lead, axes in enumerate(traces):
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), one.walk[0, :, lead])
 
 
-def test_trace_that_is_drawn_is_the_lead_asked_for(drawn):
-    one = decoded((600, 12))
-    decoded_ecgs([one], 500, "unused.png", ("V3",))
-    traces = next(axes for axes in drawn[0].axes if len(axes.lines) == 7)
-    np.testing.assert_array_equal(traces.lines[0].get_ydata(), one.walk[0, :, 8])
+def test_signals_of_any_channels_and_no_rate_are_drawn_by_sample(drawn):
+    decoded_signals([decoded((50, 2))], "mmHg", None, "unused.png")
+    assert {"channel 1", "channel 2"} <= texts_of(drawn[0])
+    assert drawn[0].get_supxlabel() == "Sample"
+    assert next(axes for axes in drawn[0].axes if axes.lines).get_xlim() == (0, 49)
 
 
 @pytest.mark.parametrize(
