@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from regreveal.brain_atlas import template
 from regreveal.comparison.table2 import make_table2
+from regreveal.genetics.agreement import compare_clusters
+from regreveal.genetics.clusters import VariantClusters, cluster_variants
 from regreveal.simulation.ecg import phantom
 
 ARMS = ("native", "registered")
@@ -373,9 +373,8 @@ def _write_genetics(comparison: Path, arms: tuple[str, str], rng: np.random.Gene
         rows.append((name, 20, found.sum(), 20 - found.sum(), int(name == registered)))
         if name != "oracle":
             _write_gwas(comparison / name / "gwas", variants, causal, strongest, rng)
-            if found.sum() > 1:
-                _write_clusters(comparison / name / "clusters", truth[found], rng)
     _tsv(truth, comparison / "truth.tsv")
+    _write_clusters(comparison, arms, truth.reset_index(drop=True))
     summary = pd.DataFrame(rows, columns=["arm", "planted", "found", "missed", "false"])
     summary["share_of_oracle"] = summary["found"] / summary["found"].iloc[0]
     _tsv(summary, comparison / "truth_summary.tsv")
@@ -410,27 +409,32 @@ def _write_gwas(folder: Path, variants: pd.DataFrame, causal, strongest, rng) ->
     )
 
 
-def _write_clusters(folder: Path, found: pd.DataFrame, rng: np.random.Generator) -> None:
-    folder.mkdir(parents=True)
-    group = rng.integers(0, 4, len(found))
-    directions = rng.normal(size=(4, 12))[group] + 0.5 * rng.normal(size=(len(found), 12))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    distances = 1 - directions @ directions.T
-    np.fill_diagonal(distances, 0)
-    tree = linkage(squareform(distances, checks=False), "average")
-    labels = fcluster(tree, 0.7, "distance")
-    number = {old: new for new, old in enumerate(pd.unique(labels[leaves_list(tree)]), start=1)}
-    ids = found["variant_id"].to_list()
-    table = pd.DataFrame(1 - distances, columns=ids)
-    table.insert(0, "variant_id", ids)
-    _tsv(table, folder / "cosines.tsv")
-    _tsv(pd.DataFrame(columns=["variant_id", "gene", "reason"]), folder / "left_out.tsv")
-    columns = {"variant_id": ids, "gene": found["gene"].to_list()}
-    columns["cluster"] = [number[label] for label in labels]
-    _tsv(pd.DataFrame(columns | {"stability": 0.8}), folder / "clusters.tsv")
-    _tsv(
-        pd.DataFrame(tree, columns=["first", "second", "distance", "size"]), folder / "linkage.tsv"
-    )
+def _write_clusters(comparison: Path, arms: tuple[str, str], truth: pd.DataFrame) -> None:
+    """Write each arm's clusters of what it found, and those of what the arms found together."""
+    rng = np.random.default_rng(3)
+    group = np.arange(len(truth)) % 4
+    dosages = rng.binomial(2, 0.3, (len(truth), 300)).astype(np.int8)
+    moved = 0.5 * dosages.T @ rng.normal(size=(4, 12))[group]
+    noise = rng.normal(size=(2, 300, 12))
+    spaces = dict(zip(arms, (0.2 * moved + noise[0], moved + noise[1]), strict=True))
+
+    def clusters(arm: str, shown: np.ndarray) -> VariantClusters:
+        named = (truth.loc[shown, name].tolist() for name in ("variant_id", "gene"))
+        return cluster_variants(spaces[arm], dosages[shown], *named, signed=False, bootstraps=5)
+
+    for arm in arms:
+        if truth[arm].sum() > 1:
+            clusters(arm, truth[arm].to_numpy()).write(comparison / arm / "clusters")
+    either = truth[list(arms)].any(axis=1).to_numpy()
+    both = [clusters(arm, either) for arm in arms]
+    for arm, found in zip(arms, both, strict=True):
+        found.write(comparison / "cluster_agreement" / arm)
+    row = {"baseline": arms[0], "against": arms[1], **compare_clusters(*both, 99).as_row()}
+    _tsv(pd.DataFrame([row]), comparison / "cluster_agreement.tsv")
+    scores = {"rand_index": 0.81, "low": 0.7, "high": 0.9, "p_value": 1e-4}
+    counts = {"variants": 12, "without_planted": 1, "traits": 4, "clusters": 5}
+    told = {"arm": arms[1], "lead_variants_of": "own", "stability": 0.9, "reliability": 0.7}
+    _tsv(pd.DataFrame([told | counts | scores]), comparison / "cluster_truth.tsv")
 
 
 def _write_phewas(folder: Path, registered: bool, rng: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from regreveal.report.chapters.modalities import modality_parts
 from regreveal.report.figures import cycle as cycle_figures
 from regreveal.report.figures.losses import loss_panels
 from regreveal.report.folder.run import ArmRun, FusionRun, Run
@@ -109,6 +110,8 @@ def fusion_section(run: Run) -> Section:
             width=_width(histories),
         )
     )
+    for fusion in run.fusions:
+        parts += modality_parts(fusion)
     return Section("fusions", "Modalities fused", parts)
 
 

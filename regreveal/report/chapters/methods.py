@@ -58,10 +58,19 @@ def methods_section(run: Run) -> Section:
             "For each lead variant the direction from the centroid of the commoner "
             "homozygotes to those of heterozygotes and rarer homozygotes, weighted by their "
             "number, in the whitened latent space; average linkage of one minus the absolute "
-            "cosine, cut at 0.5. See docs/statistics.md."
+            f"cosine, cut {_cut(run)}. Stability over "
+            f"{run.experiment['clusters'].get('bootstraps', 100)} Bayesian bootstrap samples of "
+            "participants, support of nodes by the multiscale bootstrap, agreement of clusterings "
+            "by the adjusted Rand index with a permutation test. See docs/statistics.md."
         )
     texts = [Text(paragraph, lead=lead) for lead, paragraph in paragraphs.items()]
     return Section("methods", "Methods", texts)
+
+
+def _cut(run: Run) -> str:
+    """Say at which height trees of variants are cut."""
+    height = run.experiment["clusters"].get("height")
+    return f"at {height}" if height else "midway between identical and unrelated directions"
 
 
 def _deepcycle(run: Run) -> str:

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from regreveal.report.folder.clusters import ArmClusters, read_clusters
+from regreveal.report.folder.clusters import (
+    ArmClusters,
+    SharedClusters,
+    read_clusters,
+    read_shared_clusters,
+)
 from regreveal.report.folder.directions import ArmDirections, read_directions
 from regreveal.report.folder.genome import ArmGwas, Truth, read_gwas, read_truth
 from regreveal.report.folder.phewas import read_phewas
@@ -25,6 +30,7 @@ class Comparison:
     gwas: dict[str, ArmGwas]
     phewas: dict[str, pd.DataFrame]
     clusters: dict[str, ArmClusters]
+    shared_clusters: SharedClusters | None
     directions: dict[str, ArmDirections]
     truth: Truth | None
 
@@ -71,6 +77,7 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         gwas={arm: read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in asked},
         phewas={arm: read_phewas(folder / arm / "phewas") for arm in arms if "phewas" in asked},
         clusters={arm: found for arm, found in clusters.items() if found is not None},
+        shared_clusters=read_shared_clusters(folder, arms) if "clusters" in asked else None,
         directions={
             arm: read_directions(folder / arm / "directions")
             for arm in arms

@@ -10,6 +10,7 @@ import pandas as pd
 
 from regreveal.comparison.arm_costs import made_by
 from regreveal.errors import InputError
+from regreveal.report.folder.clusters import read_modality_groups
 from regreveal.report.folder.comparison import Comparison, read_comparison
 from regreveal.report.folder.reading import read_json, read_tsv, reading
 from regreveal.report.folder.table2 import read_table2
@@ -68,11 +69,14 @@ class FusionRun:
     arms : list of str
     retrieval : DataFrame
         `from`, `to`, `pairs`, `top_1`, `top_10`; empty where nobody analysed has two modalities.
+    modality_groups: DataFrame
+        Which lead variants either modality sees; empty where that was not looked for.
     """
 
     name: str
     arms: list[str]
     retrieval: pd.DataFrame
+    modality_groups: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -207,4 +211,5 @@ def _read_fusion(folder: Path, name: str, experiment: dict) -> FusionRun:
         name=name,
         arms=[arm for arm, its in experiment["arms"].items() if its.get("fusion") == name],
         retrieval=read_tsv(folder / "retrieval.tsv", "from to pairs top_1 top_10"),
+        modality_groups=read_modality_groups(folder),
     )
