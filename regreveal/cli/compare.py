@@ -57,7 +57,7 @@ def compare(
         bool,
         typer.Option(
             "--allow-different-phewas",
-            help="Covariates, diagnoses or phecodes of the PheWAS may differ.",
+            help="Covariates, diagnoses or phecodes of the PheWAS may differ; RUN_A's are used.",
         ),
     ] = False,
 ) -> None:

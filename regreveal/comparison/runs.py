@@ -22,8 +22,9 @@ _CONSEQUENCES = {
     "latents": "compare them as they are",
     "targets": "compare those that are alike",
     "gwas": "compare the GWAS as they are",
-    "phewas": "compare the PheWAS as they are",
+    "phewas": "make both PheWAS as in the first run",
 }
+_PLACE = ("chromosome", "position", "ref", "alt")
 # Of a GWAS's settings: what follows from the arm itself, and what changes no result.
 _NOT_COMPARED = ("dimensions", "backend", "dtype", "per_dimension", "regenie_tables", "top")
 
@@ -120,6 +121,12 @@ def common_targets(a: ArmOfRun, b: ArmOfRun) -> list[str]:
     return [t for t in a.targets if t in b.targets and not _unlike(a, b, t)]
 
 
+def same_variants(a: ArmOfRun, b: ArmOfRun) -> bool:
+    """Whether the GWAS of both arms tested the same variants, in the same order."""
+    columns = ((one.variants[name].to_numpy() for one in (a, b)) for name in _PLACE)
+    return all(np.array_equal(*both) for both in columns)
+
+
 def counted(count: int) -> str:
     """Write how many participants, from 5 on."""
     return f"fewer than {SMALLEST_COUNT}" if 0 < count < SMALLEST_COUNT else f"{count:,}"
@@ -192,9 +199,8 @@ def _gwas(a: ArmOfRun, b: ArmOfRun) -> list[str]:
         close = abs(analysed[0] - analysed[1]) < SMALLEST_COUNT
         numbers = "by a few" if close else f"{analysed[0]:,} and {analysed[1]:,}"
         told.append(f"the participants with genotypes and covariates differ: {numbers}")
-    place = ["chromosome", "position", "ref", "alt"]
-    first, second = (pd.MultiIndex.from_frame(one.variants[place]) for one in (a, b))
-    if not first.equals(second):
+    if not same_variants(a, b):
+        first, second = (pd.MultiIndex.from_frame(one.variants[list(_PLACE)]) for one in (a, b))
         only = [len(first.difference(second)), len(second.difference(first))]
         told.append(
             f"the variants tested differ: {only[0]:,} only in {a.name}, {only[1]:,} only in "

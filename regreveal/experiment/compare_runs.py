@@ -1,4 +1,4 @@
-"""Two arms of two runs, compared: probes made anew and paired, GWAS and PheWAS side by side."""
+"""Two arms of two runs, compared: probes and PheWAS made anew and paired, GWAS side by side."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 
 from regreveal.comparison.arm_costs import arm_costs, describe_arm
 from regreveal.comparison.runs import (
@@ -16,6 +15,7 @@ from regreveal.comparison.runs import (
     check,
     common_targets,
     differ_by_few,
+    same_variants,
     told_participants,
 )
 from regreveal.comparison.table2 import arm_results, as_table
@@ -44,10 +44,10 @@ def compare_runs(
 ) -> Path:
     """Compare an arm of one run with an arm of another.
 
-    Probes of both embeddings are made anew, in the folds of the first run, so that their
-    differences are paired. GWAS and PheWAS are those of the runs where the participants are the
-    same; with `allowed` "participants", all are made anew for those in both, with the settings and
-    the data of the first run.
+    Probes and PheWAS of both embeddings are made anew, in the folds and halves of the first run,
+    so that differences are paired. The GWAS are those of the runs where the participants are the
+    same; with `allowed` "participants", they too are made anew for those in both, with the settings
+    and the data of the first run.
 
     Parameters
     ----------
@@ -101,6 +101,9 @@ def _check_out(out: Path, runs: list[Path]) -> None:
         raise InputError(f"{out}: is a file; expected a folder for the comparison")
     if (out / "experiment.toml").exists():
         raise InputError(f"{out}: is the folder of a run; expected another for the comparison")
+    there = {path.name for path in out.iterdir()} if out.exists() else set()
+    if there - {".lock"} and "manifest.json" not in there:
+        raise InputError(f"{out}: holds other files; expected a new folder for the comparison")
     for run in runs:
         if out.resolve().is_relative_to(run.resolve()):
             raise InputError(f"{out}: is in the run folder {run}; expected one outside it")
@@ -181,14 +184,11 @@ def _analyse(
             genome.run_stages(compared)
             shared_loci.run_stages(compared)
         else:
-            _take_over(compared, sides, "gwas")
-            _share_loci(compared, same_variants=not _other_variants(*known))
+            _take_over_gwas(compared, sides)
+            _share_loci(compared, same_variants(*known))
     if all(one.phewas is not None for one in known):
         asked.append("phewas")
-        if anew:
-            phewas.run_stages(compared)
-        else:
-            _take_over(compared, sides, "phewas")
+        phewas.run_stages(compared)
     if not asked:
         raise InputError(
             f"{sides[0].run} and {sides[1].run} have no analysis in common; expected probes with "
@@ -197,15 +197,15 @@ def _analyse(
     return asked
 
 
-def _take_over(compared: Compared, sides: list[Side], analysis: str) -> None:
-    """Have what a run found beside what the other found."""
+def _take_over_gwas(compared: Compared, sides: list[Side]) -> None:
+    """Have what a run's GWAS found beside what the other's found."""
     for side in sides:
-        source, target = side.analysis(analysis), compared.folder / side.name / analysis
+        source, target = side.analysis("gwas"), compared.folder / side.name / "gwas"
         compared.manifest.run(
-            compared.stage(f"{side.name}/{analysis}"),
+            compared.stage(f"{side.name}/gwas"),
             partial(_link, source, target),
             outputs=[target],
-            files={analysis: source},
+            files={"gwas": source},
             after=[compared.stage("participants")],
         )
 
@@ -224,9 +224,9 @@ def _link(source: Path, target: Path) -> None:
             shutil.copy2(file, place)
 
 
-def _share_loci(compared: Compared, same_variants: bool) -> None:
+def _share_loci(compared: Compared, by_linkage: bool) -> None:
     """Set loci side by side; by their places alone where the arms' variants are not the same."""
-    if same_variants and compared.data.paths.genotypes:
+    if by_linkage and compared.data.paths.genotypes:
         shared_loci.run_stages(compared)
         return
     from regreveal.comparison.loci import shared_loci as side_by_side
@@ -246,13 +246,6 @@ def _share_loci(compared: Compared, same_variants: bool) -> None:
         outputs=[output],
         settings=["by place", *compared.arms],
         after=[compared.stage(f"{arm}/gwas") for arm in compared.arms],
-    )
-
-
-def _other_variants(a: ArmOfRun, b: ArmOfRun) -> bool:
-    place = ["chromosome", "position", "ref", "alt"]
-    return not np.array_equal(
-        a.variants[place].astype(str).to_numpy(), b.variants[place].astype(str).to_numpy()
     )
 
 
@@ -280,7 +273,7 @@ def _notes(
     data: list[DataPaths],
 ) -> list[str]:
     """Say which runs these are, and in what they differ."""
-    a, b = sides
+    a = sides[0]
     told = [
         f"{side.name}: arm {side.arm} of the run in {side.run.resolve().name}, by RegReveal "
         f"{side.manifest['regreveal']}, seed {side.manifest['seed']}."
@@ -295,10 +288,12 @@ def _notes(
         )
     else:
         told.append(f"Both runs have analysed the same {people} participants.")
-    if "probes" in asked:
+    remade = {"probes": "probes in its folds", "phewas": "the PheWAS in its halves"}
+    remade = [told for analysis, told in remade.items() if analysis in asked]
+    if remade and not anew:
         told.append(
-            f"Probes were made anew of both, in the folds of {a.name}'s run, so that their "
-            "differences are paired; scores may differ from those in the runs' own reports."
+            f"Made anew of both arms, as in {a.name}'s run: {' and '.join(remade)}. Differences "
+            "are paired, therefore, and results may differ from those in the runs' own reports."
         )
     told += [f"Told and not refused: {difference.told}." for difference in found]
     if found and not anew and any(difference.kind == "targets" for difference in found):
@@ -314,8 +309,6 @@ def _notes(
         told.append(
             f"Left out, as figures of one run's registration: {', '.join(dict.fromkeys(quality))}."
         )
-    if "phewas" in asked and not anew and a.manifest["seed"] != b.manifest["seed"]:
-        told.append("The halves of the PheWAS are drawn from each run's own seed.")
     for analysis, name in (("gwas", "GWAS"), ("phewas", "PheWAS"), ("probes", "probes")):
         having = [s.name for s in sides if getattr(s.experiment, analysis)]
         if len(having) == 1:
