@@ -12,6 +12,7 @@ from regreveal.brain_atlas import template
 from regreveal.comparison.table2 import make_table2
 from regreveal.genetics.agreement import compare_clusters
 from regreveal.genetics.clusters import VariantClusters, cluster_variants
+from regreveal.genetics.replication import summarise
 from regreveal.simulation.ecg import phantom
 
 ARMS = ("native", "registered")
@@ -130,6 +131,12 @@ covariates = ["age", "sex"]
 
 [clusters]
 bootstraps = 100
+
+[replication]
+
+[recurrence]
+arms = ["registered"]
+seeds = 2
 
 [directions]
 """
@@ -299,6 +306,7 @@ def _write_comparison(
     _write_probes(folder, arms)
     if genetics:
         _write_genetics(folder, arms, rng)
+        _write_loci_again(folder, arms)
         for arm in arms:
             _write_phewas(folder / arm / "phewas", arm == arms[1], rng)
             _write_directions(folder / arm / "directions", arm == arms[1])
@@ -435,6 +443,64 @@ def _write_clusters(comparison: Path, arms: tuple[str, str], truth: pd.DataFrame
     counts = {"variants": 12, "without_planted": 1, "traits": 4, "clusters": 5}
     told = {"arm": arms[1], "lead_variants_of": "own", "stability": 0.9, "reliability": 0.7}
     _tsv(pd.DataFrame([told | counts | scores]), comparison / "cluster_truth.tsv")
+
+
+def _write_loci_again(comparison: Path, arms: tuple[str, str]) -> None:
+    """Write which loci are shared, which replicate, and which recur over seeds."""
+    truth = pd.read_csv(comparison / "truth.tsv", sep="\t", dtype={"chromosome": str})
+    truth = truth[truth[list(arms)].any(axis=1)].reset_index(drop=True)
+    places = truth[["chromosome"]].assign(start=truth["position"], end=truth["position"] + 900)
+    places = places.assign(locus=np.arange(1, len(truth) + 1), nearest_gene=truth["gene"])
+    first, second = (truth[arm].to_numpy() for arm in arms)
+    shared = places.assign(
+        found=np.select([first & second, first], ["both", arms[0]], arms[1]), other_at_lead=0.4
+    )
+    shared["class"] = np.where(shared["found"] == "both", "shared", "unique")
+    shared.loc[shared.index[-1], "class"] = "weaker in the other"
+    for arm in arms:
+        shared[f"loci_{arm}"] = truth[arm].astype(int)
+        shared[f"neg_log10_p_{arm}"] = truth[f"neg_log10_p_{arm}"]
+    _tsv(shared, comparison / "shared_loci.tsv")
+    for arm in arms:
+        _write_replication(comparison / arm / "replication", truth[truth[arm]], arm)
+    again = comparison / arms[1]
+    strength = truth[f"neg_log10_p_{arms[1]}"]
+    table = places.assign(seeds=2 + second, **{f"found_{seed}": True for seed in (8, 9)})
+    table = table.assign(found_7=second, neg_log10_p_7=strength, neg_log10_p_8=strength + 1)
+    _tsv(table.assign(neg_log10_p_9=strength + 2), again / "recurrence.tsv")
+    pairs = [(7, 8, 0.9, 0.93, 0.81), (7, 9, 0.9, 0.94, 0.82), (8, 9, 1.0, 0.95, 0.83)]
+    columns = ["seed", "other_seed", "jaccard", "linear_cka", "mean_canonical_correlation"]
+    _tsv(pd.DataFrame(pairs, columns=columns), again / "recurrence_pairs.tsv")
+    counts = {"7": int(second.sum()), "8": len(truth), "9": len(truth)}
+    told = {"seeds": [7, 8, 9], "loci": counts, "loci_mean": float(np.mean([*counts.values()]))}
+    told |= {"loci_low": counts["7"], "loci_high": len(truth), "places_in_any": len(truth)}
+    told |= {"places_in_all": counts["7"], "places_in_most": len(truth) - counts["7"]}
+    _json(again / "recurrence.json", told | {"places_in_fewer": 0, "places_in_one": 0})
+
+
+def _write_replication(folder: Path, found: pd.DataFrame, arm: str) -> None:
+    """Write leads of the first half, of which the last does not replicate, and one not tested."""
+    folder.mkdir(parents=True)
+    leads = found.head(6).rename(columns={"gene": "nearest_gene"})
+    strength = leads[f"neg_log10_p_{arm}"].to_numpy()
+    leads = leads[["chromosome", "position", "variant_id", "nearest_gene"]].assign(
+        discovery=1, place=np.arange(1, len(leads) + 1), discovery_neg_log10_p=strength,
+        joint_neg_log10_p=strength / 3, direction_neg_log10_p=strength / 2, direction_beta=0.3,
+        direction_standard_error=0.05, level=0.01, reason="",
+    )  # fmt: skip
+    leads.iloc[-1, leads.columns.get_loc("direction_neg_log10_p")] = 1.1
+    statistics = [column for column in leads if column.endswith(("_log10_p", "_beta", "_error"))]
+    if len(leads) > 1:
+        leads.loc[leads.index[0], statistics[1:]] = np.nan
+        leads.loc[leads.index[0], "reason"] = "too few carriers in the other half"
+    for test in ("joint", "direction"):
+        leads[f"replicated_{test}"] = leads[f"{test}_neg_log10_p"] > 2
+        leads[f"{test}_power_cautious"], leads[f"{test}_power_hopeful"] = 0.6, 0.95
+    _tsv(leads, folder / "leads.tsv")
+    _tsv(summarise(leads), folder / "summary.tsv")
+    relatives = {"degree": 2, "pairs_kept_together": 12, "variants": 4000}
+    halves = {"participants": {"1": 146, "2": 147}, "relatives": relatives, "threshold": 5e-8}
+    _json(folder / "replication.json", halves)
 
 
 def _write_phewas(folder: Path, registered: bool, rng: np.random.Generator) -> None:

@@ -16,6 +16,9 @@ from regreveal.report.folder.genome import ArmGwas, Truth, read_gwas, read_truth
 from regreveal.report.folder.phewas import read_phewas
 from regreveal.report.folder.probes import Probes, read_probes
 from regreveal.report.folder.reading import reading
+from regreveal.report.folder.recurrence import ArmRecurrence, read_recurrence
+from regreveal.report.folder.replication import ArmReplication, read_replication
+from regreveal.report.folder.shared_loci import read_shared_loci
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Comparison:
     participants: int
     probes: Probes | None
     gwas: dict[str, ArmGwas]
+    shared_loci: pd.DataFrame | None
+    replication: dict[str, ArmReplication]
+    recurrence: dict[str, ArmRecurrence]
     phewas: dict[str, pd.DataFrame]
     clusters: dict[str, ArmClusters]
     shared_clusters: SharedClusters | None
@@ -63,11 +69,12 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
     arms = (settings["baseline"], settings["against"])
     with reading(folder / "participants.parquet") as path:
         participants = len(pd.read_parquet(path, columns=["sample_id"]))
-    analyses = ("probes", "gwas", "phewas", "clusters", "directions")
+    analyses = ("probes", "gwas", "phewas", "clusters", "directions", "replication", "recurrence")
     asked = {name for name in analyses if name in experiment}
     clusters = {
         arm: read_clusters(folder / arm / "clusters") for arm in arms if "clusters" in asked
     }
+    seeds = {arm: read_recurrence(folder / arm) for arm in arms if "recurrence" in asked}
     return Comparison(
         name=name,
         baseline=arms[0],
@@ -75,6 +82,13 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         participants=participants,
         probes=read_probes(folder) if "probes" in asked else None,
         gwas={arm: read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in asked},
+        shared_loci=read_shared_loci(folder, arms) if "gwas" in asked else None,
+        replication={
+            arm: read_replication(folder / arm / "replication")
+            for arm in arms
+            if "replication" in asked
+        },
+        recurrence={arm: found for arm, found in seeds.items() if found is not None},
         phewas={arm: read_phewas(folder / arm / "phewas") for arm in arms if "phewas" in asked},
         clusters={arm: found for arm, found in clusters.items() if found is not None},
         shared_clusters=read_shared_clusters(folder, arms) if "clusters" in asked else None,
