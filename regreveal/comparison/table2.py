@@ -233,7 +233,7 @@ def _recurring(file: Path) -> dict:
     return {
         "seeds": len(told["seeds"]),
         "loci_in_all_seeds": told["places_in_all"],
-        "loci_in_any_seed": told["places_places"],
+        "loci_in_any_seed": told["places_in_any"],
     }
 
 

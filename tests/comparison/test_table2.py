@@ -131,7 +131,7 @@ def test_loci_that_are_shared_replicated_and_found_again_are_those_of_the_other_
         }
     )
     summary.to_csv(folder / "registered/replication/summary.tsv", sep="\t", index=False)
-    told = {"seeds": [1, 2, 3], "places_places": 25, "places_in_all": 12}
+    told = {"seeds": [1, 2, 3], "places_in_any": 25, "places_in_all": 12}
     (folder / "registered/recurrence.json").write_text(json.dumps(told))
     native, registered = table_of(run).to_dict("records")
     kinds = ("loci_shared", "loci_weaker", "loci_unique")

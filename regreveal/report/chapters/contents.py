@@ -1,6 +1,16 @@
 """The chapters in their order."""
 
-from regreveal.report.chapters import autoencoders, clusters, directions, diseases, genome, probes
+from regreveal.report.chapters import (
+    autoencoders,
+    clusters,
+    directions,
+    diseases,
+    genome,
+    probes,
+    recurrence,
+    replication,
+    shared_loci,
+)
 from regreveal.report.chapters.autoencoders import autoencoders_section
 from regreveal.report.chapters.comparison import comparison_section
 from regreveal.report.chapters.groups import arm_groups
@@ -16,7 +26,9 @@ from regreveal.report.style import arm_colours
 
 # Of each comparison, in this order. Each has a TITLE, an ANCHOR, the ANALYSIS it tells of (a table
 # of the experiment file), and functions of a comparison: its parts, and its findings in sentences.
-OF_COMPARISONS = (probes, genome, diseases, clusters, directions)
+OF_COMPARISONS = (
+    probes, genome, shared_loci, replication, recurrence, diseases, clusters, directions,
+)  # fmt: skip
 # What stands in the table of the first screen, in this order.
 HEADLINES = (genome.headlines, probes.headlines, diseases.headlines)
 
