@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from regreveal.cli.clusters import clusters
 from regreveal.cli.compare import compare
 from regreveal.cli.directions import directions
 from regreveal.cli.experiment import demo, run
@@ -40,6 +41,7 @@ for command in (
     probe,
     gwas,
     regenie_inputs,
+    clusters,
     phecodes,
     phewas,
     directions,

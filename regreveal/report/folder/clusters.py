@@ -102,7 +102,7 @@ def read_clusters(folder: Path) -> ArmClusters | None:
 def read_shared_clusters(folder: Path, arms: tuple[str, str]) -> SharedClusters:
     """Read what a comparison's two arms make of the same lead variants."""
     together = folder / "cluster_agreement"
-    spaces = {arm: read_clusters(together / arm) for arm in arms if together.is_dir()}
+    spaces = {arm: read_clusters(together / arm) for arm in arms}
     agreement = pd.DataFrame(columns=_AGREEMENT.split())
     if together.is_dir():
         agreement = read_tsv(folder / "cluster_agreement.tsv", _AGREEMENT)
