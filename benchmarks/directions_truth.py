@@ -146,12 +146,9 @@ def main() -> None:
         others_moved += moved.drop(truth["trait"]).abs().tolist()
     print(f"\nOwn trait in the right direction: {sum(right)} of {len(right)}")
     print(f"Own trait moves most of all: {sum(first)} of {len(first)}")
-    print(
-        f"Moved, own trait: median {np.median(own_moved):.2f} SD; others: {np.median(others_moved):.2f}"
-    )
-    print(
-        "Change decoded for an allele, as share of the planted effect, both as measured (median by trait):"
-    )
+    own_median, others_median = np.median(own_moved), np.median(others_moved)
+    print(f"Moved, own trait: median {own_median:.2f} SD; others: {others_median:.2f}")
+    print("Decoded for an allele, as share of the planted effect, as measured (medians):")
     for trait, values in pd.DataFrame(shares, columns=["trait", "share"]).groupby("trait")["share"]:
         print(f"  {trait:14s} {values.median():.2f} ({len(values)} variants)")
 
