@@ -149,6 +149,8 @@ def _write_biobank(folder: Path, parameters: dict) -> None:
     sex = np.where(male, "male", "female")
     write_plink(folder / "genotypes" / "genome", called, genome.variants, sample_ids, sex)
     cohort = pd.DataFrame({"age": age, "sex": sex})
+    # A stream of its own, so that who is ill does not depend on it.
+    cohort["visit"] = health.draw_visits(participants, health_rng.spawn(1)[0])
     cohort["ancestry"] = np.array(ANCESTRIES)[genome.ancestry.argmax(axis=1)]
     components = principal_components(called, genome.variants, PRINCIPAL_COMPONENTS, seed)
     for number, component in enumerate(components.T, start=1):

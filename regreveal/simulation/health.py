@@ -10,7 +10,9 @@ from regreveal.simulation.traits import read_table
 
 MEASUREMENT_NOISE = 0.2  # SD of a device's error, in SDs of the trait
 MISSING_SHARE = 0.03
-FIRST_DAY, LAST_DAY = np.datetime64("2000-01-01"), np.datetime64("2022-12-31")
+FIRST_DAY, LAST_DAY = np.datetime64("1990-01-01"), np.datetime64("2022-12-31")
+FIRST_ICD10_DAY = np.datetime64("1996-04-01")  # hospitals coded in ICD-9 before
+FIRST_VISIT, LAST_VISIT = np.datetime64("2014-05-01"), np.datetime64("2020-03-01")
 
 
 @dataclass
@@ -117,6 +119,12 @@ _BESIDE_TRAITS = [
 ]
 
 
+def draw_visits(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the day of each participant's assessment, shape (n,), as text (YYYY-MM-DD)."""
+    days = (LAST_VISIT - FIRST_VISIT).astype(int)
+    return (FIRST_VISIT + rng.integers(0, days + 1, n)).astype(str)
+
+
 def draw_diagnoses(
     traits: pd.DataFrame,
     lifestyle: Lifestyle,
@@ -128,7 +136,8 @@ def draw_diagnoses(
 
     A liability is a weighted sum of standardised age, sex, traits and habits, by `diseases.tsv`,
     and chance, which makes up its variance to 1 (risks go along with each other, so that the sum
-    of squared weights does not tell how much is left to chance).
+    of squared weights does not tell how much is left to chance). Codes fall on more days the later
+    it is, since people get older, and before FIRST_ICD10_DAY are of ICD-9.
 
     Parameters
     ----------
@@ -142,8 +151,8 @@ def draw_diagnoses(
     Returns
     -------
     DataFrame
-        One row per code given: `row` of the participant, `icd10`, `date` (YYYY-MM-DD), by
-        participant and date.
+        One row per code given: `row` of the participant, `icd10` or `icd9`, the other empty, and
+        `date` (YYYY-MM-DD), by participant and date.
     """
     z = _standardised(traits)
     for name in ("bmi", "sbp", "smoking"):
@@ -160,12 +169,14 @@ def draw_diagnoses(
         can_have = {"both": True, "male": male, "female": ~male}[disease.sex]
         ill = np.flatnonzero((liability > norm.isf(disease.prevalence)) & can_have)
         rows = np.repeat(ill, 1 + rng.poisson(1.0, len(ill)))
-        codes = np.array(disease.icd10.split(";"))
-        dates = FIRST_DAY + rng.integers(0, days + 1, len(rows))
-        events.append(
-            pd.DataFrame({"row": rows, "icd10": rng.choice(codes, len(rows)), "date": dates})
-        )
-    diagnoses = pd.concat(events).sort_values(["row", "date", "icd10"], ignore_index=True)
+        later = np.sqrt(rng.integers(0, days + 1, len(rows)) / days)  # density rises with time
+        dates = FIRST_DAY + np.rint(days * later).astype(int)
+        codes = rng.choice(disease.icd10.split(";"), len(rows))
+        old = dates < FIRST_ICD10_DAY
+        given = {"icd10": np.where(old, "", codes), "icd9": np.where(old, disease.icd9, "")}
+        events.append(pd.DataFrame({"row": rows, **given, "date": dates}))
+    by_date = ["row", "date", "icd10", "icd9"]
+    diagnoses = pd.concat(events).sort_values(by_date, ignore_index=True)
     diagnoses["date"] = diagnoses["date"].dt.strftime("%Y-%m-%d")
     return diagnoses.drop_duplicates(ignore_index=True)
 
@@ -177,10 +188,12 @@ def parse_risks(risks: str) -> dict[str, float]:
 
 
 def phecode_map() -> pd.DataFrame:
-    """Give the small map from `icd10` to `phecode` that comes with the biobank."""
-    diseases = read_table("diseases.tsv")[["icd10", "phecode"]]
-    codes = diseases.assign(icd10=diseases["icd10"].str.split(";")).explode("icd10")
-    return codes.sort_values("icd10", ignore_index=True)
+    """Give the small map that comes with the biobank: `vocabulary_id`, `icd` and `phecode`."""
+    diseases = read_table("diseases.tsv").rename(columns={"icd9": "ICD9", "icd10": "ICD10"})
+    codes = diseases.melt("phecode", ["ICD9", "ICD10"], "vocabulary_id", "icd")
+    codes = codes.assign(icd=codes["icd"].str.split(";")).explode("icd")
+    codes = codes.sort_values(["vocabulary_id", "icd"], ignore_index=True)
+    return codes[["vocabulary_id", "icd", "phecode"]]
 
 
 def phecode_info() -> pd.DataFrame:

@@ -53,7 +53,8 @@ def read_table(name: str) -> pd.DataFrame:
     """Read one of the tables that this package carries, such as "loci.tsv"."""
     path = resources.files("regreveal.simulation") / name
     with path.open() as file:
-        return pd.read_csv(file, sep="\t", dtype={"phecode": str}, keep_default_na=False)
+        codes = {"phecode": str, "icd9": str}
+        return pd.read_csv(file, sep="\t", dtype=codes, keep_default_na=False)
 
 
 def draw_traits(

@@ -12,6 +12,7 @@ from regreveal.store.atomic import atomic_path
 
 SPLITS = ("train", "validation", "analysis")
 FOLDS = 5
+MOST_CLASSES = 200  # of a covariate; dates and names have more
 
 
 def read_table(path: str | os.PathLike) -> pd.DataFrame:
@@ -174,8 +175,8 @@ def design_matrix(
     Raises
     ------
     InputError
-        If a column or participant is unknown, a value is missing, or a column is a combination of
-        the intercept and those before it.
+        If a column or participant is unknown, a value is missing, a category has more than
+        `MOST_CLASSES` values, or a column is a combination of the intercept and those before it.
     """
     unknown = [column for column in columns if column not in table]
     if unknown:
@@ -195,6 +196,12 @@ def design_matrix(
         )
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(chosen[c])]
     categories = [c for c in columns if c not in numeric]
+    crowded = [c for c in categories if chosen[c].nunique() > MOST_CLASSES]
+    if crowded:
+        raise InputError(
+            f"covariates: '{crowded[0]}' has {chosen[crowded[0]].nunique()} different values that "
+            "are no numbers, as a date has; name the covariates to use, without it"
+        )
     # A column of each in the order asked, so that the one named as redundant is the later one.
     encoded = pd.get_dummies(chosen, columns=categories, prefix_sep="=", drop_first=True)
     names = [

@@ -95,7 +95,7 @@ def test_everything_is_there_for_the_same_participants(biobank):
     beats = pd.read_parquet(biobank / "truth" / "beats.parquet")
     assert beats["sample_id"].drop_duplicates().to_list() == ids
     assert set(read_table(biobank / "cohort.tsv").columns) == {
-        *("age", "sex", "ancestry"),
+        *("age", "sex", "ancestry", "visit"),
         *(f"pc_{number}" for number in range(1, 11)),
     }
     assert not read_table(biobank / "cohort.tsv").isna().any().any()

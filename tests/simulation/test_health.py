@@ -3,17 +3,22 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from regreveal.phenome.hospital_records import read_diagnoses
+from regreveal.phenome.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes import phecode_records
 from regreveal.simulation.health import (
     MISSING_SHARE,
     disease_truth,
     draw_diagnoses,
     draw_lifestyle,
+    draw_visits,
     measure,
     parse_risks,
     phecode_info,
     phecode_map,
 )
 from regreveal.simulation.traits import read_table
+from regreveal.store.cohort import write_table
 
 N = 20_000
 
@@ -40,7 +45,10 @@ def diagnoses(people):
 @pytest.fixture(scope="module")
 def has(diagnoses):
     """Phecode to whether each person has it."""
-    coded = diagnoses.merge(phecode_map(), on="icd10", how="left", validate="many_to_one")
+    code = diagnoses["icd10"].where(diagnoses["icd10"] != "", diagnoses["icd9"])
+    vocabulary = np.where(diagnoses["icd10"] != "", "ICD10", "ICD9")
+    coded = diagnoses.assign(icd=code, vocabulary_id=vocabulary)
+    coded = coded.merge(phecode_map(), how="left", validate="many_to_one")
     assert coded["phecode"].notna().all()
     return {code: np.isin(np.arange(N), rows["row"]) for code, rows in coded.groupby("phecode")}
 
@@ -67,7 +75,8 @@ def test_risks_that_go_along_with_each_other_leave_the_prevalence_as_asked():
     age, male = rng.uniform(45, 80, n), rng.random(n) < 0.48
     lifestyle = draw_lifestyle(traits, age, male, rng)
     diagnoses = draw_diagnoses(traits, lifestyle, age, male, rng)
-    prevalence = diagnoses.loc[diagnoses["icd10"] == "I10", "row"].nunique() / n
+    hypertension = (diagnoses["icd10"] == "I10") | (diagnoses["icd9"] == "401.9")
+    prevalence = diagnoses.loc[hypertension, "row"].nunique() / n
     assert prevalence == pytest.approx(0.3, abs=4 * np.sqrt(0.3 * 0.7 / n))
 
 
@@ -106,15 +115,26 @@ def test_conduction_diseases_depend_on_conduction(has, people):
 
 def test_codes_have_dates_and_come_in_order(diagnoses):
     dates = pd.to_datetime(diagnoses["date"], format="%Y-%m-%d")
-    assert dates.between("2000-01-01", "2022-12-31").all()
+    assert dates.between("1990-01-01", "2022-12-31").all()
     assert not diagnoses.duplicated().any()
     assert diagnoses.groupby("row")["date"].apply(lambda d: d.is_monotonic_increasing).all()
     assert diagnoses.duplicated(["row", "icd10"]).any()
+    # A code a row: of ICD-9 until March 1996, of ICD-10 after.
+    assert ((diagnoses["icd9"] != "") == (dates < "1996-04-01")).all()
+    assert ((diagnoses["icd10"] == "") == (dates < "1996-04-01")).all()
+
+
+def test_a_good_part_of_the_ill_fell_ill_after_their_visit(diagnoses):
+    visit = pd.to_datetime(draw_visits(N, np.random.default_rng(5)))
+    assert (visit.min(), visit.max()) == (pd.Timestamp("2014-05-01"), pd.Timestamp("2020-03-01"))
+    for codes in (["I48.0", "I48.9"], ["E11.9", "E11.6"]):
+        first = diagnoses[diagnoses["icd10"].isin(codes)].groupby("row")["date"].min()
+        assert 0.1 < (pd.to_datetime(first) > visit[first.index]).mean() < 0.4
 
 
 def test_phecode_tables_are_complete():
     codes, info = phecode_map(), phecode_info()
-    assert codes["icd10"].is_unique
+    assert not codes.duplicated(["vocabulary_id", "icd"]).any()
     assert info["phecode"].is_unique
     assert set(codes["phecode"]) == set(info["phecode"])
     number = info["phecode"].astype(float)
@@ -123,7 +143,23 @@ def test_phecode_tables_are_complete():
     assert set(info["sex"]) == {"both", "female", "male"}
     assert info["category"].nunique() >= 8
     assert len(info) >= 25
-    assert codes["icd10"].str.fullmatch(r"[A-Z]\d\d(\.\d)?").all()
+    by_vocabulary = codes.groupby("vocabulary_id")["icd"]
+    assert by_vocabulary.get_group("ICD10").str.fullmatch(r"[A-Z]\d\d(\.\d)?").all()
+    assert by_vocabulary.get_group("ICD9").str.fullmatch(r"\d{3}(\.\d{1,2})?").all()
+
+
+def test_the_simulated_tables_are_read_as_a_users_are(diagnoses, has, tmp_path):
+    named = diagnoses.assign(sample_id=diagnoses["row"].astype(str)).drop(columns="row")
+    tables = {"diagnoses": named, "phecodes": phecode_map(), "phecode_info": phecode_info()}
+    for name, table in tables.items():
+        write_table(table, tmp_path / f"{name}.tsv")
+    phecode_map_read = read_phecode_map(tmp_path / "phecodes.tsv", tmp_path / "phecode_info.tsv")
+    records = phecode_records(read_diagnoses(tmp_path / "diagnoses.tsv"), phecode_map_read)
+    assert records.counts["unmapped"] == records.counts["rows_without_code"] == 0
+    found = records.events.groupby("phecode", observed=True)["sample_id"].apply(
+        lambda ids: set(ids.astype(int))
+    )
+    assert found.to_dict() == {phecode: set(np.flatnonzero(ill)) for phecode, ill in has.items()}
 
 
 def test_liabilities_leave_room_for_chance():

@@ -146,3 +146,10 @@ def test_a_design_matrix_follows_the_order_of_the_ids(table):
 def test_covariates_that_cannot_be_used_are_named(table, change, columns, message):
     with pytest.raises(InputError, match=message):
         design_matrix(change(table), columns, table.index)
+
+
+def test_a_date_is_no_covariate():
+    days = pd.date_range("2014-05-01", periods=250).strftime("%Y-%m-%d")
+    people = pd.DataFrame({"age": np.arange(500.0), "visit": np.tile(days, 2)})
+    with pytest.raises(InputError, match="'visit' has 250 different values that are no numbers"):
+        design_matrix(people, ["age", "visit"], people.index)
