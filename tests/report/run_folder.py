@@ -10,6 +10,7 @@ import pandas as pd
 
 from regreveal.brain_atlas import template
 from regreveal.comparison.table2 import make_table2
+from regreveal.experiment.settings import parse_experiment
 from regreveal.genetics.agreement import compare_clusters
 from regreveal.genetics.clusters import VariantClusters, cluster_variants
 from regreveal.genetics.replication import summarise
@@ -159,6 +160,8 @@ def make_run_folder(
         + (FUSION if fusion else "")
         + (GENETICS if genetics else "")
     )
+    experiment = parse_experiment((folder / "experiment.toml").read_text(), "experiment.toml")
+    (folder / "settings.json").write_text(experiment.model_dump_json())
     stages = {name: {"key": "0", "seconds": 1.0, "finished": True} for name in ("data", "splits")}
     # This is how the stage stands while the report is being made.
     stages["report"] = {"key": "0", "finished": False}
@@ -321,11 +324,18 @@ def _write_probes(comparison: Path, arms: tuple[str, str]) -> None:
     scores, differences = [], []
     sides = {"arm": arms[1], "baseline": arms[0]}
     for target, (metric, native, registered) in TARGETS.items():
-        shared = {"target": target, "kind": "number" if metric == "r2" else "category"}
-        shared |= {"metric": metric, "n": 291, "reason": ""}
+        shared = {"target": target, "type": "continuous" if metric == "r2" else "binary"}
+        shared |= {
+            "metric": metric,
+            "n": 291,
+            "reason": "",
+            "units": "ms" if metric == "r2" else "",
+        }
         for arm, score in zip(arms, (native, registered), strict=True):
             interval = {"score": score, "low": score - 0.03, "high": score + 0.03}
-            scores.append(shared | {"arm": arm, "n_missing": 9, "pearson_r": np.nan} | interval)
+            scores.append(
+                shared | {"arm": arm, "n_missing": 9} | interval | _measures(metric, score)
+            )
         difference = registered - native
         differences.append(
             shared
@@ -334,8 +344,9 @@ def _write_probes(comparison: Path, arms: tuple[str, str]) -> None:
             | {"baseline_score": native, "difference": difference, "p": 0.001}
             | {"low": difference - 0.04, "high": difference + 0.04}
             | {"q_value": 0.001 if abs(difference) > 0.04 else 0.4}
+            | {"p_corrected": 0.0001 if abs(difference) > 0.04 else 0.7}
         )
-    nothing = {"target": "sinus_rhythm", "kind": "category", "metric": "auc", "n": 3}
+    nothing = {"target": "sinus_rhythm", "type": "categorical", "metric": "auc", "n": 3}
     nothing["reason"] = "fewer than two classes of at least 10 participants"
     _tsv(
         pd.DataFrame([*scores, *(nothing | {"arm": arm} for arm in arms)]),
@@ -355,6 +366,27 @@ def _write_probes(comparison: Path, arms: tuple[str, str]) -> None:
             | {"low": difference - 0.02, "high": difference + 0.02, "p": 0.001}
         )
     _tsv(pd.DataFrame(means), comparison / "probe_means.tsv")
+    _write_calibration(comparison, arms)
+
+
+def _measures(metric: str, score: float) -> dict:
+    if metric == "r2":
+        numbers = {"pearson_r": np.sqrt(max(score, 0)), "rmse": 12.5 - 8 * score, "sd": 12.5}
+        return numbers | {"floor": -0.01, "ceiling": 0.96}
+    classes = {"average_precision": score - 0.1, "prevalence": 0.4, "calibration_slope": 1.05}
+    return classes | {"positive_class": "yes", "floor": 0.49, "ceiling": 0.97}
+
+
+def _write_calibration(comparison: Path, arms: tuple[str, str]) -> None:
+    rows = [
+        {"arm": arm, "target": target, "class": "yes", "bin": place, "n": 58, "predicted": share}
+        | {"observed": share + 0.02, "low": share - 0.08, "high": share + 0.12}
+        for target, (metric, *_) in TARGETS.items()
+        if metric == "auc"
+        for arm in arms
+        for place, share in enumerate((0.1, 0.2, 0.4, 0.6, 0.8), start=1)
+    ]
+    _tsv(pd.DataFrame(rows), comparison / "probe_calibration.tsv")
 
 
 def _write_genetics(comparison: Path, arms: tuple[str, str], rng: np.random.Generator) -> None:

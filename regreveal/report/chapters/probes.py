@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from regreveal.report.figures.probes import probe_forest
+from regreveal.report.figures.probes import calibration_curves, probe_forest
 from regreveal.report.folder.comparison import Comparison
 from regreveal.report.parts import Figure, Headline, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number, with_interval
@@ -14,46 +14,71 @@ from regreveal.report.words import METRICS, listed, plural, spoken
 
 TITLE, ANCHOR, ANALYSIS = "Phenotypes", "phenotypes", "probes"
 FALSE_DISCOVERY_RATE = 0.05
+SMALLEST_P = 0.0001  # of 9,999 bootstrap samples
 
 
 def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show what probes read off the two arms of a comparison."""
     baseline, against = comparison.arms
+    probes = comparison.probes
     told = [
         f"{METRICS[mean.metric]} {number(mean.score)} in {against} and "
         f"{number(mean.baseline_score)} in {baseline}, a difference of "
         f"{with_interval(mean.difference, mean.low, mean.high)}, over "
         f"{plural(mean.targets, 'phenotype')}"
-        for mean in comparison.probes.means.itertuples()
+        for mean in probes.means.itertuples()
     ]
     files = tuple(comparison.file(name) for name in ("probes.tsv", "probe_differences.tsv"))
     shown = [Text(f"On average: {'; '.join(told)}.")] if told else []
     shown.append(
-        replace(
-            probe_table(comparison.probes.scores, comparison.probes.differences, baseline, against),
-            files=files,
-        )
+        replace(probe_table(probes.scores, probes.differences, baseline, against), files=files)
     )
-    if comparison.probes.differences["difference"].notna().any():
-        shown.append(
-            Figure(
-                f"{comparison.name}-probes",
-                "What a linear probe reads off each latent space.",
-                f"Left, score by arm; right, {against} less {baseline} on the same participants. "
-                "Bars are 95 % intervals. On the right, filled where the interval leaves out zero, "
-                "in the colour of the better arm; open and grey where it does not. Dashed: chance "
-                f"and no difference. Up to {hide_small(comparison.participants)} analysis "
-                "participants, each predicted by a probe that did not see them.",
-                partial(
-                    probe_forest,
-                    comparison.probes.scores,
-                    comparison.probes.differences,
-                    colours,
-                ),
-                files=files,
-            )
-        )
+    if probes.differences["difference"].notna().any():
+        shown.append(_forest(comparison, colours, files))
+        shown.append(replace(measures_table(probes.scores, baseline, against), files=files[:1]))
+    if len(probes.calibration):
+        shown.append(_calibration(comparison, colours))
+    if probes.gains is not None:
+        names = ("probe_gains.tsv", "probe_gain_differences.tsv")
+        table = gains_table(probes.gains, probes.gain_differences, baseline, against)
+        shown.append(replace(table, files=tuple(map(comparison.file, names))))
     return shown
+
+
+def _forest(comparison: Comparison, colours: dict[str, str], files: tuple[str, ...]) -> Figure:
+    baseline, against = comparison.arms
+    probes = comparison.probes
+    floor, ceiling = (probes.scores[name].notna().any() for name in ("floor", "ceiling"))
+    marks = "Crosses: the same probe on shuffled labels. " if floor else ""
+    if ceiling:
+        marks += (
+            "Upright bars: a probe of the planted traits themselves, which no arm can pass but by "
+            "what images show beside these traits, such as body mass. "
+        )
+    return Figure(
+        f"{comparison.name}-probes",
+        "What a linear probe reads off each latent space.",
+        f"Left, score by arm; right, {against} less {baseline} on the same participants. "
+        f"Bars are 95 % intervals. {marks}On the right, filled where the interval leaves out "
+        "zero, in the colour of the better arm; open and grey where it does not. Dashed: chance "
+        f"and no difference. Up to {hide_small(comparison.participants)} analysis "
+        "participants, each predicted by a probe that did not see them.",
+        partial(probe_forest, probes.scores, probes.differences, colours),
+        files=files,
+    )
+
+
+def _calibration(comparison: Comparison, colours: dict[str, str]) -> Figure:
+    return Figure(
+        f"{comparison.name}-calibration",
+        "Predicted probabilities against what was observed.",
+        "Held-out participants from low to high prediction, in bins of a tenth of them or more, so "
+        "that each has at least five cases and five others. Bars: 95 % intervals of the share "
+        "observed. Diagonal: as predicted.",
+        partial(calibration_curves, comparison.probes.calibration, colours),
+        width=36.0,
+        files=(comparison.file("probe_calibration.tsv"),),
+    )
 
 
 def differs(difference: pd.Series) -> bool:
@@ -99,6 +124,7 @@ def probe_table(
                 Cell(hide_small(row["n"])),
                 *arms,
                 Cell(difference),
+                Cell(_p_value(row["p_corrected"])),
             ]
         )
     reasons = [
@@ -110,7 +136,9 @@ def probe_table(
         title="Linear probes.",
         caption=f"Mean over five folds with 95 % interval; the difference is {against} less "
         f"{baseline} on the same participants, with the 95 % interval of the pairs. The better "
-        "arm is in bold where that interval leaves out zero. n: participants with a value.",
+        "arm is in bold where that interval leaves out zero. Corrected p: of no difference, after "
+        "correction for all these phenotypes as they go together (step-down, family-wise). n: "
+        "participants with a value.",
         columns=(
             Column("Target"),
             Column("Score"),
@@ -118,10 +146,142 @@ def probe_table(
             Column(baseline, number=True),
             Column(against, number=True),
             Column("Difference", number=True),
+            Column("Corrected p", number=True),
         ),
         rows=rows,
         note="; ".join(reasons),
     )
+
+
+def measures_table(scores: pd.DataFrame, baseline: str, against: str) -> Table:
+    """Make the table of what else is told of each target's predictions, in its units.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As `regreveal.phenome.probes.run_probes` returns it.
+    baseline, against : str
+        The arms.
+    """
+    by_arm = [scores[scores["arm"] == arm].set_index("target") for arm in (baseline, against)]
+    rows = []
+    for target, first in by_arm[0][by_arm[0]["score"].notna()].iterrows():
+        pair = [of_arm.loc[target] for of_arm in by_arm]
+        continuous = first["metric"] == "r2"
+        measure = "rmse" if continuous else "average_precision"
+        chance = first["sd"] if continuous else first["prevalence"]
+        rows.append(
+            [
+                Cell(spoken(target)),
+                Cell(first["type"]),
+                Cell(first["units"]),
+                Cell("RMSE" if continuous else "Average precision"),
+                *(Cell(_figures(row[measure])) for row in pair),
+                Cell(_figures(chance)),
+                *(Cell(_hundredths(row["calibration_slope"])) for row in pair),
+                *(Cell(_hundredths(row["floor"])) for row in pair),
+                Cell(_hundredths(first["ceiling"])),
+            ]
+        )
+    return Table(
+        title="Errors in units, precision, calibration, floor and ceiling.",
+        caption="RMSE: root mean squared error of held-out numbers, in their units, beside their "
+        "standard deviation, which is that of a probe that knows nothing; average precision beside "
+        "the prevalence, likewise. Calibration: slope of held-out log odds, 1 where predictions "
+        "are neither too bold nor too timid. Shuffled labels and planted traits: the score that "
+        "the same probe has on labels given to other people, and that of a probe of the planted "
+        "traits.",
+        columns=(
+            Column("Target"),
+            Column("Type"),
+            Column("Units"),
+            Column("Measure"),
+            Column(baseline, number=True),
+            Column(against, number=True),
+            Column("Knowing nothing", number=True),
+            *(Column(f"Calibration, {arm}", number=True) for arm in (baseline, against)),
+            *(Column(f"Shuffled, {arm}", number=True) for arm in (baseline, against)),
+            Column("Planted traits", number=True),
+        ),
+        rows=rows,
+    )
+
+
+def gains_table(
+    gains: pd.DataFrame, differences: pd.DataFrame, baseline: str, against: str
+) -> Table:
+    """Make the table of what the latents of each arm add to covariates.
+
+    Parameters
+    ----------
+    gains, differences : DataFrame
+        As `regreveal.phenome.adjusted.adjusted_probes` returns them.
+    baseline, against : str
+        The arms.
+    """
+    by_arm = {arm: gains[gains["arm"] == arm].set_index("target") for arm in (baseline, against)}
+    rows = []
+    for _, row in differences.iterrows():
+        target = row["target"]
+        better = None
+        if differs(row):
+            better = against if row["difference"] > 0 else baseline
+        rows.append(
+            [
+                Cell(spoken(target)),
+                Cell(METRICS[row["metric"]]),
+                Cell(listed([spoken(name) for name in row["adjusted_for"].split(", ")])),
+                Cell(number(by_arm[baseline].loc[target, "covariates_score"])),
+                *(
+                    Cell(
+                        with_interval(*by_arm[arm].loc[target, ["gain", "low", "high"]]),
+                        arm == better,
+                    )
+                    for arm in (baseline, against)
+                ),
+                Cell(with_interval(row["difference"], row["low"], row["high"])),
+                Cell(_p_value(row["p_corrected"])),
+            ]
+        )
+    return Table(
+        title="What latents add to covariates.",
+        caption="Score of the covariates alone, and what it gains where the latents are there, "
+        f"too, with 95 % interval; the difference is the gain in {against} less that in "
+        f"{baseline}, on the same participants. Covariates are not penalised. The larger gain is "
+        "in bold where the interval of the difference leaves out zero.",
+        columns=(
+            Column("Target"),
+            Column("Score"),
+            Column("Adjusted for", wrap=True),
+            Column("Covariates alone", number=True),
+            Column(f"Gain, {baseline}", number=True),
+            Column(f"Gain, {against}", number=True),
+            Column("Difference", number=True),
+            Column("Corrected p", number=True),
+        ),
+        rows=rows,
+    )
+
+
+def _p_value(p: float) -> str:
+    """Write a p-value to two figures, no smaller than the bootstrap can tell."""
+    if not np.isfinite(p):
+        return "–"
+    if p <= SMALLEST_P:
+        return f"≤{SMALLEST_P}"
+    return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def _hundredths(value: float) -> str:
+    return number(round(value, 2) + 0.0, 2)  # adding zero takes the sign of a zero away
+
+
+def _figures(value: float) -> str:
+    """Write a number with three figures, and no fewer than it has before the point."""
+    if not np.isfinite(value):
+        return "–"
+    decimals = 2 if value == 0 else max(0, 2 - int(np.floor(np.log10(abs(value)))))
+    return number(value, decimals)
 
 
 def headlines(comparison: Comparison) -> list[Headline]:

@@ -80,7 +80,7 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         baseline=arms[0],
         against=arms[1],
         participants=participants,
-        probes=read_probes(folder) if "probes" in asked else None,
+        probes=_read_probes(folder, experiment["probes"]) if "probes" in asked else None,
         gwas={arm: read_gwas(folder / arm / "gwas") for arm in arms if "gwas" in asked},
         shared_loci=read_shared_loci(folder, arms) if "gwas" in asked else None,
         replication={
@@ -99,3 +99,7 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         },
         truth=read_truth(folder, arms) if "gwas" in asked else None,
     )
+
+
+def _read_probes(folder: Path, settings: dict) -> Probes:
+    return read_probes(folder, adjusted=bool(settings.get("adjust")))
