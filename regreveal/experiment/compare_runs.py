@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-
 from regreveal.comparison.arm_costs import arm_costs, describe_arm
 from regreveal.comparison.runs import (
     ArmOfRun,

@@ -73,7 +73,7 @@ def write_two_runs(
         parts = [to_latex(one, f"comparison-{key}") for key, one in tables.items()]
         temporary.write_text("\n".join(["% Needs the package booktabs.", *parts]))
     contents = [
-        comparison_section(run),
+        comparison_section(run, (TABLE, LATEX)),
         comparison_group(run, comparison, arm_colours(arms)),
         Section("runs-compared", "What was compared", [Text(note) for note in notes]),
     ]
@@ -119,13 +119,23 @@ def _in_tens(comparison: Comparison) -> Comparison:
         arm: scan.assign(**{name: _tens(scan[name]) for name in counts})
         for arm, scan in comparison.phewas.items()
     }
+    diseases = comparison.diseases
+    if diseases is not None:
+        told = (*counts, "n_earlier", "n_not_followed_up")
+        incident = {
+            arm: scan.assign(**{name: _tens(scan[name]) for name in told})
+            for arm, scan in diseases.incident.items()
+        }
+        diseases = replace(diseases, incident=incident)
     gwas = {}
     for arm, scan in comparison.gwas.items():
         analysed = round(scan.description["participants"]["analysed"], -1)
         people = scan.description["participants"] | {"analysed": analysed}
         gwas[arm] = replace(scan, description=scan.description | {"participants": people})
     people = round(comparison.participants, -1)
-    return replace(comparison, participants=people, probes=probes, phewas=phewas, gwas=gwas)
+    return replace(
+        comparison, participants=people, probes=probes, phewas=phewas, diseases=diseases, gwas=gwas
+    )
 
 
 def _tens(counts: pd.Series) -> pd.Series:

@@ -22,16 +22,22 @@ class Shown(NamedTuple):
     strong: Callable[[pd.Series], bool] = lambda row: False
 
 
-def comparison_section(run: Run) -> Section:
-    """Show every arm of a run, each with its baseline."""
+def comparison_section(run: Run, files: tuple[str, str] = FILES) -> Section:
+    """Show every arm of a run, each with its baseline.
+
+    Parameters
+    ----------
+    run : Run
+    files : tuple of str
+        Where Table 2 is, as TSV and as LaTeX.
+    """
     lead = Text(
         "A row for each arm of each comparison, the baseline first: participants and phenotypes "
         "are those of the comparison, so an arm that stands in several has a row in each. "
-        "Everything here is in table2.tsv, and as it stands in table2.tex."
+        f"Everything here is in {files[0]}, and as it stands in {files[1]}."
     )
-    return Section(
-        "table-2", "All arms", [lead, *table2_tables(run.table2, sources(run.manifest)).values()]
-    )
+    tables = table2_tables(run.table2, sources(run.manifest), files)
+    return Section("table-2", "All arms", [lead, *tables.values()])
 
 
 def sources(manifest: Mapping) -> str:
@@ -42,7 +48,9 @@ def sources(manifest: Mapping) -> str:
     return f"Made with {made_with}; seed {manifest['seed']}."
 
 
-def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
+def table2_tables(
+    table: pd.DataFrame, made_with: str, files: tuple[str, str] = FILES
+) -> dict[str, Table]:
     """Make the tables of the arms out of Table 2: several, since a page has no room for one.
 
     Parameters
@@ -51,6 +59,8 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
         As `regreveal.comparison.table2.make_table2` returns it.
     made_with : str
         Versions and seed, for the notes.
+    files : tuple of str
+        Where all of it is.
 
     Returns
     -------
@@ -59,76 +69,23 @@ def table2_tables(table: pd.DataFrame, made_with: str) -> dict[str, Table]:
         says why.
     """
     note = " ".join([made_with, *_why_empty(table)])
-    tables = {
-        "table2-arms": Table(
-            "The arms.",
-            "Reduction: numbers in one participant's tensor for each latent dimension; in "
-            "brackets, bytes on disk of the tensors over those of the latents. Variance explained "
-            "is of validation participants' tensors.",
-            *_grid(table, _ARMS),
-            note,
-            FILES,
-        ),
-        "table2-phenotypes": Table(
-            "Phenotypes.",
-            "Mean over phenotypes, and their number, of R² (numbers, by ridge regression) and of "
-            "the area under the ROC curve (AUC, categories, by logistic regression), out of fold; "
-            "difference from the baseline on the same participants, with the 95 % interval of the "
-            "pairs, in bold where it leaves out zero. Better, worse: phenotypes told apart from "
-            "the baseline's at a false discovery rate of 5 %.",
-            *_grid(table, _PHENOTYPES),
-            note,
-            FILES,
-        ),
-        "table2-genome": Table(
-            "Genome.",
-            "Loci of the latent GWAS at p < 5 × 10⁻⁸: shared with the other arm of the "
-            "comparison, below the threshold there but not by much, or unknown to it. λGC: "
-            "genomic inflation factor. False: without a planted variant.",
-            *_grid(table, _GENOME),
-            note,
-            FILES,
-        ),
-        "table2-evidence": Table(
-            "Replication, seeds and diseases.",
-            "Replicated: of the places found in either half of the participants and tested in "
-            "the other, how many passed there, by the test of the whole latent vector and by that "
-            "along the direction found first. In all seeds: of the places found with any training "
-            "seed, how many with all, and how many seeds. Phecodes associated with the latent "
-            "space at 0.05, after Bonferroni's correction, and at a false discovery rate of 5 %.",
-            *_grid(table, _EVIDENCE),
-            note,
-            FILES,
-        ),
-        "table2-compute": Table(
-            "What it took.",
-            "Seconds of each stage, the last time it ran to its end, on the machine of this run. "
-            "Registration with those that it goes on from; the training of a fusion is of all "
-            "its arms together; analyses with the probes of both arms. Memory: the most that the "
-            "process held in one of these stages.",
-            *_grid(table, _COMPUTE),
-            note,
-            FILES,
-        ),
-    }
-    return {name: table for name, table in tables.items() if len(table.columns) > len(_NAMES)}
+    names = _NAMES if len(set(table["comparison"])) > 1 else _NAMES[1:]
+    tables = {}
+    for name, (title, caption, columns) in _TABLES.items():
+        heads, rows = _grid(table, names, columns)
+        if len(heads) > len(names):
+            tables[f"table2-{name}"] = Table(title, caption, heads, rows, note, files)
+    return tables
 
 
-def _grid(table: pd.DataFrame, columns: Sequence[Shown]) -> tuple[tuple[Column, ...], list]:
+def _grid(
+    table: pd.DataFrame, names: Sequence[Shown], columns: Sequence[Shown]
+) -> tuple[tuple[Column, ...], list[list[Cell]]]:
     """Give the heads, and the rows of cells, of the columns that tell something."""
     rows = [row for _, row in table.iterrows()]
-    there = [
-        shown
-        for shown in (*_NAMES, *columns)
-        if shown in _NAMES or any(shown.told(row) != "–" for row in rows)
-    ]
-    cells, before = [], None
-    for row in rows:
-        texts = [Cell(shown.told(row), shown.strong(row)) for shown in there]
-        if row["comparison"] == before and before:
-            texts[0] = Cell("")
-        before = row["comparison"]
-        cells.append(texts)
+    telling = [shown for shown in columns if any(shown.told(row) != "–" for row in rows)]
+    there = [*names, *telling]
+    cells = [[Cell(shown.told(row), shown.strong(row)) for shown in there] for row in rows]
     return tuple(shown.column for shown in there), cells
 
 
@@ -254,17 +211,19 @@ _ARMS = (
     Shown(Column("Tensor", number=True), _text("shape")),
     Shown(Column("Latents", number=True), _count("latent_size")),
     Shown(Column("Reduction", number=True), _reduction),
-    Shown(Column("Variance explained (%)", number=True), _number("explained_variance", 1, 100)),
-    Shown(Column("Participants", number=True), _participants),
+    Shown(Column("Variance (%)", number=True), _number("explained_variance", 1, 100)),
+    Shown(Column("n", number=True), _participants),
 )
-_PHENOTYPES = (
+_NUMBERS = (
     Shown(Column("R²; phenotypes", number=True), _score("r2")),
     Shown(Column("Difference of R²", number=True), _difference("r2"), _apart("r2")),
     Shown(Column("p", number=True), lambda row: p_value(row["r2_p"])),
+    Shown(Column("Better, worse", number=True), _better_and_worse),
+)
+_CATEGORIES = (
     Shown(Column("AUC; phenotypes", number=True), _score("auc")),
     Shown(Column("Difference of AUC", number=True), _difference("auc"), _apart("auc")),
     Shown(Column("p", number=True), lambda row: p_value(row["auc_p"])),
-    Shown(Column("Better, worse", number=True), _better_and_worse),
 )
 _GENOME = (
     Shown(Column("λGC", number=True), _number("lambda_gc", 3)),
@@ -296,3 +255,51 @@ _COMPUTE = (
     Shown(Column("Analyses (s)", number=True), _analyses),
     Shown(Column("Memory (MiB)", number=True), _count("peak_memory_mib")),
 )
+_PAIRED = (
+    "out of fold, and how many; difference from the baseline on the same participants, with the "
+    "95 % interval of the pairs, in bold where it leaves out zero."
+)
+_TABLES = {
+    "arms": (
+        "The arms.",
+        "Reduction: numbers in one participant's tensor for each latent dimension; in brackets, "
+        "bytes on disk of the tensors over those of the latents. Variance: of validation "
+        "participants' tensors, explained by encoder and decoder. n: participants analysed.",
+        _ARMS,
+    ),
+    "numbers": (
+        "Phenotypes that are numbers.",
+        f"Mean R² of ridge regressions over phenotypes, {_PAIRED} Better, worse: phenotypes of "
+        "any kind told apart from the baseline's at a false discovery rate of 5 %.",
+        _NUMBERS,
+    ),
+    "categories": (
+        "Phenotypes that are categories.",
+        "Mean area under the ROC curve (AUC) of logistic regressions over phenotypes, " + _PAIRED,
+        _CATEGORIES,
+    ),
+    "genome": (
+        "Genome.",
+        "Loci of the latent GWAS at p < 5 × 10⁻⁸: shared with the other arm of the comparison, "
+        "below the threshold there but not by much, or unknown to it. λGC: genomic inflation "
+        "factor. False: without a planted variant.",
+        _GENOME,
+    ),
+    "evidence": (
+        "Replication, seeds and diseases.",
+        "Replicated: of the places found in either half of the participants and tested in the "
+        "other, how many passed there, by the test of the whole latent vector and by that along "
+        "the direction found first. In all seeds: of the places found with any training seed, how "
+        "many with all, and how many seeds. Phecodes associated with the latent space at 0.05, "
+        "after Bonferroni's correction, and at a false discovery rate of 5 %.",
+        _EVIDENCE,
+    ),
+    "compute": (
+        "What it took.",
+        "Seconds of each stage, the last time it ran to its end, on the machine of this run. "
+        "Registration with those that it goes on from; the training of a fusion is of all its "
+        "arms together; analyses with the probes of both arms. Memory: the most that the process "
+        "held in one of these stages.",
+        _COMPUTE,
+    ),
+}
