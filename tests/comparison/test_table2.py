@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import tomllib
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_loci_that_are_shared_replicated_and_found_again_are_those_of_the_other_
         }
     )
     places.to_csv(folder / "shared_loci.tsv", sep="\t", index=False)
-    (folder / "registered/replication").mkdir()
+    shutil.rmtree(folder / "native/replication")
     summary = pd.DataFrame(
         {
             "discovery": ["1", "2", "either"],
