@@ -1,5 +1,6 @@
 """Progress that suits a terminal and a log file alike."""
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,8 @@ LOG_EVERY_SECONDS = 10.0
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
     """Yield `items`, showing on standard error how far along they are.
 
-    On a terminal this is a bar; elsewhere (a container's log, a batch job) it is a line every ten
-    seconds, and nothing at all for work that ends sooner.
+    On a terminal this is a bar; elsewhere (a container's log, a batch job, a process beside
+    another) it is a line every ten seconds, and nothing at all for work that ends sooner.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and multiprocessing.parent_process() is None:
         yield from _bar(items, description, total)
     else:
         yield from _lines(items, description, total)

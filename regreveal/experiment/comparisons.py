@@ -1,9 +1,10 @@
 """The stages of one comparison: what two latent spaces know of the same participants."""
 
+from functools import partial
+
 from regreveal.errors import InputError
 from regreveal.experiment.analyses import (
     clusters,
-    directions,
     genome,
     phewas,
     probes,
@@ -12,39 +13,26 @@ from regreveal.experiment.analyses import (
     shared_loci,
 )
 from regreveal.experiment.analyses.compared import Compared
-from regreveal.experiment.arms import ArmStages
-from regreveal.experiment.data import Dataset
-from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Experiment
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 
 
-def run_comparison(
-    name: str,
-    experiment: Experiment,
-    arms: dict[str, ArmStages],
-    data: Dataset,
-    manifest: Manifest,
-) -> None:
-    """Choose the participants and make every analysis the experiment has a table for, each once.
-
-    Parameters
-    ----------
-    name : str
-    experiment : Experiment
-    arms : dict of str to ArmStages
-        Every arm of the experiment, embedded.
-    data : Dataset
-    manifest : Manifest
-    """
-    compared = Compared(name, experiment, arms, data, manifest)
-    manifest.run(
+def choose_participants(compared: Compared) -> None:
+    """Settle whom a comparison analyses: the same people in both arms."""
+    compared.manifest.run(
         compared.stage("participants"),
-        lambda: _write_participants(compared),
+        partial(_write_participants, compared),
         outputs=[compared.participants_file],
-        after=[*data.stages, *(arm.stage("embed") for arm in compared.arms.values())],
+        after=[
+            *compared.data.stages,
+            *(arm.stage("embed") for arm in compared.arms.values()),
+        ],
     )
+
+
+def analyse(compared: Compared) -> None:
+    """Make every analysis that the experiment has a table for, but for what needs a network."""
+    experiment = compared.experiment
     if experiment.probes:
         probes.run_stages(compared)
     if experiment.gwas:
@@ -58,8 +46,6 @@ def run_comparison(
         clusters.run_stages(compared)
     if experiment.phewas:
         phewas.run_stages(compared)
-    if experiment.directions:
-        directions.run_stages(compared)
 
 
 def _write_participants(compared: Compared) -> None:

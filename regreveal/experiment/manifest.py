@@ -68,7 +68,7 @@ class Manifest:
         return {"folder": self.folder, "seed": self.seed, "path": self.path}
 
     @contextlib.contextmanager
-    def together(self, alone: bool = False) -> Iterator[None]:
+    def together(self, accelerated: bool = False, alone: bool = False) -> Iterator[None]:
         """Let stages that are run within this block go side by side, in processes of their own.
 
         They are done when the block ends, each after those of them that it builds on. Their work
@@ -77,9 +77,10 @@ class Manifest:
 
         Parameters
         ----------
+        accelerated : bool
+            Run them one by one after all if there is an accelerator, which they would share.
         alone : bool
-            Run them one by one after all. So they are, too, where there is an accelerator or a
-            single core.
+            Run them one by one after all. So they are, too, on a single core.
         """
         if alone:
             yield
@@ -88,14 +89,14 @@ class Manifest:
         try:
             yield
             if self._queue:
-                self._run_queue()
+                self._run_queue(accelerated)
         finally:
             self._queue = None
 
-    def _run_queue(self) -> None:
+    def _run_queue(self, accelerated: bool) -> None:
         """Start each stage, in their order, once those it builds on are done."""
         with Workers() as workers:
-            if workers.alone_is_better():
+            if workers.alone_is_better(accelerated):
                 for name, (work, entry) in self._queue.items():
                     self._run_here(name, work, entry)
                 return

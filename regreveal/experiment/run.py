@@ -9,9 +9,10 @@ import tomlkit
 
 from regreveal.errors import InputError
 from regreveal.experiment import table2
-from regreveal.experiment.analyses import modalities
+from regreveal.experiment.analyses import directions, modalities
+from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
-from regreveal.experiment.comparisons import run_comparison
+from regreveal.experiment.comparisons import analyse, choose_participants
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
 from regreveal.experiment.fusions import FusionStages
@@ -78,15 +79,14 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     folder = manifest.folder
     with atomic_path(folder / "experiment.toml") as temporary:
         temporary.write_text(text)
+    # What the file leaves to defaults, too: a report of another version must not guess them.
+    with atomic_path(folder / "settings.json") as temporary:
+        temporary.write_text(experiment.model_dump_json(indent=2) + "\n")
     data, training = prepare_data(experiment, folder, manifest)
     check_data(experiment, data, training)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     _make_latents(experiment, arms, data, training, manifest)
-    for name in experiment.comparisons:
-        run_comparison(name, experiment, arms, data, manifest)
-    if experiment.clusters:
-        for name in experiment.fusions:
-            modalities.run_stage(name, experiment, arms, data, manifest)
+    _compare(experiment, arms, data, manifest)
     table2.run_stage(manifest, text)
     write_table(count_dropped(folder, data, arms, experiment), folder / "dropped.tsv")
     manifest.forget_unused(keep=["report"])
@@ -111,7 +111,9 @@ def _make_latents(
     """Register, train and embed every arm; what does not build on each other goes side by side."""
     # Several devices share one training: another beside it would be in its way.
     plans = [arm.arm.autoencoder for arm in arms.values() if arm.arm.autoencoder]
-    together = partial(manifest.together, alone=any(plan.devices != 1 for plan in plans))
+    together = partial(
+        manifest.together, accelerated=True, alone=any(plan.devices != 1 for plan in plans)
+    )
     with together():
         for arm in arms.values():
             if arm.arm.after is None:
@@ -137,6 +139,25 @@ def _make_latents(
             arm.embed(_in_all(data.ids_of_split("analysis"), partners[name], data))
     for fusion in fusions:
         fusion.retrieve()
+
+
+def _compare(
+    experiment: Experiment, arms: dict[str, ArmStages], data: Dataset, manifest: Manifest
+) -> None:
+    """Make the analyses of every comparison."""
+    compared = [Compared(name, experiment, arms, data, manifest) for name in experiment.comparisons]
+    for comparison in compared:
+        choose_participants(comparison)
+    with manifest.together():
+        for comparison in compared:
+            analyse(comparison)
+        if experiment.clusters:
+            for name in experiment.fusions:
+                modalities.run_stage(name, experiment, arms, data, manifest)
+    if experiment.directions:
+        with manifest.together(accelerated=True):
+            for comparison in compared:
+                directions.run_stages(comparison)
 
 
 def compared_with(experiment: Experiment, arm: str) -> list[str]:

@@ -44,11 +44,17 @@ class Workers:
             child.kill()
         self._pool.shutdown(cancel_futures=True)
 
-    def alone_is_better(self) -> bool:
-        """Say whether stages should rather run one by one in the run's own process."""
+    def alone_is_better(self, accelerated: bool) -> bool:
+        """Say whether stages should rather run one by one in the run's own process.
+
+        Parameters
+        ----------
+        accelerated : bool
+            Whether they use an accelerator if there is one.
+        """
         if available_cores() < AT_ONCE:
             return True
-        return self._executor().submit(_has_accelerator).result()
+        return accelerated and self._executor().submit(_has_accelerator).result()
 
     @property
     def free(self) -> bool:

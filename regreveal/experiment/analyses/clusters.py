@@ -48,9 +48,7 @@ def _loci(compared: Compared, arm: str) -> pd.DataFrame:
 
 
 def _cluster(compared: Compared, arm: str) -> None:
-    """Cluster an arm's lead variants, where it has at least two."""
-    if len(_loci(compared, arm)) < 2:
-        return
+    """Cluster an arm's lead variants."""
     folder = compared.folder / arm / "clusters"
     compared.manifest.run(
         compared.stage(f"{arm}/clusters"),
@@ -66,8 +64,11 @@ def _settings(compared: Compared) -> list:
 
 
 def _write_clusters(compared: Compared, arm: str, folder: Path) -> None:
+    """Write an arm's clusters; with fewer than two lead variants, the folder is left empty."""
     loci = _loci(compared, arm)
-    _clusters_of(compared, arm, loci, _matched(compared, arm)).write(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(loci) > 1:
+        _clusters_of(compared, arm, loci, _matched(compared, arm)).write(folder)
 
 
 def _matched(compared: Compared, arm: str) -> Matched:
@@ -103,9 +104,7 @@ def _clusters_of(compared: Compared, arm: str, leads: pd.DataFrame, matched: Mat
 
 
 def _compare(compared: Compared) -> None:
-    """Cluster the lead variants of both arms in either space, where there are enough."""
-    if sum(len(_loci(compared, arm)) for arm in compared.arms) < FEWEST_COMPARED:
-        return
+    """Cluster the lead variants of both arms in either space."""
     table = compared.folder / f"{AGREEMENT}.tsv"
     compared.manifest.run(
         compared.stage(AGREEMENT),
@@ -119,28 +118,29 @@ def _compare(compared: Compared) -> None:
 def _write_agreement(compared: Compared, file: Path) -> None:
     """Write how far the two spaces' clusters of the same variants agree.
 
-    The table has a row where the two spaces can be compared, and none where too few variants are
-    left of the loci that the arms have together.
+    The table has a row where the two spaces can be compared, and none where the arms have too few
+    loci together; with too few to start with, the folder is left empty.
     """
     from regreveal.genetics.agreement import compare_clusters
     from regreveal.genetics.locus_union import unite_leads
 
     settings, seed = compared.experiment.clusters, compared.experiment.seed
-    matched = _matched(compared, compared.comparison.baseline)
-    genotypes = open_genotypes(compared.data.paths.genotypes)
-    leads = unite_leads(
-        {arm: _loci(compared, arm) for arm in compared.arms},
-        lambda rows: genotypes.dosages(rows, matched.sample_ids),
-        matched.covariates,
-    )
     folder = compared.folder / AGREEMENT
-    write_table(leads, folder / "lead_variants.tsv")
-    spaces = {arm: _clusters_of(compared, arm, leads, matched) for arm in compared.arms}
-    for arm, clusters in spaces.items():
-        clusters.write(folder / arm)
+    folder.mkdir(parents=True, exist_ok=True)
     names = {"baseline": compared.comparison.baseline, "against": compared.comparison.against}
-    rows = []
-    if len(spaces[names["baseline"]].variant_ids) >= FEWEST_COMPARED:
+    loci = {arm: _loci(compared, arm) for arm in compared.arms}
+    leads, spaces, rows = [], {}, []
+    if sum(map(len, loci.values())) >= FEWEST_COMPARED:
+        matched = _matched(compared, names["baseline"])
+        genotypes = open_genotypes(compared.data.paths.genotypes)
+        leads = unite_leads(
+            loci, lambda rows: genotypes.dosages(rows, matched.sample_ids), matched.covariates
+        )
+        write_table(leads, folder / "lead_variants.tsv")
+        spaces = {arm: _clusters_of(compared, arm, leads, matched) for arm in compared.arms}
+        for arm, clusters in spaces.items():
+            clusters.write(folder / arm)
+    if spaces and len(spaces[names["baseline"]].variant_ids) >= FEWEST_COMPARED:
         agreement = compare_clusters(*spaces.values(), settings.permutations, seed)
         rows.append({**names, **agreement.as_row()})
     columns = [*names, *_agreement_columns()]
@@ -168,32 +168,31 @@ def _agreement_columns() -> list[str]:
 def _compare_with_truth(compared: Compared) -> None:
     """Compare with the planted traits' grouping, each set of variants in each space."""
     output = compared.folder / "cluster_truth.tsv"
-    own = {f"{arm}/clusters": compared.folder / arm / "clusters" for arm in compared.arms}
-    steps = [step for step in [*own, AGREEMENT] if compared.stage(step) in compared.manifest.used]
     compared.manifest.run(
         compared.stage("cluster_truth"),
-        partial(_write_truth, compared, output, [step for step in steps if step in own]),
+        partial(_write_truth, compared, output),
         outputs=[output],
         settings=_settings(compared),
         files=compared.data.files("causal_variants"),
         after=[
-            *(compared.stage(step) for step in steps),
+            compared.stage(AGREEMENT),
+            *(compared.stage(f"{arm}/clusters") for arm in compared.arms),
             *(compared.stage(f"{arm}/gwas") for arm in compared.arms),
         ],
     )
 
 
-def _write_truth(compared: Compared, file: Path, own: list[str]) -> None:
+def _write_truth(compared: Compared, file: Path) -> None:
     """Write a row for each set of lead variants and space, with what they were planted for."""
     from regreveal.genetics.agreement import compare_with_groups
 
     sets = [
         (arm, "own", compared.folder / arm / "clusters", _loci(compared, arm))
         for arm in compared.arms
-        if f"{arm}/clusters" in own
+        if (compared.folder / arm / "clusters" / "clusters.tsv").is_file()
     ]
     together = compared.folder / AGREEMENT
-    if together.is_dir():
+    if (together / "lead_variants.tsv").is_file():
         leads = pd.read_csv(together / "lead_variants.tsv", sep="\t", dtype={"chromosome": str})
         sets += [(arm, "both", together / arm, leads) for arm in compared.arms]
     planted = _strongest_traits(compared)

@@ -32,18 +32,22 @@ def _gwas(compared: Compared, arm: str) -> None:
     folder = compared.folder / arm / "gwas"
     compared.manifest.run(
         compared.stage(f"{arm}/gwas"),
-        lambda: run_gwas(
-            compared.arms[arm].embedding,
-            compared.data.paths.genotypes,
-            folder=folder,
-            participants=compared.participants.index,
-            per_dimension=settings.per_dimension,
-            **scan_options(compared),
-        ),
+        partial(_write_gwas, compared, arm, folder),
         outputs=[folder],
         settings=settings.model_dump(),
         files=compared.data.files("genotypes", "cohort", "genes"),
         after=compared.embedded(arm),
+    )
+
+
+def _write_gwas(compared: Compared, arm: str, folder: Path) -> None:
+    run_gwas(
+        compared.arms[arm].embedding,
+        compared.data.paths.genotypes,
+        folder=folder,
+        participants=compared.participants.index,
+        per_dimension=compared.experiment.gwas.per_dimension,
+        **scan_options(compared),
     )
 
 
@@ -84,15 +88,7 @@ def _oracle(compared: Compared) -> None:
     folder = compared.folder / ORACLE
     compared.manifest.run(
         compared.stage("oracle"),
-        lambda: run_univariate_gwas(
-            read_table(compared.data.paths.true_traits)[_planted(compared)["trait"].unique()],
-            compared.data.paths.genotypes,
-            compared.covariates(settings.covariates),
-            folder,
-            covariate_columns=settings.covariates,
-            participants=compared.participants.index,
-            genes=compared.genes(),
-        ),
+        partial(_write_oracle, compared, folder),
         outputs=[folder],
         settings=[settings.covariates, sorted(_modalities(compared))],
         files=compared.data.files("genotypes", "cohort", "genes", "true_traits", "causal_variants"),
@@ -100,11 +96,24 @@ def _oracle(compared: Compared) -> None:
     )
 
 
+def _write_oracle(compared: Compared, folder: Path) -> None:
+    covariates = compared.experiment.gwas.covariates
+    run_univariate_gwas(
+        read_table(compared.data.paths.true_traits)[_planted(compared)["trait"].unique()],
+        compared.data.paths.genotypes,
+        compared.covariates(covariates),
+        folder,
+        covariate_columns=covariates,
+        participants=compared.participants.index,
+        genes=compared.genes(),
+    )
+
+
 def _compare_with_truth(compared: Compared) -> None:
     outputs = [compared.folder / "truth.tsv", compared.folder / "truth_summary.tsv"]
     compared.manifest.run(
         compared.stage("truth"),
-        lambda: _write_truth(compared, *outputs),
+        partial(_write_truth, compared, *outputs),
         outputs=outputs,
         settings=sorted(_modalities(compared)),
         files=compared.data.files("causal_variants"),

@@ -26,12 +26,11 @@ def run_stages(compared: Compared) -> None:
         "files": compared.data.files("diagnoses", "phecodes", "phecode_info", "cohort"),
     }
     options = PhewasOptions(**settings.model_dump())
-    data = functools.cache(lambda: _prepare(compared, options))
     for arm in compared.arms:
         folder = _folder(compared, arm)
         compared.manifest.run(
             compared.stage(f"{arm}/phewas"),
-            functools.partial(_write, compared, arm, data, options),
+            functools.partial(_write, compared, arm, options),
             outputs=[folder],
             after=compared.embedded(arm),
             **keyed,
@@ -39,13 +38,7 @@ def run_stages(compared: Compared) -> None:
     files = compared.folder / "phewas_differences.tsv", compared.folder / "phewas_overall.tsv"
     compared.manifest.run(
         compared.stage("phewas_differences"),
-        lambda: run_differences(
-            {arm: compared.embedding(arm) for arm in compared.arms},
-            {arm: read_phewas(_folder(compared, arm) / "phewas.tsv") for arm in compared.arms},
-            data(),
-            files,
-            compared.experiment.seed,
-        ),
+        functools.partial(_write_differences, compared, options, files),
         outputs=list(files),
         after=[
             *compared.embedded(*compared.arms),
@@ -59,13 +52,25 @@ def _folder(compared: Compared, arm: str) -> Path:
     return compared.folder / arm / "phewas"
 
 
-def _write(compared: Compared, arm: str, data, options: PhewasOptions) -> None:
+def _write(compared: Compared, arm: str, options: PhewasOptions) -> None:
     run_phewas(
         compared.embedding(arm),
-        data(),
+        _prepare(compared, options),
         _folder(compared, arm),
         options,
         seed=compared.experiment.seed,
+    )
+
+
+def _write_differences(
+    compared: Compared, options: PhewasOptions, files: tuple[Path, Path]
+) -> None:
+    run_differences(
+        {arm: compared.embedding(arm) for arm in compared.arms},
+        {arm: read_phewas(_folder(compared, arm) / "phewas.tsv") for arm in compared.arms},
+        _prepare(compared, options),
+        files,
+        compared.experiment.seed,
     )
 
 

@@ -1,5 +1,6 @@
 """Linear probes of the two arms, on the same participants and folds."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ def run_stages(compared: Compared) -> None:
     outputs = [compared.folder / name for name in names]
     compared.manifest.run(
         compared.stage("probes"),
-        lambda: _write_probes(compared, outputs),
+        partial(_write_probes, compared, outputs),
         outputs=outputs,
         settings=[targets, settings.model_dump(), compared.comparison.model_dump()],
         files=compared.data.files("phenotypes", "phenotype_info", "cohort", "true_traits"),

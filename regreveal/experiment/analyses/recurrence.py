@@ -1,6 +1,7 @@
 """How many loci an arm finds again when its autoencoder is trained with other seeds."""
 
 import json
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def run_stages(compared: Compared) -> None:
         seeds = [stages.seed, *stages.further_seeds]
         compared.manifest.run(
             compared.stage(f"{arm}/recurrence"),
-            lambda arm=arm, seeds=seeds, outputs=outputs: _write(compared, arm, seeds, *outputs),
+            partial(_write, compared, arm, seeds, *outputs),
             outputs=outputs,
             settings=seeds,
             after=[
@@ -56,15 +57,7 @@ def _scan(compared: Compared, arm: str, seed: int) -> None:
     folder = _folder(compared, arm, seed)
     compared.manifest.run(
         _stage(compared, arm, seed),
-        lambda: run_gwas(
-            compared.arms[arm].embedding_of(seed),
-            compared.data.paths.genotypes,
-            folder=folder,
-            participants=compared.participants.index,
-            top=SUGGESTIVE,
-            examine=False,
-            **scan_options(compared),
-        ),
+        partial(_write_scan, compared, arm, seed, folder),
         outputs=[folder],
         settings=compared.experiment.gwas.model_dump(),
         files=compared.data.files("genotypes", "cohort", "genes"),
@@ -73,6 +66,18 @@ def _scan(compared: Compared, arm: str, seed: int) -> None:
             compared.arms[arm].stage("embed", seed),
             compared.stage("participants"),
         ],
+    )
+
+
+def _write_scan(compared: Compared, arm: str, seed: int, folder: Path) -> None:
+    run_gwas(
+        compared.arms[arm].embedding_of(seed),
+        compared.data.paths.genotypes,
+        folder=folder,
+        participants=compared.participants.index,
+        top=SUGGESTIVE,
+        examine=False,
+        **scan_options(compared),
     )
 
 

@@ -1,5 +1,6 @@
 """Whether the loci of half of the participants replicate in the other half."""
 
+from functools import partial
 from pathlib import Path
 
 from regreveal.experiment.analyses.compared import Compared
@@ -17,7 +18,7 @@ def _replicate(compared: Compared, arm: str) -> None:
     folder = compared.folder / arm / "replication"
     compared.manifest.run(
         compared.stage(f"{arm}/replication"),
-        lambda: _write(compared, arm, folder),
+        partial(_write, compared, arm, folder),
         outputs=[folder],
         settings=[compared.experiment.gwas.model_dump(), compared.experiment.seed],
         files=compared.data.files("genotypes", "cohort", "genes"),

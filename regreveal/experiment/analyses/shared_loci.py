@@ -1,5 +1,6 @@
 """Which loci both arms find, and what the other arm says of those that one finds alone."""
 
+from functools import partial
 from pathlib import Path
 
 from regreveal.comparison.loci import shared_loci
@@ -14,7 +15,7 @@ def run_stages(compared: Compared) -> None:
     output = compared.folder / "shared_loci.tsv"
     compared.manifest.run(
         compared.stage("shared loci"),
-        lambda: _write(compared, output),
+        partial(_write, compared, output),
         outputs=[output],
         settings=list(compared.arms),
         after=[compared.stage(f"{arm}/gwas") for arm in compared.arms],
