@@ -448,6 +448,20 @@ def test_shuffled_labels_are_the_same_in_every_arm_and_row_order():
         assert sorted(shuffled[fold == name]) == sorted(target[fold == name])
 
 
+def test_arms_that_know_equally_much_differ_by_nothing_in_the_paired_interval():
+    """Of 60 cohorts, with a number and two classes in each; benchmarks/probes_null.py has more."""
+    generator, folds, held = np.random.default_rng(28), _folds(150), []
+    for _ in range(60):
+        trait = generator.normal(size=150)
+        arms = [trait[:, None] * [1, 0, 0] + generator.normal(size=(150, 3)) for _ in range(2)]
+        values = pd.Series(trait + generator.normal(size=150), _ids(150), name="trait")
+        prepared = [prepare_target(each, folds) for each in (values, values > 0.5)]
+        for pair in zip(*(probe_targets(Predictors(x), prepared) for x in arms), strict=True):
+            difference = compare_probes(*pair)
+            held.append(difference.low < 0 < difference.high)
+    assert 107 <= sum(held) <= 120  # 114 of 120 expected; fewer than 107 in 1 of 200 such tests
+
+
 def test_bad_input_ends_in_one_clear_line():
     latents, target = _cohort(60, seed=12)
     folds = _folds(60)
