@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from bed_reader import to_bed
 
+from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
-from regreveal.experiment.comparisons import run_comparison
+from regreveal.experiment.comparisons import analyse, choose_participants
 from regreveal.experiment.data import DataPaths, Dataset
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import parse_experiment
@@ -155,7 +156,9 @@ def make_run(
                 outputs=[arm.embedding],
                 settings=[seed, latent_size],
             )
-        run_comparison("alignment", experiment, arms, dataset, manifest)
+        compared = Compared("alignment", experiment, arms, dataset, manifest)
+        choose_participants(compared)
+        analyse(compared)
     return folder
 
 
