@@ -108,7 +108,7 @@ def _render(
 
     def section(chapter: Section) -> dict:
         parts = [_described(part, numbers, run.folder, pictures) for part in chapter.parts]
-        return {"anchor": chapter.anchor, "title": chapter.title, "parts": parts}
+        return vars(chapter) | {"parts": parts}
 
     chapters = [
         vars(chapter) | {"sections": [section(one) for one in chapter.sections]}

@@ -43,11 +43,20 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter."""
+    """A chapter.
+
+    Parameters
+    ----------
+    anchor, title : str
+    parts : list of Text, Figure or Table
+    copied : bool
+        Whether its texts are there to be taken along: they get a button.
+    """
 
     anchor: str
     title: str
     parts: list[Text | Figure | Table]
+    copied: bool = False
 
 
 @dataclass(frozen=True)

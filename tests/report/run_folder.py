@@ -103,7 +103,7 @@ tensor_map = "cardiac.lax_4ch_small"
 fusion = "heart"
 
 [fusions.heart]
-latent_size = 12
+latent_size = 16
 warm_start = ["registered"]
 
 [comparisons.fused]
@@ -211,13 +211,13 @@ def _write_table2(folder: Path) -> None:
 
 
 def _write_fusion(folder: Path, ecgs: np.ndarray, ids: list[str], rng: np.random.Generator) -> None:
-    """Write two fused arms, whose latent space is smaller, who was found by whom, and phases."""
+    """Write two fused arms, who was found by whom, and phases."""
     cines = rng.random((12, 48, 48, 16))
     fused = {"fusion": "heart", "latents_by": "DropFuse"}
     ecg = {"tensor_map": "ecg.median", "units": "mV", "sampling_rate": 500, "after": "registered"}
     cine = {"tensor_map": "cardiac.lax_4ch_small", "units": "intensity", "sampling_rate": None}
     for arm, inputs, told in zip(FUSED_ARMS, (ecgs, cines), (ecg, cine), strict=True):
-        told |= fused | {"description": "Fused.", "latent_size": 12}
+        told |= fused | {"description": "Fused."}
         _write_arm(folder / "arms" / arm, inputs, 0.9 * inputs[:8], told, 0.2, ids)
     told = cine | {"description": "Phases.", "registration": "DeepCycle", "latents_by": "DeepCycle"}
     for arm, parameters in {"number": {"circular": False}, "phase": {}}.items():

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -17,6 +18,8 @@ from PIL import Image
 
 from regreveal.cli.report import report
 from regreveal.errors import InputError
+from regreveal.report.chapters.contents import make_contents
+from regreveal.report.chapters.methods import methods_section
 from regreveal.report.folder.run import read_run
 from regreveal.report.html import _link, build_report
 from regreveal.report.pictures import Picture
@@ -79,8 +82,8 @@ def test_a_run_of_several_modalities_has_the_chapters_of_each_comparison(images_
     assert "The answer at a glance." in text
     assert "dxa_native → dxa_homography" in text
     assert (
-        "registered (QRSAlignment), dxa_homography (Homography), brain_mni (Affine), "
-        "cardiac_voxelmorph (VoxelMorph)"
+        "registered (QRSAlignment, from ecg.rest_10s), dxa_homography (Homography, from dxa.body), "
+        "brain_mni (Affine, from brain.t1_mni_6mm), cardiac_voxelmorph (VoxelMorph, from "
     ) in text
     for group in ("DXA", "Brain MRI", "Cardiac MRI: cardiac_native and cardiac_voxelmorph"):
         assert f"{group}: three participants over one another" in text
@@ -116,9 +119,16 @@ def test_phases_have_a_chapter_with_their_loop_and_the_control_has_its_losses(im
     assert "phase" not in explained
 
 
-def test_latent_spaces_of_different_sizes_are_said_to_be(images_page, full_page):
-    told = "of different sizes: 16 in registered and 12 in ecg_fused dimensions"
-    assert told in " ".join(Page(images_page).text.split())
+def test_latent_spaces_of_different_sizes_are_said_to_be(full_run, full_page):
+    run = read_run(full_run)
+    smaller = replace(
+        run.arms["registered"], model=run.arms["registered"].model | {"latent_size": 12}
+    )
+    groups = {
+        c.anchor: c for c in make_contents(replace(run, arms=run.arms | {"registered": smaller}))
+    }
+    told = "of different sizes: 16 in native and 12 in registered dimensions"
+    assert told in groups["alignment"].findings[0]
     assert "of different sizes" not in Page(full_page).text
 
 
@@ -346,3 +356,42 @@ def test_a_link_leads_to_a_file_whatever_its_name(tmp_path):
     assert link["href"] == "comparisons/a%26b/native/odd%20%22name%22%20%231%3F.tsv"
     assert link["name"] == 'native/odd "name" #1?.tsv'
     assert _link("figures/a-qq.pdf")["name"] == "PDF"
+
+
+def test_the_methods_are_of_this_run_with_their_sources_ready_to_be_copied(full_run, full_page):
+    text = " ".join(Page(full_page).text.split())
+    methods = text[text.index("Software.") : text.index("How to reproduce and cite this", 3000)]
+    for told in (
+        "RegReveal 0.1.0",
+        "from the seed 7",
+        "registered (QRSAlignment, from ecg.rest_10s)",
+        "16 latents, 2,000 steps of 32 at a step size of 0.005",
+        "the dosage of the alternate allele, by Pillai's trace (Pillai 1955)",
+        "after regression on age and sex=male",
+        "fewer than 5 carriers",
+        "3,999 variants were tested",
+        "of fewer than 20 cases or controls",
+        "100 Bayesian bootstrap samples",
+    ):
+        assert told in methods
+    for author, year in re.findall(
+        r"\(?([A-Z][a-z]+)(?: (?:et al\.|and [A-Z][a-z]+))? \(?(\d{4})\)", methods
+    ):
+        assert re.search(
+            rf"{author} [A-Z]+[,.][^.].*{year}", methods[methods.index("References") :]
+        )
+    assert "Firth D. Bias" in methods
+    assert "DropFuse." not in methods
+
+
+def test_settings_that_the_file_leaves_out_are_told_from_what_the_run_recorded(copy_of_run):
+    file = copy_of_run / "settings.json"
+    settings = json.loads(file.read_text())
+    settings["phewas"] |= {"minimum_cases": 33, "minimum_count": 2}
+    settings["probes"]["adjust"] = ["age", "bmi"]
+    file.write_text(json.dumps(settings))
+    section = methods_section(read_run(copy_of_run))
+    text = " ".join(part.text for part in section.parts)
+    assert "of fewer than 33 cases" in text
+    assert "codes on at least 2 days" in text
+    assert "measured over age and BMI" in text
