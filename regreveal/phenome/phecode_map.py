@@ -99,6 +99,11 @@ def read_phecode_map(*paths: str | os.PathLike) -> PhecodeMap:
             "not described; add a table with its name, such as phecode_definitions1.2.csv or "
             "phecodeX_info.csv, or a row to it"
         )
+    if not any("sex" in table for table in tables.values()):
+        raise InputError(
+            f"{', '.join(tables)}: no table says which phecodes are of one sex; expected a column "
+            "sex, or male_only and female_only"
+        )
     unrolled = [t[["phecode", "unrolled"]] for t in tables.values() if "unrolled" in t]
     return PhecodeMap(
         codes=codes,
@@ -120,17 +125,12 @@ def _describe(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         if "sex" in said:
             _check_sexes(said, path)
         described.append(said.drop_duplicates())
-    if not any("sex" in said for said in described):
-        raise InputError(
-            f"{', '.join(tables)}: no table says which phecodes are of one sex; expected a column "
-            "sex, or male_only and female_only"
-        )
     rows = pd.concat(described).reindex(columns=["phecode", *DESCRIPTIONS])
     rows = rows[rows["phecode"] != ""]
     rows = rows.mask(rows == "")
     info = rows.groupby("phecode", sort=False).first()
     info = info[info["name"].notna()]
-    info["sex"] = info["sex"].str.lower().fillna("both")
+    info["sex"] = info["sex"].fillna("both").astype(str).str.lower()
     info["category"] = info["category"].mask(info["category"] == "NULL").fillna(NO_CATEGORY)
     info["number"] = _numbers(info.index, r"(\d+(?:\.\d+)?)$")
     # Where categories have no number, that of their phecodes puts them into the published order.

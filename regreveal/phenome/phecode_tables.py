@@ -58,6 +58,12 @@ def read_phecode_table(path: str | os.PathLike) -> pd.DataFrame:
     for role, names in NAMES.items():
         if found := next((plain[name] for name in names if name in plain), None):
             columns[role] = found
+    of_codes = [plain[name] for name in NAMES["icd"] if name in plain]
+    if len(of_codes) > 1:
+        raise InputError(
+            f"{path}: codes in columns {' and '.join(of_codes)}; give each a table, or one column "
+            "icd with vocabulary_id"
+        )
     if "phecode" not in columns:
         raise InputError(f"{path}: no column 'phecode' (there are: {', '.join(raw.columns)})")
     table = pd.DataFrame({role: raw[column].str.strip() for role, column in columns.items()})
