@@ -146,14 +146,15 @@ class SplitSpace:
         object
             What `work` gave, in the order of the phecodes.
         """
-        size = max(1, PEOPLE_TIMES_PHECODES // len(status))
+        cores = available_cores()
+        size = max(1, min(PEOPLE_TIMES_PHECODES // len(status), -(-status.shape[1] // cores)))
         starts = range(0, status.shape[1], size)
 
         def of_block(start):
             return work(self.block(status[:, start : start + size], start))
 
         # Each block is worked on by one thread: matrices this small gain nothing from more.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(available_cores()) as pool:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
             yield from track(pool.map(of_block, starts), description, len(starts))
 
 

@@ -313,6 +313,7 @@ def _write_comparison(
         for arm in arms:
             _write_phewas(folder / arm / "phewas", arm == arms[1], rng)
             _write_directions(folder / arm / "directions", arm == arms[1])
+        _write_phewas_differences(folder, arms, np.random.default_rng(8))
 
 
 def _median_beat(strip: np.ndarray, beats: np.ndarray) -> np.ndarray:
@@ -588,6 +589,39 @@ def _write_directions(folder: Path, registered: bool) -> None:
     for file in table["file"][table["file"] != ""]:
         walk = np.sin(time / 60) + steps[:, None, None] * change
         np.savez(folder / file, steps=steps, walk=walk, decoded=change, people=1.1 * change)
+
+
+def _write_phewas_differences(folder: Path, arms: tuple[str, str], rng) -> None:
+    """Write how the two arms' PheWAS differ, what is found by chance, and incident disease."""
+    scans = [
+        pd.read_csv(folder / arm / "phewas/phewas.tsv", sep="\t", dtype={"phecode": str})
+        for arm in arms
+    ]
+    before, after = scans
+    table = after[["phecode", "name", "category", "neg_log10_p", "beta", "reason"]].copy()
+    table["baseline_neg_log10_p"], table["baseline_beta"] = before["neg_log10_p"], before["beta"]
+    table["difference"] = after["beta"] - before["beta"]
+    table["low"], table["high"] = table["difference"] - 0.3, table["difference"] + 0.3
+    table["p"] = np.where(table["low"] > 0, 0.001, 0.4)
+    table["q_value"] = np.where(table["low"] > 0, 0.01, 0.6)
+    gained = (after["bonferroni"] < 0.05) & ~(before["bonferroni"] < 0.05)
+    table["significant_in"] = np.where(gained, "gained", "")
+    _tsv(table, folder / "phewas_differences.tsv")
+    overall = {"arm": arms[1], "baseline": arms[0], "phecodes": len(table) - 1}
+    overall |= {"significant": 5, "baseline_significant": 0, "both": 0, "gained": 5, "lost": 0}
+    overall |= {"p_counts": 0.0625, "mean_z": 1.15, "baseline_mean_z": 0.16, "difference": 0.99}
+    overall |= {"standard_error": 0.23, "low": 0.54, "high": 1.44, "p": 1.5e-5}
+    _tsv(pd.DataFrame([overall]), folder / "phewas_overall.tsv")
+    for arm, scan in zip(arms, scans, strict=True):
+        null = pd.DataFrame({"null": "labels", "repeat": 1, "phecode": scan["phecode"]})
+        null["neg_log10_p"] = rng.exponential(1 / np.log(10), len(null))
+        _tsv(null, folder / arm / "phewas/phewas_null.tsv")
+        flat = {"null": "labels", "repeats": 1, "tests": len(null), "below_0.05": 0.048}
+        flat |= {"below_0.01": 0.009, "p_uniform": 0.4, "threshold": np.nan}
+        _tsv(pd.DataFrame([flat]), folder / arm / "phewas/phewas_null_summary.tsv")
+        incident = scan.rename(columns={"odds_ratio": "hazard_ratio"})
+        incident = incident.assign(n_earlier=3, n_not_followed_up=0, person_years=1234.5)
+        _tsv(incident, folder / arm / "phewas/phewas_incident.tsv")
 
 
 def _json(path: Path, content: dict) -> None:

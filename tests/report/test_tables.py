@@ -109,9 +109,11 @@ def test_small_groups_are_hidden_in_every_table_that_counts_people():
         | {"low": 1.5, "high": 2.5, "neg_log10_p": 9.0, "bonferroni": 0.001},
         index=["274"],
     )
-    assert [cell.text for cell in phewas_table({"native": scan}, ["274"]).rows[0][2:4]] == [
-        "<5"
-    ] * 2
+    differences = pd.DataFrame(
+        {"difference": 0.2, "low": 0.1, "high": 0.3, "q_value": 0.01}, index=["274"]
+    )
+    row = phewas_table({"native": scan}, ["274"], differences).rows[0]
+    assert [cell.text for cell in row[2:4]] == ["<5"] * 2
     scores, differences = _probes(0.1, 0.0, 0.2)
     assert probe_table(scores, differences.assign(n=4), "native", "aligned").rows[0][2].text == "<5"
 

@@ -7,7 +7,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from regreveal.report.chapters.comparison import p_value
 from regreveal.report.figures.phewas import phewas_manhattan, phewas_qq
+from regreveal.report.figures.phewas_arms import phewas_arms
 from regreveal.report.folder.comparison import Comparison
 from regreveal.report.parts import Figure, Headline, Text
 from regreveal.report.tables import (
@@ -37,7 +39,9 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     if not tested:
         return shown
     threshold = -np.log10(0.05 / tested)
+    diseases = comparison.diseases
     results = tuple(comparison.file(f"{arm}/phewas/phewas.tsv") for arm in comparison.arms)
+    differences = (comparison.file("phewas_differences.tsv"),)
     shown.append(
         Figure(
             f"{comparison.name}-phewas",
@@ -55,23 +59,132 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
             f"{comparison.name}-phewas-qq",
             "Observed against expected p-values, by category of phecodes.",
             "In brackets: phecodes tested. Grey: the band that holds 95 % of the values at each "
-            "rank if no phecode of the category is associated and phecodes are independent.",
-            partial(phewas_qq, scans, colours),
+            "rank if no phecode of the category is associated and phecodes are independent. "
+            "Named: the strongest of those that pass Bonferroni's correction."
+            + _by_chance(diseases.null_summaries),
+            partial(phewas_qq, scans, threshold, colours, diseases.nulls),
             files=results,
         )
     )
+    shown.append(
+        Figure(
+            f"{comparison.name}-phewas-arms",
+            "Each phecode in one arm and in the other.",
+            "Dashed: 0.05 after Bonferroni's correction. Filled: the log odds ratios of the two "
+            "arms differ at a false discovery rate of 5 %. Named: the 20 strongest of those "
+            "significant in an arm.",
+            partial(phewas_arms, diseases.differences, threshold, colours),
+            files=differences,
+        )
+    )
+    shown.append(Text(_overall(diseases.overall, *comparison.arms)))
     by_phecode = {arm: scan.set_index("phecode") for arm, scan in scans.items()}
     best = pd.concat([scan["neg_log10_p"] for scan in by_phecode.values()], axis=1).max(axis=1)
     passing = pd.concat([scan["bonferroni"] < 0.05 for scan in by_phecode.values()], axis=1)
     told = best[passing.any(axis=1)].sort_values(ascending=False).index
     if len(told):
-        shown.append(replace(phewas_table(by_phecode, list(told)), files=results))
+        table = phewas_table(by_phecode, list(told), diseases.differences.set_index("phecode"))
+        shown.append(replace(table, files=(*results, *differences)))
     else:
         shown.append(Text("No phecode passes Bonferroni's correction in either arm."))
+    if diseases.incident:
+        shown.extend(_incident(comparison, diseases.incident))
     return shown
 
 
-def phewas_table(hits: Mapping[str, pd.DataFrame], told: Sequence[str]) -> Table:
+def _by_chance(summaries: Mapping[str, pd.DataFrame]) -> str:
+    """Say how flat the PheWAS was where there is nothing to find."""
+    if not summaries:
+        return ""
+    every = pd.concat(summaries.values())
+    names = {
+        "labels": "with permuted labels",
+        "latents": "with other people's latents",
+        "gaussian": "with Gaussian noise for latents",
+    }
+    told = [
+        f"{rows['below_0.05'] @ rows['tests'] / rows['tests'].sum():.1%} of p are below 0.05 "
+        f"{names[kind]}"
+        for kind, rows in every.groupby("null", sort=False)
+    ]
+    text = f" Dotted: the same of both arms where there is nothing to find; {listed(told)}."
+    thresholds = [
+        f"{number(summary['threshold'].max(), 2)} in {arm}"
+        for arm, summary in summaries.items()
+        if summary["threshold"].notna().any()
+    ]
+    if thresholds:
+        text += f" One such draw in twenty passes −log₁₀ p of {listed(thresholds)}."
+    return text
+
+
+def _overall(overall: pd.Series, baseline: str, arm: str) -> str:
+    """Say how the two PheWAS differ over all phecodes."""
+    if not overall["phecodes"]:
+        return "No phecode was tested in both arms."
+    difference = with_interval(*overall[["difference", "low", "high"]], 2)
+    counts = (
+        f"Of {overall['phecodes']:.0f} phecodes tested in both arms, {overall['both']:.0f} pass "
+        f"Bonferroni's correction in both, {overall['gained']:.0f} in {arm} only and "
+        f"{overall['lost']:.0f} in {baseline} only (McNemar's exact test, p = "
+        f"{p_value(overall['p_counts'])}; it takes phecodes for independent)."
+    )
+    means = (
+        "The log odds ratio in standard errors is "
+        f"{number(overall['baseline_mean_z'], 2)} on average in {baseline} and "
+        f"{number(overall['mean_z'], 2)} in {arm}: a difference of {difference}, "
+        f"p = {p_value(overall['p'])}, from the same people in both arms."
+    )
+    return f"{counts} {means}"
+
+
+def _incident(comparison: Comparison, scans: Mapping[str, pd.DataFrame]) -> list:
+    """Show which diseases that came after the visit are associated."""
+    files = tuple(comparison.file(f"{arm}/phewas/phewas_incident.tsv") for arm in scans)
+    by_phecode = {arm: scan.set_index("phecode") for arm, scan in scans.items()}
+    first = next(iter(by_phecode.values()))
+    passing = pd.concat([scan["bonferroni"] < 0.05 for scan in by_phecode.values()], axis=1)
+    best = pd.concat([scan["neg_log10_p"] for scan in by_phecode.values()], axis=1).max(axis=1)
+    told = best[passing.any(axis=1)].sort_values(ascending=False).index
+    tested = int(first["neg_log10_p"].notna().sum())
+    if not len(told):
+        return [Text(f"Of {tested} incident phecodes, none passes Bonferroni's correction.")]
+    rows = []
+    for phecode in told[:MOST_ROWS]:
+        of_phecode = first.loc[phecode]
+        cells = [Cell(f"{of_phecode['name']} ({phecode})")]
+        cells += [Cell(hide_small(of_phecode[name])) for name in ("n_cases", "n_earlier")]
+        for table in by_phecode.values():
+            row = table.loc[phecode]
+            passes = bool(row["bonferroni"] < 0.05)
+            ratio = with_interval(row["hazard_ratio"], row["low"], row["high"], 2)
+            cells += [Cell(ratio, passes), Cell(number(row["neg_log10_p"], 1), passes)]
+        rows.append(cells)
+    table = Table(
+        title="Incident phecodes associated with a latent space.",
+        caption=f"Cox's regression of the time from the visit to the first record, {tested} "
+        "phecodes tested; who had the disease at the visit (before) is not at risk. Those that "
+        "pass Bonferroni's correction in at least one arm, in bold where they do. Hazard ratio "
+        "with 95 % interval for a standard deviation of the component.",
+        columns=(
+            Column("Phecode", wrap=True),
+            Column("Cases", number=True),
+            Column("Before", number=True),
+            *(
+                Column(f"{title}, {arm}", number=True)
+                for arm in by_phecode
+                for title in ("Hazard ratio", "−log₁₀ p")
+            ),
+        ),
+        rows=rows,
+        note=rest(len(told), "phecodes", "phewas_incident.tsv"),
+    )
+    return [replace(table, files=files)]
+
+
+def phewas_table(
+    hits: Mapping[str, pd.DataFrame], told: Sequence[str], differences: pd.DataFrame
+) -> Table:
     """Make the table of phecodes that at least one arm is associated with.
 
     Parameters
@@ -81,6 +194,8 @@ def phewas_table(hits: Mapping[str, pd.DataFrame], told: Sequence[str]) -> Table
         otherwise as `regreveal.phenome.phewas.phewas` returns them.
     told : sequence of str
         Phecodes to show.
+    differences : DataFrame
+        `difference` with low, high and `q_value`, indexed by phecode.
     """
     rows = []
     first = next(iter(hits.values()))
@@ -96,11 +211,15 @@ def phewas_table(hits: Mapping[str, pd.DataFrame], told: Sequence[str]) -> Table
             passes = bool(row["bonferroni"] < 0.05)
             cells.append(Cell(with_interval(row["odds_ratio"], row["low"], row["high"], 2), passes))
             cells.append(Cell(number(row["neg_log10_p"], 1), passes))
+        row = differences.loc[phecode]
+        differs = bool(row["q_value"] < 0.05)
+        cells.append(Cell(with_interval(row["difference"], row["low"], row["high"], 2), differs))
         rows.append(cells)
     return Table(
         title="Phecodes associated with a latent space.",
         caption="Those that pass Bonferroni's correction in at least one arm (in bold where they "
-        "do). Odds ratio with 95 % interval for a standard deviation of the component.",
+        "do). Odds ratio with 95 % interval for a standard deviation of the component; difference "
+        "of the log odds ratios, in bold at a false discovery rate of 5 %.",
         columns=(
             Column("Phecode", wrap=True),
             Column("Category"),
@@ -111,6 +230,7 @@ def phewas_table(hits: Mapping[str, pd.DataFrame], told: Sequence[str]) -> Table
                 for arm in hits
                 for title in ("Odds ratio", "−log₁₀ p")
             ),
+            Column("Difference", number=True),
         ),
         rows=rows,
         note=rest(len(told), "phecodes", "phewas.tsv"),
@@ -137,6 +257,10 @@ def findings(comparison: Comparison) -> list[str]:
     for arm in reversed(comparison.arms):
         tested = comparison.phewas[arm].dropna(subset="neg_log10_p")
         told.append(f"{int((tested['bonferroni'] < 0.05).sum())} of {len(tested)} in {arm}")
-    return [
-        f"Phecodes associated with the latent space after Bonferroni's correction: {listed(told)}."
-    ]
+    overall = comparison.diseases.overall
+    text = "Phecodes associated with the latent space after Bonferroni's correction: "
+    text += listed(told)
+    if overall["phecodes"]:
+        difference = with_interval(*overall[["difference", "low", "high"]], 2)
+        text += f"; the log odds ratio in standard errors differs by {difference} on average"
+    return [f"{text}."]

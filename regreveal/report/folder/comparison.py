@@ -13,7 +13,7 @@ from regreveal.report.folder.clusters import (
 )
 from regreveal.report.folder.directions import ArmDirections, read_directions
 from regreveal.report.folder.genome import ArmGwas, Truth, read_gwas, read_truth
-from regreveal.report.folder.phewas import read_phewas
+from regreveal.report.folder.phewas import Diseases, read_diseases, read_phewas
 from regreveal.report.folder.probes import Probes, read_probes
 from regreveal.report.folder.reading import reading
 from regreveal.report.folder.recurrence import ArmRecurrence, read_recurrence
@@ -35,6 +35,7 @@ class Comparison:
     replication: dict[str, ArmReplication]
     recurrence: dict[str, ArmRecurrence]
     phewas: dict[str, pd.DataFrame]
+    diseases: Diseases | None
     clusters: dict[str, ArmClusters]
     shared_clusters: SharedClusters | None
     directions: dict[str, ArmDirections]
@@ -90,6 +91,7 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
         },
         recurrence={arm: found for arm, found in seeds.items() if found is not None},
         phewas={arm: read_phewas(folder / arm / "phewas") for arm in arms if "phewas" in asked},
+        diseases=read_diseases(folder, arms) if "phewas" in asked else None,
         clusters={arm: found for arm, found in clusters.items() if found is not None},
         shared_clusters=read_shared_clusters(folder, arms) if "clusters" in asked else None,
         directions={
