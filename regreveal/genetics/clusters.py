@@ -272,6 +272,8 @@ def cluster_variants(
     trees = _bootstrap_trees(found, signed, bootstraps if len(names) > 1 else 0, seed)
     of_size_n = trees[SCALES.index(1.0)]
     resampled = cut_into(of_size_n, clusters.max(initial=0))
+    if not of_size_n:
+        resampled = np.empty((0, len(names)), dtype=int)
     pairs = pair_table(names, found.vectors, found.noise, found.reliability)
     together = np.full(distances.shape, np.nan)
     stability, rand_index = np.full(len(names), np.nan), np.nan

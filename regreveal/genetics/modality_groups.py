@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from regreveal.errors import InputError
 from regreveal.genetics.cosines import LEAST_RELIABILITY
@@ -210,17 +209,17 @@ def group_by_modality(
         space = LatentSpace(transform_latents(values, transform, covariates), covariates)
         tested = space.test(dosages[usable], coding)["neg_log10_p"].to_numpy()
         table[f"neg_log10_p_{place}"] = tested
-        table[f"adjusted_p_{place}"] = _holm(10.0**-tested)
+        table[f"adjusted_p_{place}"] = holm(10.0**-tested)
         table[f"distance_{place}"] = np.sqrt(np.maximum(square, 0))
         seen[name] = (table[f"adjusted_p_{place}"] < level).to_numpy()
     larger = joint.squares[0] - joint.squares[1]
-    table["difference_p"] = _holm(2 * norm.sf(np.abs(larger) / joint.difference_error))
+    table["difference_p"] = holm(2 * norm.sf(np.abs(larger) / joint.difference_error))
     half = norm.ppf(0.975) * joint.cosine_error
     table["cosine"] = joint.cosines
     table["denoised_cosine"] = np.clip(joint.denoised_cosines, -1, 1)
     table["low"] = np.clip(joint.denoised_cosines - half, -1, 1)
     table["high"] = np.clip(joint.denoised_cosines + half, -1, 1)
-    table["agreement_p"] = _holm(norm.sf(joint.inner / joint.inner_error))
+    table["agreement_p"] = holm(norm.sf(joint.inner / joint.inner_error))
     agree, differ = table["agreement_p"] < level, table["difference_p"] < level
     by_first, by_second = seen[first], seen[second]
     groups = {
@@ -241,7 +240,16 @@ def group_by_modality(
     return table[["first", "second", *variants.columns, *COLUMNS]]
 
 
-def _holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values; what could not be tested counts as 1."""
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values; what could not be tested counts as 1.
+
+    References
+    ----------
+    Holm (1979), Scand. J. Statist. 6:65.
+    """
     p_values = np.where(np.isnan(p_values), 1.0, p_values)
-    return multipletests(p_values, method="holm")[1] if len(p_values) else p_values
+    order = np.argsort(p_values)
+    stepped = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return adjusted

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -202,3 +204,88 @@ def test_ids_that_repeat_are_told_apart():
     latents, dosages = planted(n=300)
     result = cluster_variants(latents, dosages[:4], [".", "rs1", ".", "."], bootstraps=1)
     assert result.variant_ids == [".", "rs1", ". (2)", ". (3)"]
+
+
+def test_a_given_height_is_where_the_tree_is_cut():
+    latents, dosages = planted()
+    whole = cluster_variants(latents, dosages, NAMES, signed=False, height=0.95, bootstraps=1)
+    apart = cluster_variants(latents, dosages, NAMES, signed=False, height=0.01, bootstraps=1)
+    assert (whole.height, whole.height_rule) == (0.95, "given")
+    assert whole.clusters.max() < 3
+    assert apart.clusters.max() == len(NAMES)
+    with pytest.raises(InputError, match="height 0; expected a distance above 0"):
+        cluster_variants(latents, dosages, NAMES, height=0)
+
+
+def test_weak_effects_in_many_dimensions_are_grouped_though_their_cosines_are_small():
+    latents, dosages = planted(n=4000, k=200, effect=0.35)
+    result = cluster_variants(latents, dosages, NAMES, signed=False, bootstraps=10)
+    together = np.equal.outer(GROUPS, GROUPS) & ~np.eye(len(GROUPS), dtype=bool)
+    assert np.abs(result.cosines.to_numpy()[together]).mean() < 0.5
+    assert adjusted_rand_score(GROUPS, result.clusters) == 1
+    fixed = cluster_variants(latents, dosages, NAMES, signed=False, height=0.5, bootstraps=1)
+    assert adjusted_rand_score(GROUPS, fixed.clusters) < 0.5
+
+
+def test_planted_groups_are_nodes_of_high_support():
+    latents, dosages = planted(effect=0.25)
+    result = cluster_variants(latents, dosages, NAMES, bootstraps=40)
+    table = result.cluster_table()
+    assert (table["support"] > 0.95).all()
+    assert (table["bootstrap"] > 0.9).all()
+    assert table["variants"].tolist() == [4, 4, 4]
+    assert np.isnan(result.nodes["support"].iloc[-1])
+    # Within a group every order is as good as any other.
+    within = result.nodes["bootstrap"][result.linkage[:, 3] < 4]
+    assert within.mean() < 0.8
+
+
+def test_planted_factors_are_told_apart_in_a_good_recording_and_not_in_a_bad_one(tmp_path):
+    """Traits of genes, age, ancestry and home, and two recordings that mix them with nuisance."""
+    rng = np.random.default_rng(12)
+    people, traits, size = 4000, 5, 20
+    group = np.repeat(range(traits), 4)
+    ancestry = rng.standard_normal((people, 2))
+    age = rng.standard_normal((people, 1))
+    frequency = np.clip(0.3 + 0.03 * ancestry[:, :1] + np.zeros(len(group)), 0.05, 0.95)
+    dosages = rng.binomial(2, frequency).T.astype(np.int8)
+    sign = rng.choice([-1, 1], len(group))
+    genetic = 0.3 * (dosages.T * sign) @ np.eye(traits)[group]
+    latent_traits = genetic + 0.4 * age + ancestry @ rng.normal(0, 0.3, (2, traits))
+    latent_traits += rng.standard_normal((people, traits))
+    arms = {}
+    for arm, nuisance in (("registered", 0.3), ("native", 6.0)):
+        mixed = np.tanh(latent_traits / 3) @ rng.standard_normal((traits, size))
+        latents = mixed + nuisance * rng.standard_normal((people, size))
+        arms[arm] = cluster_variants(
+            latents,
+            dosages,
+            [f"rs{i}" for i in range(len(group))],
+            covariates=np.hstack([age, ancestry]),
+            signed=False,
+            bootstraps=20,
+        )
+    scores = {arm: adjusted_rand_score(group, found.clusters) for arm, found in arms.items()}
+    assert scores["registered"] >= 0.8
+    assert arms["registered"].stability.mean() > 0.8
+    assert scores["native"] < 0.5
+    assert arms["native"].reliability.mean() < 0.5 < arms["registered"].reliability.mean()
+
+
+def test_all_that_the_report_reads_is_written(tmp_path):
+    latents, dosages = planted(n=600)
+    result = cluster_variants(latents, dosages, NAMES, bootstraps=4)
+    result.write(tmp_path)
+    nodes = pd.read_csv(tmp_path / "linkage.tsv", sep="\t")
+    np.testing.assert_allclose(nodes["support"], result.nodes["support"], atol=1e-9)
+    pairs = pd.read_csv(tmp_path / "pairs.tsv", sep="\t")
+    assert len(pairs) == 66
+    assert (pairs["low"] <= pairs["denoised_cosine"] + 1e-9).all()
+    together = pd.read_csv(tmp_path / "co_clustering.tsv", sep="\t", index_col="variant_id")
+    np.testing.assert_allclose(together, result.co_clustering, atol=1e-9)
+    resampled = pd.read_csv(tmp_path / "bootstrap_clusters.tsv", sep="\t")
+    np.testing.assert_array_equal(resampled, result.resampled)
+    told = json.loads((tmp_path / "clusters.json").read_text())
+    assert told["height_rule"] == "midway"
+    assert told["variants"] == 12
+    assert told["chance"] < 1 - told["height"] < told["ceiling"]
