@@ -113,8 +113,8 @@ def read_diagnoses(*paths: str | os.PathLike, until: datetime.date | None = None
         for path, table in with_codes.items()
     ]
     counts = sum((part_counts for _, part_counts in parts), Counter())
-    events = [part for of_path, _ in parts for part in of_path]
-    if not any(map(len, events)):
+    events = [part for of_path, _ in parts for part in of_path if len(part["date"])]
+    if not events:
         raise InputError(f"{', '.join(with_codes)}: no row has an ICD code")
     joined = {
         name: union_categoricals([part[name] for part in events])
