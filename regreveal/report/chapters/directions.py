@@ -1,6 +1,7 @@
 """The chapter on directions: what loci and diseases look like, decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from regreveal.report.parts import Figure, Text
 from regreveal.report.tables import Cell, Column, Table, hide_small, number
 from regreveal.report.words import listed, plural
 
+_CHECKS = ("cycle_slope", "cycle_correlation", "purity", "agreement", "size")
 SIGNAL_DIMENSIONS = 2  # samples and channels
 TITLE, ANCHOR, ANALYSIS = "What loci and diseases look like", "directions", "directions"
 
@@ -22,11 +24,10 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show what is decoded along the directions of either arm."""
     shown = [
         Text(
-            "The decoder shows what goes with a locus or a disease: from the mean latents it is "
-            "led along the pattern in which the latents of people differ whose scores differ, "
-            "covariates taken out. A score is the best linear guess of the genotype or the disease "
-            "from the latents; its unit is one standard deviation of people, so that 3 is beyond "
-            "all but about one in a thousand, and far more than an allele makes."
+            "From the mean latents the decoder is led along the pattern in which the latents of "
+            "people differ whose scores differ. A score is the best linear guess of a genotype or "
+            "a disease from the latents, covariates taken out. Its unit is a standard deviation of "
+            "people: 3 is beyond all but about one of 700, and far more than an allele makes."
         )
     ]
     for arm in reversed(comparison.arms):
@@ -38,8 +39,11 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
             shown.append(_figure(comparison, arm, found))
         for _, row in found.table[found.table["reason"] != ""].iterrows():
             shown.append(Text(f"{_name(row)} of the {arm} arm is not decoded: {row['reason']}."))
-    if any(len(comparison.directions[arm].decoded) for arm in comparison.arms):
-        shown.append(directions_table(comparison.directions, reversed(comparison.arms)))
+    arms = [arm for arm in reversed(comparison.arms) if len(comparison.directions[arm].decoded)]
+    if arms:
+        files = tuple(comparison.file(f"{arm}/directions/directions.tsv") for arm in arms)
+        tables = (table(comparison.directions, arms) for table in (size_table, belief_table))
+        shown += [replace(table, files=files) for table in tables]
     return shown
 
 
@@ -100,49 +104,22 @@ def draw_directions(
         decoded_images(directions, units, path)
 
 
-def directions_table(found: dict[str, ArmDirections], arms: Sequence[str]) -> Table:
-    """Make the table of how far directions go and how far they can be believed.
+def size_table(found: Mapping[str, ArmDirections], arms: Sequence[str]) -> Table:
+    """Make the table of how far people are along the directions.
 
     Parameters
     ----------
-    found : dict of str to ArmDirections
+    found : mapping of str to ArmDirections
         By arm.
     arms : sequence of str
         In the order of the table.
     """
-    rows = []
-    for arm in arms:
-        for _, row in found[arm].decoded.iterrows():
-            groups = found[arm].groups
-            rows.append(
-                [
-                    Cell(arm),
-                    Cell(_name(row)),
-                    Cell(hide_small(row["n"])),
-                    Cell(f"{number(row['effect'], 2)} per {row['unit']}"),
-                    Cell(number(row["certainty"], 2)),
-                    Cell(_scores(groups[groups["file"] == row["file"]])),
-                    Cell(hide_small(row["n_beyond"])),
-                    Cell(f"{number(row['distance'], 1)} ({number(row['people_distance'], 1)})"),
-                    Cell(number(row["cycle_slope"], 2)),
-                    Cell(number(row["cycle_correlation"], 2)),
-                    Cell(number(row["purity"], 2)),
-                    Cell(number(row["agreement"], 2)),
-                    Cell(number(row["size"], 2)),
-                ]
-            )
     return Table(
-        title="How far the decoded directions go, and how far they can be believed.",
+        title="How far alleles and diseases take people along the decoded directions.",
         caption="Effect: standard deviations of the score that an allele makes, or being a case, "
         "less what chance makes. Certainty: the expected cosine with the direction in endless "
         "people. Scores: their means in people of 0, 1 and 2 alleles, or without and with the "
-        "disease. Beyond: people whose scores are farther out than the walk. Distance: "
-        "Mahalanobis distance of the walk's end from the mean latents (median of people). Slope, "
-        "R: regression on the score asked for of the score that the encoder gives what was "
-        "decoded, 1 and 1 at best. Purity: cosine of the way that the encoder sees with the "
-        "direction, 1 where nothing else changes. Likeness, size: correlation of the decoded "
-        "change with that between people at either end, and its root mean square as share of "
-        "theirs. Where slope or likeness is low, the picture is not what the latents say.",
+        "disease. Beyond: people whose scores are farther out than what is decoded.",
         columns=(
             Column("Arm"),
             Column("Direction", wrap=True),
@@ -151,6 +128,37 @@ def directions_table(found: dict[str, ArmDirections], arms: Sequence[str]) -> Ta
             Column("Certainty", number=True),
             Column("Scores"),
             Column("Beyond", number=True),
+        ),
+        rows=[
+            [
+                Cell(arm),
+                Cell(_name(row)),
+                Cell(hide_small(row["n"])),
+                Cell(f"{number(row['effect'], 2)} per {row['unit']}"),
+                Cell(number(row["certainty"], 2)),
+                Cell(_scores(found[arm].groups, row["file"])),
+                Cell(hide_small(row["n_beyond"])),
+            ]
+            for arm in arms
+            for _, row in found[arm].decoded.iterrows()
+        ],
+    )
+
+
+def belief_table(found: Mapping[str, ArmDirections], arms: Sequence[str]) -> Table:
+    """Make the table of how far what is decoded can be believed; parameters as of `size_table`."""
+    return Table(
+        title="How far the decoded directions can be believed.",
+        caption="Distance: Mahalanobis distance of the farthest latents decoded from the mean "
+        "latents (median of people). Slope, R: regression of the scores that the encoder gives "
+        "what was decoded on those asked for, 1 and 1 at best. Purity: cosine of the way that the "
+        "encoder sees with the direction, 1 where nothing else changes. Likeness, size: "
+        "correlation of the decoded change with that between people at either end, and its root "
+        "mean square as share of theirs. Where slope or likeness is low, the picture is not what "
+        "the latents say.",
+        columns=(
+            Column("Arm"),
+            Column("Direction", wrap=True),
             Column("Distance", number=True),
             Column("Slope", number=True),
             Column("R", number=True),
@@ -158,12 +166,22 @@ def directions_table(found: dict[str, ArmDirections], arms: Sequence[str]) -> Ta
             Column("Likeness", number=True),
             Column("Size", number=True),
         ),
-        rows=rows,
+        rows=[
+            [
+                Cell(arm),
+                Cell(_name(row)),
+                Cell(f"{number(row['distance'], 1)} ({number(row['people_distance'], 1)})"),
+                *(Cell(number(row[column], 2)) for column in _CHECKS),
+            ]
+            for arm in arms
+            for _, row in found[arm].decoded.iterrows()
+        ],
     )
 
 
-def _scores(groups: pd.DataFrame) -> str:
-    return " / ".join(number(score, 2) for score in groups["score"])
+def _scores(groups: pd.DataFrame, file: str) -> str:
+    """Write the mean scores of a direction's groups, from 0 alleles or without the disease on."""
+    return " / ".join(number(score, 2) for score in groups["score"][groups["file"] == file])
 
 
 def _name(row: pd.Series) -> str:

@@ -34,16 +34,22 @@ def test_arm_without_and_directions_not_decoded_are_named(shown):
     assert "Condition 1 2 (102.2) of the registered arm is not decoded: fewer than 20" in texts
 
 
-def test_table_tells_effects_and_checks_and_hides_small_counts(shown):
-    (table,) = [part for part in shown if isinstance(part, Table)]
-    titles = [column.title for column in table.columns]
-    cells = [dict(zip(titles, (cell.text for cell in row), strict=True)) for row in table.rows]
-    assert [row["Direction"] for row in cells] == ["SCN5A (rs1010)", "Condition 1 1 (101.1)"]
-    assert cells[0]["Effect, SD"] == "0.35 per G allele"
-    assert cells[0]["Scores"] == "−0.20 / 0.20 / –"
-    assert cells[0]["Beyond"] == "<5"
-    assert cells[0]["Distance"] == "2.9 (4.3)"
-    assert (cells[0]["Slope"], cells[0]["Likeness"]) == ("0.92", "0.96")
+def test_tables_tell_effects_and_checks_and_hide_small_counts(shown):
+    sizes, beliefs = (
+        [
+            dict(zip((c.title for c in table.columns), (cell.text for cell in row), strict=True))
+            for row in table.rows
+        ]
+        for table in shown
+        if isinstance(table, Table)
+    )
+    assert [row["Direction"] for row in sizes] == ["SCN5A (rs1010)", "Condition 1 1 (101.1)"]
+    assert [row["Direction"] for row in beliefs] == [row["Direction"] for row in sizes]
+    assert sizes[0]["Effect, SD"] == "0.35 per G allele"
+    assert sizes[0]["Scores"] == "−0.20 / 0.20 / –"
+    assert sizes[0]["Beyond"] == "<5"
+    assert beliefs[0]["Distance"] == "2.9 (4.3)"
+    assert (beliefs[0]["Slope"], beliefs[0]["Likeness"]) == ("0.92", "0.96")
 
 
 def test_finding_says_how_far_pictures_are_like_people(comparison):
