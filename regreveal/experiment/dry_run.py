@@ -224,16 +224,18 @@ class _Planner:
         whole, _ = _networks(tensor_map.channelled_shape, settings.latent_size)
         rate = self._rate(len(tensor_map.channelled_shape) - 1)
         operations = whole.training_operations(settings.batch_size, settings.steps)
-        yield (
-            f"{name}: train",
-            _told(tensor_map),
-            f"{settings.latent_size} latents, {settings.steps:,} steps of {settings.batch_size}",
-            self.training + self.validation,
-            whole.weights,
-            whole.training_bytes(settings.batch_size) / 1e9,
-            operations / rate,
-        )
-        yield self._embed(name, tensor_map, settings.latent_size)
+        for again in ("", *(f" with seed {seed}" for seed in self.experiment.further_seeds(name))):
+            steps = f"{settings.steps:,} steps of {settings.batch_size}"
+            yield (
+                f"{name}: train{again}",
+                _told(tensor_map),
+                f"{settings.latent_size} latents, {steps}",
+                self.training + self.validation,
+                whole.weights,
+                whole.training_bytes(settings.batch_size) / 1e9,
+                operations / rate,
+            )
+            yield self._embed(f"{name}{again}", tensor_map, settings.latent_size)
 
     def _embed(self, name: str, tensor_map: TensorMap, latent_size: int) -> tuple:
         _, encoder = _networks(tensor_map.channelled_shape, latent_size)
@@ -292,19 +294,27 @@ class _Planner:
             targets = ", ".join(self.experiment.targets_of(name))
             yield (f"{name}: probes", targets, "probes.tsv", analysed, None, None, None)
         for arm in comparison.arms if self.experiment.gwas else ():
-            latents = self._latent_size(arm)
-            yield (
-                f"{name}: latent GWAS of {arm}",
-                f"{latents} latents, {self.variants:,} variants",
-                "manova.tsv.gz",
-                analysed,
-                None,
-                (2e9 + BYTES * 2 * analysed * latents) / 1e9,
-                SCAN_SECONDS * analysed * latents * self.variants,
-            )
+            seeds = self.experiment.further_seeds(arm)
+            for again in ("", *(f" with seed {seed}" for seed in seeds)):
+                yield self._scan(f"{name}: latent GWAS of {arm}{again}", arm, "manova.tsv.gz")
+            if self.experiment.replication:
+                # Two scans of half of the people.
+                yield self._scan(f"{name}: replication of {arm}", arm, "leads.tsv")
         for arm in comparison.arms if self.experiment.phewas else ():
             latents = f"{self._latent_size(arm)} latents"
             yield (f"{name}: PheWAS of {arm}", latents, "phewas.tsv", analysed, None, None, None)
+
+    def _scan(self, stage: str, arm: str, output: str) -> tuple:
+        latents = self._latent_size(arm)
+        return (
+            stage,
+            f"{latents} latents, {self.variants:,} variants",
+            output,
+            self.analysed,
+            None,
+            (2e9 + BYTES * 2 * self.analysed * latents) / 1e9,
+            SCAN_SECONDS * self.analysed * latents * self.variants,
+        )
 
 
 @cache

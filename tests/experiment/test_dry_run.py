@@ -231,3 +231,18 @@ def test_every_row_of_the_paper_is_planned_where_there_are_no_data(
     assert trained["output"] == "deformations, 2,000 steps of 8"
     # Three dimensions at 1 mm: a step holds tens of gigabytes.
     assert 15 < by_stage.loc["brain_voxelmorph: fit VoxelMorph", "gigabytes"] < 40
+
+
+def test_further_seeds_and_replication_are_planned(monkeypatch):
+    monkeypatch.setattr("regreveal.experiment.dry_run.measured_rate", lambda rank: 1e9)
+    more = '[replication]\n[recurrence]\narms = ["native"]\nseeds = 2\n'
+    before, _ = plan_run(parse_experiment(EXPERIMENT, "dry.toml"), 1000, 5000)
+    plan, _ = plan_run(parse_experiment(EXPERIMENT + more, "dry.toml"), 1000, 5000)
+    added = [stage for stage in plan["stage"] if stage not in set(before["stage"])]
+    again = [f"native{part} with seed {seed}" for seed in (2, 3) for part in (": train", "")]
+    again[1::2] = [f"{name}: embed" for name in again[1::2]]
+    scans = [f"alignment: latent GWAS of native with seed {seed}" for seed in (2, 3)]
+    replicated = [f"alignment: replication of {arm}" for arm in ("native", "registered")]
+    assert added == [*again, *scans, *replicated]
+    of = plan.set_index("stage")
+    assert of.loc["native: train", "weights"] == of.loc["native: train with seed 2", "weights"]

@@ -290,6 +290,48 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[replication]", r"replication is of the GWAS's loci; there is no table \[gwas\]"),
+        ("[replication]\nhalves = 3\n[gwas]", "unknown key 'replication.halves'"),
+        ('[recurrence]\narms = ["native"]', r"recurrence is of the GWAS's loci"),
+        ("[gwas]\n[recurrence]\narms = []", "at least 1 item"),
+        ("[gwas]\n[recurrence]\nseeds = 2", "key 'recurrence.arms' is missing"),
+        ('[gwas]\n[recurrence]\narms = ["native"]\nseeds = 0', "greater than or equal to 1"),
+        (
+            '[gwas]\n[recurrence]\narms = ["nativ"]',
+            r"'nativ' is no arm with an autoencoder of its own \(there are: native, registered\)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_replication_and_recurrence_is_named(tmp_path, table, message):
+    with pytest.raises(InputError, match=message) as raised:
+        load_experiment(written(tmp_path, f"{SMALLEST}\n{table}\n"))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("cycle", "no arm with an autoencoder"),
+        ("cine_fused", "no arm with an autoencoder"),
+        ("aligned", "'aligned' is in no comparison"),
+    ],
+)
+def test_only_an_arm_whose_autoencoder_is_compared_can_be_trained_again(tmp_path, arm, message):
+    text = LATENTS + '[comparisons.hearts]\nbaseline = "cine"\nagainst = "cycle"\n[gwas]\n'
+    with pytest.raises(InputError, match=message):
+        load_experiment(written(tmp_path, text + f'[recurrence]\narms = ["{arm}"]\n'))
+
+
+def test_further_seeds_follow_that_of_the_experiment(tmp_path):
+    text = f"seed = 7\n{SMALLEST}[gwas]\n" + '[recurrence]\narms = ["native"]\nseeds = 3\n'
+    experiment = load_experiment(written(tmp_path, text))
+    assert experiment.further_seeds("native") == [8, 9, 10]
+    assert experiment.further_seeds("registered") == []
+
+
 def test_an_analysis_without_a_comparison_is_refused(tmp_path):
     text = SMALLEST[: SMALLEST.index("[comparisons")] + "[gwas]\n"
     with pytest.raises(InputError, match="gwas needs a comparison"):
