@@ -19,11 +19,13 @@ C61\t185
 E11\t250.2
 E11\t250
 R73.0\t250.4
+E85.0\t270.33
 """
 OLD_MAP = """icd9\tphecode
 427.31\t427.21
 401\t401.1
 008.45\t008.5
+E850.0\t965.1
 """
 INFO = """phecode\tname\tcategory\texclude_from\texclude_to\tsex\trollup
 401.1\tHypertension\tcirculatory\t401\t405.99\tboth\t1
@@ -33,6 +35,8 @@ INFO = """phecode\tname\tcategory\texclude_from\texclude_to\tsex\trollup
 185\tProstate cancer\tneoplasms\t\t\tmale\t1
 250\tDiabetes\tendocrine\t249\t250.99\t\t1
 250.2\tType 2 diabetes\tendocrine\t249\t250.99\tboth\t1
+270.33\tAmyloidosis\tendocrine\t\t\tboth\t0
+965.1\tOpiates\tinjuries\t\t\tboth\t1
 250.4\tAbnormal glucose\tendocrine\t249\t250.99\tboth\t0
 008.5\tBacterial enteritis\tinfectious\t\t\tboth\t1
 """
@@ -99,6 +103,11 @@ def test_codes_of_icd9_and_icd10_that_look_alike_are_told_apart(records):
     found = records("a  401 2010-01-01", "b 401  2010-01-01", "c  I10 2010-01-01")
     assert _phecodes(found, "a") == ["401.1"]
     assert _phecodes(found, "b") == _phecodes(found, "c") == []
+    # E85.00 is shortened to the amyloidosis E85.0, although ICD-9 has a poisoning E850.0.
+    found = records("a  E850.0 2010-01-01", "b E85.00  2010-01-01", "c  E850 2010-01-01")
+    assert _phecodes(found, "a") == ["965.1"]
+    assert _phecodes(found, "b") == ["270.33"]
+    assert _phecodes(found, "c") == []
 
 
 def test_leading_zeros_of_icd9_are_kept_and_put_back_where_the_dot_tells(records):
@@ -184,7 +193,8 @@ def test_people_without_a_diagnosis_are_controls_and_strangers_are_left_aside(re
     table = phecode_status(found, _sex(b="female", a="female"))
     assert table.status.index.tolist() == ["b", "a"]
     assert table.status["401.1"].tolist() == [0, 1]
-    by_category = ["008.5", "185", "250", "250.2", "250.4", "401.1", "427", "427.2", "427.21"]
+    by_category = ["008.5", "185", "250", "250.2", "250.4", "270.33"]
+    by_category += ["401.1", "427", "427.2", "427.21", "965.1"]
     assert table.status.columns.tolist() == by_category
 
 
@@ -238,6 +248,16 @@ def test_incident_cases_had_it_later_and_only_the_visit_decides_who_is_at_risk(r
     assert table.counts.loc["427.21", ["earlier", "related", "time_unknown"]].tolist() == [1, 1, 2]
     assert table.first_date("427.21")["b"] == pd.Timestamp("2015-02-01")
     assert pd.isna(table.first_date("427.21")[["c", "d", "e", "f"]]).all()
+
+
+def test_a_code_without_a_day_leaves_open_whether_somebody_had_it_at_the_visit(records):
+    found = records("a I48.0  2016-01-01", "a I48.0  ", "b I48.0  2010-01-01", "b I48.0  ")
+    sex = _sex(a="male", b="male")
+    for timing, expected in (("incident", [np.nan, np.nan]), ("prevalent", [np.nan, 1])):
+        table = phecode_status(found, sex, timing=timing, visit=VISITS)
+        assert table.status["427.21"].to_numpy() == pytest.approx(expected, nan_ok=True)
+        assert table.counts.loc["427.21", "time_unknown"] == 1
+    assert phecode_status(found, sex).status["427.21"].tolist() == [1, 1]
 
 
 def test_days_after_the_visit_may_belong_to_it(records):
