@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regreveal.models.source import Source
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
@@ -57,6 +56,8 @@ def ends_of(scores: np.ndarray, rng: np.random.Generator) -> Ends:
 
 def mean_tensor(store: TensorStore, tensor_map: TensorMap, sample_ids: Sequence[str]) -> np.ndarray:
     """Mean normalised tensor of some people, (*shape, channels), read by parts."""
+    from regreveal.models.source import Source
+
     source = Source(store, tensor_map, sample_ids)
     total = np.zeros(tensor_map.channelled_shape)
     for rows in source.blocks(f"Averaging {tensor_map.name}"):

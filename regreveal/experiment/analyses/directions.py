@@ -3,14 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from regreveal.directions.run import Model, run_directions
 from regreveal.directions.variables import Variable, phecode_variables, variant_variables
+from regreveal.experiment.analyses import phewas
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
-from regreveal.store.cohort import read_table
+from regreveal.phenome.phewas_run import PhewasOptions, read_phewas
 
 SIGNIFICANT = 0.05  # of the PheWAS's p, corrected after Bonferroni
 
@@ -27,7 +26,6 @@ def run_stages(compared: Compared) -> None:
             outputs=[folder],
             settings=[
                 experiment.directions.model_dump(),
-                *(getattr(experiment, name).model_dump() for name in analyses),
                 experiment.seed,
                 repr(stages.tensor_map),
             ],
@@ -84,20 +82,12 @@ def _strongest_variants(compared: Compared, arm: str) -> list[Variable]:
 
 def _strongest_phecodes(compared: Compared, arm: str) -> list[Variable]:
     """Say who has the diseases that the PheWAS found most certainly."""
-    from regreveal.phenome.hospital_records import read_diagnoses
-    from regreveal.phenome.phecode_map import read_phecode_map
-    from regreveal.phenome.phecodes import phecode_records, phecode_status
-
-    found = pd.read_csv(
-        compared.folder / arm / "phewas" / "phewas.tsv", sep="\t", dtype={"phecode": str}
-    )
+    found = read_phewas(compared.folder / arm / "phewas" / "phewas.tsv")
     found = found[found["bonferroni"] < SIGNIFICANT]
     found = found.sort_values("neg_log10_p", ascending=False, kind="stable")
     chosen = found["phecode"].head(compared.experiment.directions.phecodes).tolist()
     if not chosen:
         return []
-    paths = compared.data.paths
-    phecode_map = read_phecode_map(paths.phecodes, paths.phecode_info)
-    sex = read_table(paths.cohort)["sex"].reindex(compared.participants.index).dropna()
-    found = phecode_status(phecode_records(read_diagnoses(paths.diagnoses), phecode_map), sex)
-    return phecode_variables(found.status, found.info, chosen)
+    options = PhewasOptions(**compared.experiment.phewas.model_dump())
+    diseases = phewas.prepare(compared, options).table
+    return phecode_variables(diseases.status, diseases.info, chosen)

@@ -55,7 +55,7 @@ def _folder(compared: Compared, arm: str) -> Path:
 def _write(compared: Compared, arm: str, options: PhewasOptions) -> None:
     run_phewas(
         compared.embedding(arm),
-        _prepare(compared, options),
+        prepare(compared, options),
         _folder(compared, arm),
         options,
         seed=compared.experiment.seed,
@@ -68,13 +68,14 @@ def _write_differences(
     run_differences(
         {arm: compared.embedding(arm) for arm in compared.arms},
         {arm: read_phewas(_folder(compared, arm) / "phewas.tsv") for arm in compared.arms},
-        _prepare(compared, options),
+        prepare(compared, options),
         files,
         compared.experiment.seed,
     )
 
 
-def _prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
+def prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
+    """Find who of the participants has which disease, as both arms' PheWAS see it."""
     paths = compared.data.paths
     described = [path for path in (paths.phecodes, paths.phecode_info) if path is not None]
     records = _records(paths.diagnoses, *described)
