@@ -16,6 +16,13 @@ class Timing(enum.StrEnum):
     incident = "incident"
 
 
+class Edition(enum.StrEnum):
+    """Of ICD-10: the World Health Organization's, or the clinical modification."""
+
+    who = "who"
+    cm = "cm"
+
+
 def phecodes(
     diagnoses: Annotated[
         list[Path],
@@ -53,6 +60,10 @@ def phecodes(
             formats=["%Y-%m-%d"],
         ),
     ] = None,
+    icd10_edition: Annotated[
+        Edition | None,
+        typer.Option(help="Whose ICD-10 codes to use, where the map has those of both."),
+    ] = None,
 ) -> None:
     """Say who is a case, a control or neither, of every phecode, and since when.
 
@@ -72,6 +83,7 @@ def phecodes(
         visit_column=visit_column,
         window_days=window_days,
         until=until.date() if until else None,
+        edition=icd10_edition.upper() if icd10_edition else None,
     )
     found = int((table["cases"] > 0).sum())
     typer.echo(f"{found} of {len(table)} phecodes have cases: {out / 'phecodes.tsv'}")

@@ -52,7 +52,7 @@ class PhecodeMap:
     edition: str
 
 
-def read_phecode_map(*paths: str | os.PathLike) -> PhecodeMap:
+def read_phecode_map(*paths: str | os.PathLike, edition: str | None = None) -> PhecodeMap:
     """Read the tables that make up a map.
 
     Parameters
@@ -60,6 +60,9 @@ def read_phecode_map(*paths: str | os.PathLike) -> PhecodeMap:
     *paths : path-like
         One or more; see `read_phecode_table`. What several say of a phecode is taken from the
         first that has a row a phecode, and only else from one with a row a code.
+    edition : {"WHO", "CM"}, optional
+        Of ICD-10, whose codes to use where tables have those of both. British hospitals need
+        phecodeX of the WHO for ICD-10, and for ICD-9 the table of the clinical modifications.
 
     Returns
     -------
@@ -84,10 +87,17 @@ def read_phecode_map(*paths: str | os.PathLike) -> PhecodeMap:
     )
     codes = codes[codes["code"] != ""]
     editions = sorted(set(codes["edition"]) - {""})
+    if edition is not None and editions:
+        if edition not in editions:
+            raise InputError(
+                f"{', '.join(with_codes)}: codes of ICD-10 of edition {editions[0]} only, not of "
+                f"{edition}"
+            )
+        codes, editions = codes[codes["edition"].isin(["", edition])], [edition]
     if len(editions) > 1:
         raise InputError(
             f"{', '.join(with_codes)}: codes of ICD-10 and of ICD-10-CM, some of which look alike "
-            "and differ; give the map of the edition that the diagnoses are coded in"
+            "and differ; say which edition the diagnoses are coded in, WHO or CM"
         )
     codes = codes[["vocabulary", "code", "phecode"]].drop_duplicates(ignore_index=True)
     info = _describe(tables)

@@ -33,6 +33,7 @@ def run_phecodes(
     visit_column: str | None = None,
     window_days: int = 0,
     until: datetime.date | None = None,
+    edition: str | None = None,
 ) -> pd.DataFrame:
     """Make tables of cases and controls.
 
@@ -53,6 +54,8 @@ def run_phecodes(
         Column of the dates of the visit.
     until : datetime.date, optional
         As in `read_diagnoses`.
+    edition : str, optional
+        As in `read_phecode_map`.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def run_phecodes(
             )
     chosen = people[people["sex"].notna()]
     visit = None if visit_column is None else _visits(chosen[visit_column], participants)
-    phecode_map = read_phecode_map(*phecodes)
+    phecode_map = read_phecode_map(*phecodes, edition=edition)
     events = read_diagnoses(*diagnoses, until=until)
     records = phecode_records(events, phecode_map, chosen.index)
     del events

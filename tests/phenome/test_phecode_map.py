@@ -159,6 +159,20 @@ def test_phecodex_is_read_with_its_categories_and_sexes(files):
     assert len(read.related) == 0
 
 
+def test_where_both_editions_of_icd10_are_given_one_is_chosen(files):
+    who = "phecode,ICD,vocabulary_id\nCV_416.2,I48.0,ICD10\n"
+    paths = files(map=X_UNROLLED, info=X_INFO, who=who)
+    with pytest.raises(InputError, match="say which edition"):
+        read_phecode_map(*paths)
+    read = read_phecode_map(*paths, edition="WHO")
+    assert _phecodes(read, "icd10", "I480") == ["CV_416.2"]
+    assert _phecodes(read, "icd9", "42731") == ["CV_416.21"]
+    with pytest.raises(InputError, match="of edition CM only, not of WHO"):
+        read_phecode_map(*paths[:2], edition="WHO")
+    read = read_phecode_map(*paths, edition="CM")
+    assert _phecodes(read, "icd10", "I480") == ["CV_416", "CV_416.2", "CV_416.21"]
+
+
 def test_sexes_may_stand_in_a_table_of_their_own(files):
     paths = files(map=X_UNROLLED, info=X_INFO.replace('"sex"', '"unused"'), sex=X_SEX)
     read = read_phecode_map(*paths)
