@@ -25,7 +25,7 @@ MAX_STEP = 5.0  # of any coefficient at once, in Firth's fit
 TOLERANCE = 1e-12  # of the Newton decrement; Firth's fit converges linearly only
 SEPARATED = 20.0  # log odds beyond which a maximum likelihood fit is taken to run away
 REDUNDANT = 1e-9  # share of a covariate's variance that the ones before it leave
-PEOPLE_AT_ONCE = 4096  # so that what is worked on stays in the processor's cache
+PEOPLE_AT_ONCE = 512  # so that what is worked on stays in the processor's cache
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,8 @@ class SplitSpace:
 
         # Each block is worked on by one thread: matrices this small gain nothing from more.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
-            yield from track(pool.map(of_block, starts), description, len(starts))
+            described = f"{description}, {size} at once"
+            yield from track(pool.map(of_block, starts), described, len(starts))
 
 
 def whiten(latents: np.ndarray, covariates: np.ndarray | None, n: int) -> np.ndarray:
