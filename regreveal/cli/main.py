@@ -14,6 +14,7 @@ from regreveal.cli.phecodes import phecodes
 from regreveal.cli.phewas import phewas
 from regreveal.cli.probe import probe
 from regreveal.cli.regenie import regenie_inputs
+from regreveal.cli.replicate import replicate
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
 from regreveal.cli.stages import embed, register, register_ready, split, tensormaps, train
@@ -40,6 +41,7 @@ for command in (
     embed,
     probe,
     gwas,
+    replicate,
     regenie_inputs,
     clusters,
     phecodes,
