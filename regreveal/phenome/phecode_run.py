@@ -123,7 +123,7 @@ def _write_status(
     """Write the status of some people after the other, and give the counts of all of them."""
     phecodes = records.info.index
     schema = pa.schema([("sample_id", pa.string()), *((name, pa.int8()) for name in phecodes)])
-    counts = pd.DataFrame(0, index=phecodes, columns=[*COUNTED, "cases_of_other_sex"])
+    counts = pd.DataFrame(0, index=phecodes, columns=COUNTED)
     starts = range(0, len(sex), PEOPLE_AT_ONCE)
     with atomic_path(path) as temporary, pa.parquet.ParquetWriter(temporary, schema) as writer:
         for start in track(starts, "Writing who has what"):

@@ -26,8 +26,9 @@ TIMINGS = ("ever", "prevalent", "incident")
 
 # What somebody is to a phecode, in the order in which later ones prevail in the table.
 CONTROL, CASE, RELATED, FEW_CODES, TIME_UNKNOWN, LATER, EARLIER, OTHER_SEX = range(8)
-COUNTED = ["controls", "cases", "related", "few_codes", "time_unknown", "later", "earlier"]
-COUNTED += ["other_sex"]
+NAMES = ["controls", "cases", "related", "few_codes", "time_unknown", "later", "earlier"]
+NAMES += ["other_sex"]
+COUNTED = ["cases", "controls", *NAMES[:1:-1], "cases_of_other_sex"]
 
 _DAY_BITS = 20
 _UNDATED = (1 << _DAY_BITS) - 1
@@ -310,16 +311,16 @@ def phecode_status(
     other = (of_sex != "both") & (sex.to_numpy()[:, None] != of_sex)
     cases_of_other = np.bincount(columns[enough & other[rows, columns]], minlength=shape[1])
     kind[other] = OTHER_SEX
-    meaning = np.full(len(COUNTED), np.nan, np.float32)
+    meaning = np.full(len(NAMES), np.nan, np.float32)
     meaning[[CONTROL, CASE]] = 0, 1
     counts = pd.DataFrame(
-        {name: (kind == value).sum(axis=0) for value, name in enumerate(COUNTED)}, index=phecodes
+        {name: (kind == value).sum(axis=0) for value, name in enumerate(NAMES)}, index=phecodes
     )
     counts["cases_of_other_sex"] = cases_of_other
     return PhecodeStatus(
         status=pd.DataFrame(meaning[kind], index=sex.index, columns=phecodes),
         info=records.info,
-        counts=counts,
+        counts=counts[COUNTED],
         first_days=csr_array(
             (_days(first[~unknown]) + 1, (columns[~unknown], rows[~unknown])), shape=shape[::-1]
         ),
