@@ -100,6 +100,27 @@ def test_probe_compares_embeddings_on_the_same_analysis_participants(data):
     assert "left out     100  not an analysis participant\n" in result.output
 
 
+def test_probe_tells_units_and_what_latents_add_to_covariates(data):
+    (data / "info.tsv").write_text(
+        "phenotype\tunits\ttype\nheart_rate\t/min\t\ngrade\t\tcategorical\n"
+    )
+    good = f"good={data}/good.parquet"
+    more = ("--embedding", good, "--phenotype-info", str(data / "info.tsv"))
+    more += ("--covariates", str(data / "cohort.tsv"), "--adjust", "age,sex")
+    result = _run("probe", data, *more)
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(data / "out/probes.tsv", sep="\t").set_index(["arm", "target"])
+    assert scores.loc[("good", "heart_rate"), "units"] == "/min"
+    assert scores.loc[("good", "grade"), "type"] == "categorical"
+    assert scores["floor"].notna().all()
+    gains = pd.read_csv(data / "out/gains.tsv", sep="\t")
+    assert (gains["adjusted_for"] == "age, sex").all()
+    of_arms = pd.read_csv(data / "out/gain_differences.tsv", sep="\t")
+    assert (of_arms["low"] > 0).all()
+    calibration = pd.read_csv(data / "out/calibration.tsv", sep="\t")
+    assert set(calibration["target"]) == {"grade"}
+
+
 def test_phewas_leaves_out_those_the_model_has_seen(data):
     result = _run("phewas", data)
     assert result.exit_code == 0, result.output
@@ -122,6 +143,9 @@ def test_phewas_leaves_out_those_the_model_has_seen(data):
     [
         ("probe", {"targets": "heart_rate,blood"}, "no column 'blood'"),
         ("probe", {"phenotypes": "nowhere.tsv"}, "no such file"),
+        ("probe", {"phenotype-info": "nowhere.tsv"}, "no such file"),
+        ("probe", {"categorical": "blood"}, "--categorical: 'blood' is not among the targets"),
+        ("probe", {"adjust": "age"}, "--adjust names columns of --covariates"),
         ("phewas", {"covariate-columns": "age,height"}, "no column 'height'"),
         ("phewas", {"embedding": "nowhere.parquet"}, "no such file"),
     ],
