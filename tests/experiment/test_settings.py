@@ -299,13 +299,17 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, old, new, message):
         ("[gwas]\n[recurrence]\narms = []", "at least 1 item"),
         ("[gwas]\n[recurrence]\nseeds = 2", "key 'recurrence.arms' is missing"),
         ('[gwas]\n[recurrence]\narms = ["native"]\nseeds = 0', "greater than or equal to 1"),
+        ("[directions]", r"directions are of loci and diseases; there is no table \[gwas\] or"),
+        ("[directions]\nsteps = [0, 1]\n[gwas]", "increasing scores on both sides of 0, and 0"),
+        ("[directions]\nsteps = [-1, 1]\n[gwas]", "increasing scores on both sides of 0, and 0"),
+        ("[directions]\nvariants = -1\n[gwas]", "greater than or equal to 0"),
         (
             '[gwas]\n[recurrence]\narms = ["nativ"]',
             r"'nativ' is no arm with an autoencoder of its own \(there are: native, registered\)",
         ),
     ],
 )
-def test_what_is_wrong_with_replication_and_recurrence_is_named(tmp_path, table, message):
+def test_what_is_wrong_with_an_analysis_of_the_gwas_is_named(tmp_path, table, message):
     with pytest.raises(InputError, match=message) as raised:
         load_experiment(written(tmp_path, f"{SMALLEST}\n{table}\n"))
     assert "\n" not in str(raised.value)
