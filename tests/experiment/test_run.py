@@ -59,6 +59,12 @@ covariates = ["age", "sex"]
 
 [clusters]
 bootstraps = 5
+
+[replication]
+
+[recurrence]
+arms = ["registered"]
+seeds = 1
 """
 
 ARMS = ("native", "registered")
@@ -102,6 +108,9 @@ def test_every_part_of_the_run_folder_is_there(run):
         compared / "registered/phewas/phewas.tsv",
         compared / "oracle/loci.tsv",
         compared / "truth.tsv",
+        compared / "shared_loci.tsv",
+        compared / "native/replication/summary.tsv",
+        compared / "registered/recurrence.tsv",
         run / "report.html",
     ):
         assert path.is_file(), path
@@ -156,7 +165,8 @@ def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, experiment
     folder = tmp_path / "killed"
     code = "import sys; from regreveal.experiment.run import run_experiment as r; r(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(experiment), str(folder)]
-    for awaited in ("arms/registered/register", "arms/native/train"):
+    awaited_ones = "arms/registered/register", "arms/native/train", "arms/registered/seeds/4/train"
+    for awaited in awaited_ones:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if line.startswith(f"{awaited} …"):
@@ -169,6 +179,32 @@ def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, experiment
     np.testing.assert_allclose(latents[0], latents[1], rtol=1e-3, atol=1e-3)
     for name in ("splits.parquet", "arms/registered/qc.parquet", "dropped.tsv"):
         assert (folder / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_an_arm_is_trained_again_with_another_seed_and_all_else_the_same(run):
+    models = [run / "arms/registered/model", run / "arms/registered/seeds/4/model"]
+    told = [json.loads((model / "model.json").read_text()) for model in models]
+    assert [each.pop("seed") for each in told] == [3, 4]
+    for same in ("trained_on", "validated_on", "steps", "latent_size", "batch_size"):
+        assert told[0][same] == told[1][same]
+    embeddings = [Embedding.read(model.parent / "embedding.parquet") for model in models]
+    assert embeddings[0].sample_ids == embeddings[1].sample_ids
+    assert np.abs(embeddings[0].latents - embeddings[1].latents).max() > 0.01
+    assert not (run / "arms/native/seeds").exists()
+    compared = run / "comparisons/alignment/registered"
+    summary = json.loads((compared / "recurrence.json").read_text())
+    assert summary["seeds"] == [3, 4]
+    loci = pd.read_csv(compared / "seeds/4/gwas/loci.tsv", sep="\t")
+    assert summary["loci"]["4"] == len(loci)
+
+
+def test_halves_are_of_the_comparison_s_participants(run):
+    compared = run / "comparisons/alignment"
+    people = len(read_table(compared / "participants.parquet"))
+    for arm in ARMS:
+        told = json.loads((compared / arm / "replication/replication.json").read_text())
+        assert sum(told["participants"].values()) == people
+        assert told["seed"] == 3
 
 
 @pytest.mark.parametrize(
