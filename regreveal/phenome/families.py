@@ -109,6 +109,5 @@ def _drawn_statistics(
     counts = np.bincount(drawn.ravel(), minlength=samples * n).reshape(samples, n).astype(float)
     moved = counts @ influence
     variance = counts @ influence**2 - moved**2 / n
-    moved -= influence.sum(axis=0)
     error = np.sqrt(np.maximum(variance, 0))
     return np.divide(np.abs(moved), error, out=np.zeros_like(moved), where=error > 0)
