@@ -96,7 +96,8 @@ def main() -> None:
         each = processor / tested
         print(
             f"{dimensions:4}  {tested:6}  {np.sum(table['method'] == 'firth'):5}  {seconds:7.1f}  "
-            f"{1000 * each:6.1f} ms  {1000 * slow:8.1f} ms  {slow / each:5.1f}  {beta:11.1e}  {p:.1e}"
+            f"{1000 * each:6.1f} ms  {1000 * slow:8.1f} ms  {slow / each:5.1f}  {beta:11.1e}"
+            f"  {p:.1e}"
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory {peak:.2f} GiB")

@@ -138,6 +138,21 @@ def test_phewas_leaves_out_those_the_model_has_seen(data):
     assert unmapped.to_dict("records") == [{"vocabulary": "icd10", "code": "Z99", "events": 1}]
 
 
+def test_phewas_tests_disease_after_the_visit_and_what_cannot_be(data):
+    cohort = pd.read_csv(data / "cohort.tsv", sep="\t").assign(visit="2018-01-01")
+    write_table(cohort, data / "visits.tsv")
+    options = ("--incident", "--visit", "visit", "--end-of-follow-up", "2021-01-01")
+    null = ("--null", "labels,gaussian", "--null-repeats", "2")
+    result = _run("phewas", data, *options, *null, covariates=data / "visits.tsv")
+    assert result.exit_code == 0, result.output
+    incident = pd.read_csv(data / "out/phewas_incident.tsv", sep="\t", dtype={"phecode": str})
+    row = incident.set_index("phecode").loc["427.2"]
+    assert row["neg_log10_p"] > 8
+    assert row["n_earlier"] == 0
+    nulls = pd.read_csv(data / "out/phewas_null.tsv", sep="\t")
+    assert nulls.groupby("null")["repeat"].max().to_dict() == {"gaussian": 2, "labels": 2}
+
+
 @pytest.mark.parametrize(
     ("command", "changed", "message"),
     [
@@ -148,6 +163,7 @@ def test_phewas_leaves_out_those_the_model_has_seen(data):
         ("probe", {"adjust": "age"}, "--adjust names columns of --covariates"),
         ("phewas", {"covariate-columns": "age,height"}, "no column 'height'"),
         ("phewas", {"embedding": "nowhere.parquet"}, "no such file"),
+        ("phewas", {"null": "labels,noise"}, "--null: no kind .noise."),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(data, command, changed, message):
