@@ -489,7 +489,7 @@ def _write_loci_again(comparison: Path, arms: tuple[str, str]) -> None:
         found=np.select([first & second, first], ["both", arms[0]], arms[1]), other_at_lead=0.4
     )
     shared["class"] = np.where(shared["found"] == "both", "shared", "unique")
-    shared.loc[shared.index[-1], "class"] = "weaker in the other"
+    shared.loc[shared.index[shared["found"] != "both"][0], "class"] = "weaker in the other"
     for arm in arms:
         shared[f"loci_{arm}"] = truth[arm].astype(int)
         shared[f"neg_log10_p_{arm}"] = truth[f"neg_log10_p_{arm}"]
