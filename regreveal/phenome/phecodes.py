@@ -210,8 +210,8 @@ def _by_person(
         phecode = of_kind[starts[kind[rows]] + within]
         # Person, phecode and day as one number, so that one sort does.
         key = person[rows].astype(np.int64) * len(phecodes) + phecode
-        blocks.append(np.unique((key << _DAY_BITS) | days[rows]))
-    keys = np.unique(np.concatenate(blocks))
+        blocks.append(_distinct((key << _DAY_BITS) | days[rows]))
+    keys = _distinct(np.concatenate(blocks))
     pair, day = keys >> _DAY_BITS, keys & _UNDATED
     first = np.flatnonzero(np.diff(pair, prepend=-1))
     last = np.append(first[1:], len(pair)) - 1 if len(pair) else first
@@ -229,6 +229,12 @@ def _by_person(
         },
         copy=False,
     )
+
+
+def _distinct(keys: np.ndarray) -> np.ndarray:
+    """Sort in place and give each key once: numpy's `unique` is ten times as slow."""
+    keys.sort()
+    return keys[np.diff(keys, prepend=-1) > 0]
 
 
 def _days(dates: np.ndarray) -> np.ndarray:
