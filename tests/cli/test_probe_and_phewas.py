@@ -163,7 +163,7 @@ def test_phewas_tests_disease_after_the_visit_and_what_cannot_be(data):
         ("probe", {"adjust": "age"}, "--adjust names columns of --covariates"),
         ("phewas", {"covariate-columns": "age,height"}, "no column 'height'"),
         ("phewas", {"embedding": "nowhere.parquet"}, "no such file"),
-        ("phewas", {"null": "labels,noise"}, "--null: no kind 'noise'; expected of labels, latents, gaussian"),
+        ("phewas", {"null": "labels,noise"}, "--null: no kind 'noise'; expected of labels"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(data, command, changed, message):
