@@ -70,6 +70,7 @@ def probe_forest(
         right.set_yticks([])
         left.set_xlabel(METRICS[metric])
         right.set_xlabel(f"Difference in {METRICS[metric]}")
+        right.locator_params(axis="x", nbins=6)
         if row == 0:
             left.legend(
                 loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=len(colours),
