@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import t
 
 from regreveal.errors import InputError
+from regreveal.phenome.scores import auc_interval, r_squared_interval
 from regreveal.phenome.single_probe import ProbeResult, influence_error
 
 
@@ -63,40 +64,43 @@ def compare_probes(result: ProbeResult, baseline: ProbeResult) -> ProbeDifferenc
 
 
 class MeanDifference:
-    """Mean over targets of the difference of two arms' scores, gathered one target at a time.
+    """Means over targets of two arms' scores and of their difference, gathered target by target.
 
-    A participant's influence on the mean is the mean of the influences on each target's
-    difference, so that targets that go together do not make the interval too narrow.
+    A participant's influence on a mean is the mean of the influences on each target's score or
+    difference, so that targets that go together do not make an interval too narrow.
     """
 
     def __init__(self):
         self._metric = ""
         self._scores: list[tuple[float, float]] = []
-        self._influence = np.zeros(1)
+        self._influences = [np.zeros(1), np.zeros(1)]
         self._scored = np.zeros(1, bool)
 
     def add(self, result: ProbeResult, baseline: ProbeResult) -> None:
         """Add a target: results that `compare_probes` would compare, both scored."""
         self._metric = result.metric
         self._scores.append((result.score, baseline.score))
-        self._influence = self._influence + result.influence - baseline.influence
+        for place, arm in enumerate((result, baseline)):
+            self._influences[place] = self._influences[place] + arm.influence
         self._scored = self._scored | result.target.scored
 
     def result(self) -> dict:
-        """Give `targets` (how many), mean `score` and `baseline_score`, and their difference."""
+        """Give `targets` (how many), either arm's mean score and their difference, with intervals.
+
+        Those of the scores are made on the scales of single scores, see docs/phenome.md.
+        """
         count = len(self._scores)
-        score, before = np.mean(self._scores, axis=0)
-        error = influence_error(self._influence[self._scored] / count, self._metric)
-        found = _with_interval(float(score - before), *error)
-        return {
-            "targets": count,
-            "score": score,
-            "baseline_score": before,
-            "difference": found.difference,
-            "low": found.low,
-            "high": found.high,
-            "p": found.p,
-        }
+        means = np.mean(self._scores, axis=0)
+        arms = [influence[self._scored] / count for influence in self._influences]
+        interval = {"r2": r_squared_interval, "auc": auc_interval}[self._metric]
+        told = {"targets": count}
+        names = (("score", "score"), ("baseline_score", "baseline"))
+        for (score, arm), mean, influence in zip(names, means, arms, strict=True):
+            low, high = interval(float(mean), *influence_error(influence, self._metric))
+            told |= {score: mean, f"{arm}_low": low, f"{arm}_high": high}
+        error = influence_error(arms[0] - arms[1], self._metric)
+        found = _with_interval(float(means[0] - means[1]), *error)
+        return told | {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
 
 
 def _with_interval(difference: float, error: float, freedom: float) -> ProbeDifference:

@@ -32,8 +32,8 @@ DIFFERENCE_COLUMNS = [
     "difference", "low", "high", "p", "q_value", "p_corrected", "reason",
 ]  # fmt: skip
 MEAN_COLUMNS = [
-    "metric", "targets", "arm", "baseline", "score", "baseline_score", "difference", "low", "high",
-    "p",
+    "metric", "targets", "arm", "baseline", "score", "score_low", "score_high", "baseline_score",
+    "baseline_low", "baseline_high", "difference", "low", "high", "p",
 ]  # fmt: skip
 CALIBRATION_COLUMNS = ["arm", "target", "class", *CURVE_COLUMNS]
 

@@ -377,6 +377,34 @@ def test_the_mean_over_one_target_is_that_target():
         assert mean["high"] - mean["low"] == pytest.approx(width)
 
 
+def test_the_mean_of_an_arm_has_the_interval_of_a_single_score_however_often_it_is_the_same():
+    latents, target = _cohort(300, seed=16)
+    other = latents + np.random.default_rng(17).normal(size=latents.shape)
+    sex = pd.Series(np.where(target > 0, "female", "male"), target.index)
+    for values, metric in ((target, "r2"), (sex, "auc")):
+        targets = pd.DataFrame({f"t{i}": values for i in range(3)})
+        found = run_probes({"one": other, "two": latents}, targets, _folds(300), baseline="one")
+        (mean,) = found.means.to_dict("records")
+        scores = found.scores.set_index(["target", "arm"])
+        for arm, name in (("two", "score"), ("one", "baseline")):
+            single = scores.loc[("t0", arm), ["low", "high"]]
+            assert [mean[f"{name}_low"], mean[f"{name}_high"]] == pytest.approx(list(single))
+        assert mean["metric"] == metric
+
+
+def test_targets_that_do_not_go_together_make_a_mean_more_certain():
+    generator = np.random.default_rng(18)
+    latents = generator.normal(size=(300, 6))
+    targets = pd.DataFrame(latents + generator.normal(size=(300, 6)), index=_ids(300))
+    targets.columns = [f"t{i}" for i in range(6)]
+    noise = generator.normal(size=(300, 6))
+    found = run_probes({"noise": noise, "known": latents}, targets, _folds(300), baseline="noise")
+    (mean,) = found.means.to_dict("records")
+    singles = found.scores.query("arm == 'known'")
+    width = (singles["high"] - singles["low"]).mean()
+    assert 0.3 < (mean["score_high"] - mean["score_low"]) / width < 0.6  # √6 times narrower: 0.41
+
+
 def test_the_same_target_twice_is_no_more_certain_than_once():
     latents, target = _cohort(300, seed=18)
     other = latents + np.random.default_rng(19).normal(size=latents.shape)
