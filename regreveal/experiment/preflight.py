@@ -100,12 +100,17 @@ def _check_references(experiment: Experiment, training: Dataset) -> None:
 def _check_phewas(experiment: Experiment, data: Dataset) -> None:
     from regreveal.phenome.hospital_records import read_diagnoses
     from regreveal.phenome.phecode_map import read_phecode_map
+    from regreveal.phenome.phewas_run import is_day
 
     purpose = "the PheWAS"
     read_diagnoses(data.paths.need("diagnoses", purpose))
     read_phecode_map(data.paths.need("phecodes", purpose), data.paths.need("phecode_info", purpose))
     data.paths.need("cohort", purpose)
-    _check_columns("phewas", ["sex", *experiment.phewas.covariates], data)
+    settings = experiment.phewas
+    columns = ["sex", *settings.covariates, settings.visit]
+    if settings.end_of_follow_up and not is_day(settings.end_of_follow_up):
+        columns.append(settings.end_of_follow_up)
+    _check_columns("phewas", [column for column in columns if column], data)
 
 
 def _check_columns(analysis: str, columns: Sequence[str], data: Dataset) -> None:

@@ -167,7 +167,7 @@ def days(cohort: pd.DataFrame, column: str) -> pd.Series:
     InputError
         If a value is no day.
     """
-    read = pd.to_datetime(cohort[column], errors="coerce")
+    read = pd.to_datetime(cohort[column], errors="coerce", format="ISO8601")
     wrong = cohort[column][read.isna() & cohort[column].notna()]
     if len(wrong):
         raise InputError(
@@ -178,21 +178,28 @@ def days(cohort: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _end(cohort: pd.DataFrame, options: PhewasOptions, records: PhecodeRecords) -> pd.Series:
-    """Give everybody's end of follow-up; nobody's is after that of the records."""
+    """Give everybody's end of follow-up: their own, one of all, or that of the records."""
     given = options.end_of_follow_up
     last = pd.Timestamp(records.last_date)
     if given is None:
         return pd.Series(last, index=cohort.index)
     if given in cohort:
         return days(cohort, given).fillna(last)
-    try:
-        day = datetime.date.fromisoformat(given)
-    except ValueError:
+    if not is_day(given):
         raise InputError(
             f"phewas: end_of_follow_up '{given}' is neither a day (yyyy-mm-dd) nor a column of the "
             f"cohort (there are: {', '.join(cohort.columns)})"
-        ) from None
-    return pd.Series(pd.Timestamp(day), index=cohort.index)
+        )
+    return pd.Series(pd.Timestamp(given), index=cohort.index)
+
+
+def is_day(text: str) -> bool:
+    """Say whether a text is a day, written yyyy-mm-dd."""
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def run_phewas(

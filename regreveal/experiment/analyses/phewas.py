@@ -77,12 +77,17 @@ def _write_differences(
 def prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
     """Find who of the participants has which disease, as both arms' PheWAS see it."""
     paths = compared.data.paths
-    described = [path for path in (paths.phecodes, paths.phecode_info) if path is not None]
-    records = _records(paths.diagnoses, *described)
+    files = [paths.diagnoses, paths.phecodes, paths.phecode_info]
+    records = _records(*((path, path.stat().st_mtime_ns) for path in files if path is not None))
     return prepare_phewas(compared.participants.index, read_table(paths.cohort), records, options)
 
 
 @functools.lru_cache(maxsize=1)
-def _records(diagnoses: Path, *phecodes: Path) -> PhecodeRecords:
-    """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes."""
-    return phecode_records(read_diagnoses(diagnoses), read_phecode_map(*phecodes))
+def _records(diagnoses: tuple[Path, int], *phecodes: tuple[Path, int]) -> PhecodeRecords:
+    """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes.
+
+    Files are given with the time of their last change.
+    """
+    return phecode_records(
+        read_diagnoses(diagnoses[0]), read_phecode_map(*(path for path, _ in phecodes))
+    )

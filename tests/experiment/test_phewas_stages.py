@@ -1,0 +1,102 @@
+"""What an experiment may ask of a PheWAS, and what its stages leave."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from scipy.special import expit
+
+from regreveal.experiment.analyses import phewas
+from regreveal.experiment.analysis_settings import Phewas
+from regreveal.experiment.data import DataPaths
+from regreveal.store.cohort import write_table
+from regreveal.store.embedding import Embedding
+
+
+def test_incident_and_prevalent_disease_need_a_visit():
+    for asked in ({"incident": True}, {"timing": "prevalent"}):
+        with pytest.raises(ValidationError, match="need `visit`, a column of the cohort"):
+            Phewas(**asked)
+        assert Phewas(**asked, visit="date").visit == "date"
+    with pytest.raises(ValidationError):
+        Phewas(null=["noise"])
+
+
+class _Compared:
+    """Two arms of 400 people, of whom the second knows who is ill."""
+
+    def __init__(self, folder: Path, **settings):
+        generator = np.random.default_rng(3)
+        ids = [f"P{row:03d}" for row in range(400)]
+        known = generator.normal(size=(400, 3))
+        self.embeddings = {
+            "native": Embedding(ids, generator.normal(size=(400, 3)), {}),
+            "registered": Embedding(ids, known, {}),
+        }
+        self.arms = dict.fromkeys(self.embeddings)
+        cohort = pd.DataFrame({"age": generator.normal(60, 8, 400), "visit": "2012-01-01"}, ids)
+        cohort["sex"] = np.where(generator.random(400) < 0.5, "female", "male")
+        write_table(cohort.rename_axis("sample_id").reset_index(), folder / "cohort.tsv")
+        ill = np.array(ids)[generator.random(400) < expit(2 * known[:, 0] - 1)]
+        events = pd.DataFrame({"sample_id": ill, "icd10": "I48.0", "date": "2015-01-01"})
+        write_table(events, folder / "diagnoses.tsv")
+        (folder / "phecodes.tsv").write_text("icd10\tphecode\nI48\t427.2\n")
+        (folder / "phecode_info.tsv").write_text(
+            "phecode\tname\tcategory\texclude_from\texclude_to\tsex\n"
+            "427.2\tAtrial fibrillation\tcirculatory\t\t\tboth\n"
+        )
+        names = ("cohort", "diagnoses", "phecodes", "phecode_info")
+        paths = DataPaths(folder, **{name: folder / f"{name}.tsv" for name in names})
+        self.data = SimpleNamespace(paths=paths, files=paths.files)
+        self.experiment = SimpleNamespace(phewas=Phewas(covariates=["age"], **settings), seed=1)
+        self.participants = cohort
+        self.folder = folder / "comparison"
+        self.stages = []
+        self.manifest = SimpleNamespace(run=self._run)
+
+    def _run(self, stage, action, outputs, **keyed):
+        action()
+        assert all(path.exists() for path in outputs)
+        self.stages.append(stage)
+
+    def stage(self, step):
+        return step
+
+    def embedded(self, *arms):
+        return list(arms)
+
+    def embedding(self, arm):
+        return self.embeddings[arm]
+
+
+def test_stages_leave_both_phewas_and_how_they_differ(tmp_path):
+    compared = _Compared(tmp_path, incident=True, visit="visit", end_of_follow_up="2020-01-01")
+    phewas.run_stages(compared)
+    assert compared.stages == ["native/phewas", "registered/phewas", "phewas_differences"]
+    differences = pd.read_csv(compared.folder / "phewas_differences.tsv", sep="\t")
+    assert differences["significant_in"].tolist() == ["gained"]
+    assert (differences["low"] > 0).all()
+    written = {path.name for path in (compared.folder / "registered/phewas").iterdir()}
+    assert written == {
+        "phecode_counts.tsv",
+        "phewas.json",
+        "phewas.tsv",
+        "phewas_incident.tsv",
+        "phewas_null.tsv",
+        "phewas_null_summary.tsv",
+        "unmapped_icd.tsv",
+    }
+
+
+def test_diagnoses_that_have_changed_are_read_again(tmp_path):
+    compared = _Compared(tmp_path, null=[])
+    phewas.run_stages(compared)
+    before = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
+    events = pd.read_csv(tmp_path / "diagnoses.tsv", sep="\t")
+    write_table(events.iloc[:-20], tmp_path / "diagnoses.tsv")
+    phewas.run_stages(compared)
+    after = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
+    assert after.loc[0, "n_cases"] == before.loc[0, "n_cases"] - 20
