@@ -9,6 +9,7 @@ References
 Denny et al. (2013), Nat. Biotechnol. 31:1102; docs/phenome.md, "Phecodes".
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -200,30 +201,26 @@ def _by_person(
     ends = np.searchsorted(meaning["kind"], np.arange(kind.max() + 1), side="right")
     starts = np.concatenate([[0], ends[:-1]])
     of_kind = meaning["phecode"].to_numpy(np.int64)
-    person = events["sample_id"].cat.codes.to_numpy()
-    days = _days(events["date"].fillna(FIRST_DAY + _UNDATED).to_numpy())
-    blocks = []
-    for block in np.array_split(np.arange(len(kind)), max(len(kind) // EVENTS_AT_ONCE, 1)):
-        lengths = (ends - starts)[kind[block]]
-        rows = np.repeat(block, lengths)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        phecode = of_kind[starts[kind[rows]] + within]
+    person, date = events["sample_id"].cat.codes.to_numpy(), events["date"].to_numpy()
+    people = events["sample_id"].cat.categories
+    blocks = max(len(kind) // EVENTS_AT_ONCE, 1)
+    bounds = np.linspace(0, len(people), blocks + 1).astype(int)
+    parts = []
+    for low, high in itertools.pairwise(bounds):
+        chosen = np.flatnonzero((person >= low) & (person < high))
+        lengths = (ends - starts)[kind[chosen]]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        phecode = of_kind[np.repeat(starts[kind[chosen]], lengths) + within]
         # Person, phecode and day as one number, so that one sort does.
-        key = person[rows].astype(np.int64) * len(phecodes) + phecode
-        blocks.append(_distinct((key << _DAY_BITS) | days[rows]))
-    keys = _distinct(np.concatenate(blocks))
-    pair, day = keys >> _DAY_BITS, keys & _UNDATED
-    first = np.flatnonzero(np.diff(pair, prepend=-1))
-    last = np.append(first[1:], len(pair)) - 1 if len(pair) else first
-    undated = day[last] == _UNDATED
-    first_date = (FIRST_DAY + day[first]).astype("datetime64[s]")
-    first_date[day[first] == _UNDATED] = np.datetime64("NaT")
-    of_person, of_phecode = np.divmod(pair[first], len(phecodes))
+        pair = np.repeat(person[chosen].astype(np.int64), lengths) * len(phecodes) + phecode
+        parts.append(_days_of_pairs((pair << _DAY_BITS) | np.repeat(_days(date[chosen]), lengths)))
+    pair, n_dates, first_date, undated = map(np.concatenate, zip(*parts, strict=True))
+    of_person, of_phecode = np.divmod(pair, len(phecodes))
     return pd.DataFrame(
         {
-            "sample_id": pd.Categorical.from_codes(of_person, events["sample_id"].cat.categories),
+            "sample_id": pd.Categorical.from_codes(of_person, people),
             "phecode": pd.Categorical.from_codes(of_phecode, phecodes),
-            "n_dates": np.maximum(last - first + 1 - undated, 1).astype(np.int32),
+            "n_dates": n_dates,
             "first_date": first_date,
             "undated": undated,
         },
@@ -231,14 +228,31 @@ def _by_person(
     )
 
 
-def _distinct(keys: np.ndarray) -> np.ndarray:
-    """Sort in place and give each key once: numpy's `unique` is ten times as slow."""
-    keys.sort()
-    return keys[np.diff(keys, prepend=-1) > 0]
+def _days_of_pairs(keys: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give each pair of person and phecode once, its number of days, the first, and doubt.
+
+    Parameters
+    ----------
+    keys : ndarray of int64
+        Pair and day as one number; sorted in place.
+    """
+    keys.sort()  # numpy's `unique` hashes, and is ten times as slow
+    keys = keys[np.diff(keys, prepend=-1) > 0]
+    pair, day = keys >> _DAY_BITS, keys & _UNDATED
+    first = np.flatnonzero(np.diff(pair, prepend=-1))
+    last = np.append(first[1:], len(pair))[: len(first)] - 1
+    undated = day[last] == _UNDATED
+    n_dates = np.maximum(last - first + 1 - undated, 1).astype(np.int32)
+    first_date = (FIRST_DAY + day[first]).astype("datetime64[s]")
+    first_date[day[first] == _UNDATED] = np.datetime64("NaT")
+    return pair[first], n_dates, first_date, undated
 
 
 def _days(dates: np.ndarray) -> np.ndarray:
-    return (dates - FIRST_DAY) // np.timedelta64(1, "D")
+    """Days since FIRST_DAY; the last that the keys have room for where there is no date."""
+    no_date = np.isnat(dates)
+    days = (np.where(no_date, FIRST_DAY, dates) - FIRST_DAY) // np.timedelta64(1, "D")
+    return np.where(no_date, _UNDATED, days.astype(np.int64))
 
 
 def phecode_status(
