@@ -1,5 +1,6 @@
 """The chapter on phenotypes: what linear probes read off two latent spaces."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -174,33 +175,32 @@ def measures_table(scores: pd.DataFrame, baseline: str, against: str) -> Table:
             [
                 Cell(spoken(target)),
                 Cell(first["type"]),
-                Cell(first["units"]),
                 Cell("RMSE" if continuous else "Average precision"),
-                *(Cell(_figures(row[measure])) for row in pair),
+                Cell(first["units"]),
                 Cell(_figures(chance)),
-                *(Cell(_hundredths(row["calibration_slope"])) for row in pair),
-                *(Cell(_hundredths(row["floor"])) for row in pair),
+                Cell(" → ".join(_figures(row[measure]) for row in pair)),
+                Cell("–" if continuous else _arrow(row["calibration_slope"] for row in pair)),
+                Cell(_arrow(row["floor"] for row in pair)),
                 Cell(_hundredths(first["ceiling"])),
             ]
         )
     return Table(
         title="Errors in units, precision, calibration, floor and ceiling.",
-        caption="RMSE: root mean squared error of held-out numbers, in their units, beside their "
-        "standard deviation, which is that of a probe that knows nothing; average precision beside "
-        "the prevalence, likewise. Calibration: slope of held-out log odds, 1 where predictions "
+        caption=f"{baseline} → {against}. RMSE: root mean squared error of held-out numbers, in "
+        "their units; a probe that knows nothing has the standard deviation. Average precision: by "
+        "chance it is the prevalence. Calibration: slope of held-out log odds, 1 where predictions "
         "are neither too bold nor too timid. Shuffled labels and planted traits: the score that "
         "the same probe has on labels given to other people, and that of a probe of the planted "
         "traits.",
         columns=(
             Column("Target"),
             Column("Type"),
-            Column("Units"),
             Column("Measure"),
-            Column(baseline, number=True),
-            Column(against, number=True),
-            Column("Knowing nothing", number=True),
-            *(Column(f"Calibration, {arm}", number=True) for arm in (baseline, against)),
-            *(Column(f"Shuffled, {arm}", number=True) for arm in (baseline, against)),
+            Column("Units"),
+            Column("By chance", number=True),
+            Column("By the probes", number=True),
+            Column("Calibration", number=True),
+            Column("Shuffled labels", number=True),
             Column("Planted traits", number=True),
         ),
         rows=rows,
@@ -223,15 +223,15 @@ def gains_table(
     rows = []
     for _, row in differences.iterrows():
         target = row["target"]
+        alone = by_arm[baseline].loc[target, "covariates_score"]
         better = None
         if differs(row):
             better = against if row["difference"] > 0 else baseline
         rows.append(
             [
                 Cell(spoken(target)),
-                Cell(METRICS[row["metric"]]),
                 Cell(listed([spoken(name) for name in row["adjusted_for"].split(", ")])),
-                Cell(number(by_arm[baseline].loc[target, "covariates_score"])),
+                Cell(f"{METRICS[row['metric']]} {number(alone)}" if np.isfinite(alone) else "–"),
                 *(
                     Cell(
                         with_interval(*by_arm[arm].loc[target, ["gain", "low", "high"]]),
@@ -251,7 +251,6 @@ def gains_table(
         "in bold where the interval of the difference leaves out zero.",
         columns=(
             Column("Target"),
-            Column("Score"),
             Column("Adjusted for", wrap=True),
             Column("Covariates alone", number=True),
             Column(f"Gain, {baseline}", number=True),
@@ -270,6 +269,10 @@ def _p_value(p: float) -> str:
     if p <= SMALLEST_P:
         return f"≤{SMALLEST_P}"
     return f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def _arrow(values: Iterable[float]) -> str:
+    return " → ".join(map(_hundredths, values))
 
 
 def _hundredths(value: float) -> str:

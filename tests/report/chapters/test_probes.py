@@ -69,19 +69,21 @@ def test_the_table_gives_the_difference_with_its_corrected_p_and_says_what_was_n
 
 def test_errors_are_told_in_units_beside_those_of_knowing_nothing(probes):
     of_interval, of_sex = _rows(measures_table(probes.scores, *ARMS))
-    assert of_interval[1:4] == ["continuous", "ms", "RMSE"]
-    native, registered, nothing = map(float, of_interval[4:7])
-    assert registered < 3 < 9 < nothing < native + 2
+    assert of_interval[1:4] == ["continuous", "RMSE", "ms"]
+    native, registered = map(float, of_interval[5].split(" → "))
+    assert registered < 3 < 9 < float(of_interval[4]) < native + 2
+    assert of_interval[6] == "–"
     assert float(of_interval[-1]) > 0.9
-    assert of_sex[1:4] == ["binary", "", "Average precision"]
-    assert float(of_sex[5]) > float(of_sex[6])
+    assert of_sex[1:4] == ["binary", "Average precision", ""]
+    assert float(of_sex[5].split(" → ")[1]) > float(of_sex[4])
 
 
 def test_gains_over_covariates_leave_the_target_itself_out(probes):
     of_interval, of_sex, _ = _rows(gains_table(probes.gains, probes.gain_differences, *ARMS))
-    assert of_interval[2] == "age and sex"
-    assert of_sex[2] == "age"
-    assert float(of_interval[5].split()[0]) > 0.8
+    assert of_interval[1] == "age and sex"
+    assert of_sex[1] == "age"
+    assert of_interval[2].startswith("R² ")
+    assert float(of_interval[4].split()[0]) > 0.8
 
 
 def test_figures_are_drawn_of_what_the_tables_hold(probes, tmp_path):
