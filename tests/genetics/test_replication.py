@@ -226,3 +226,33 @@ def test_too_few_people_for_halves_are_an_error_of_one_line(bed_writer, tmp_path
 def test_one_sided_p_is_half_for_effects_as_expected():
     values = one_sided(np.array([1.0, -1.0, 0.0]), -np.log10([0.04, 0.04, 1.0]))
     np.testing.assert_allclose(10.0**-values, [0.02, 0.98, 0.5])
+
+
+def test_on_chromosome_x_sex_is_a_covariate_of_the_directed_test(bed_writer, tmp_path):
+    rng = np.random.default_rng(4)
+    male = rng.random(1200) < 0.5
+    dosages = rng.binomial(2, 0.4, (6, 1200)).astype(np.int8)
+    # Men have one copy, which files write as two; and they differ in the latents, too.
+    dosages[:, male] = 2 * rng.binomial(1, 0.6, (6, male.sum()))
+    latents = rng.standard_normal((1200, 5)) + male[:, None]
+    latents[:, 1] += 0.8 * dosages[2]
+    variants = apart(6).assign(chromosome="X", position=10_000_000 * np.arange(1, 7))
+    bed = bed_writer(dosages, PEOPLE, variants)
+    fam = pd.read_csv(bed.with_suffix(".fam"), sep=" ", header=None)
+    fam[4] = np.where(male, 1, 2)
+    fam.to_csv(bed.with_suffix(".fam"), sep=" ", header=False, index=False)
+    embedding = Embedding(PEOPLE, latents, {})
+    leads = replicate(embedding, bed, None, tmp_path, fold=FOLD, seed=7, coding="additive").leads
+    assert leads["variant_id"].tolist() == ["rs2", "rs2"]
+    latents = embedding.latents  # in single precision
+    lead, halved = leads.iloc[0], halves(7)
+    first, second = (transform_latents(latents[halved == number], "radial") for number in (1, 2))
+    designs = [sm.add_constant(male[halved == number].astype(float)) for number in (1, 2)]
+    dosage, other_dosage = (dosages[2, halved == number] for number in (1, 2))
+    slopes = np.linalg.lstsq(np.column_stack([designs[0], dosage]), first, rcond=None)[0][-1]
+    rest = first - designs[0] @ np.linalg.lstsq(designs[0], first, rcond=None)[0]
+    score = second @ np.linalg.solve(rest.T @ rest, slopes)
+    fit = sm.OLS(score / score.std(), np.column_stack([designs[1], other_dosage])).fit()
+    assert lead["direction_beta"] == pytest.approx(fit.params[-1], rel=1e-9)
+    expected = -stats.t.logsf(fit.tvalues[-1], fit.df_resid) / np.log(10)
+    assert lead["direction_neg_log10_p"] == pytest.approx(expected, rel=1e-9)
