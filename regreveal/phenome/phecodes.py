@@ -327,8 +327,8 @@ def phecode_status(
     _mark_related(kind, rows[excludes], columns[excludes], records, over=timing == "incident")
     if timing != "ever":
         kind[np.isnat(known_by)] = TIME_UNKNOWN
-    of_sex = records.info["sex"].to_numpy()
-    other = (of_sex != "both") & (sex.to_numpy()[:, None] != of_sex)
+    of_sex, male = records.info["sex"].to_numpy(), (sex == "male").to_numpy()[:, None]
+    other = np.where(male, of_sex == "female", of_sex == "male")
     cases_of_other = np.bincount(columns[enough & other[rows, columns]], minlength=shape[1])
     kind[other] = OTHER_SEX
     meaning = np.full(len(NAMES), np.nan, np.float32)
