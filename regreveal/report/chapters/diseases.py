@@ -103,8 +103,8 @@ def _by_chance(summaries: Mapping[str, pd.DataFrame]) -> str:
         "gaussian": "with Gaussian noise for latents",
     }
     told = [
-        f"{rows['below_0.05'] @ rows['tests'] / rows['tests'].sum():.1%} of p are below 0.05 "
-        f"{names[kind]}"
+        f"{100 * (rows['below_0.05'] @ rows['tests']) / rows['tests'].sum():.1f} % of p are below "
+        f"0.05 {names[kind]}"
         for kind, rows in every.groupby("null", sort=False)
     ]
     text = f" Dotted: the same of both arms where there is nothing to find; {listed(told)}."

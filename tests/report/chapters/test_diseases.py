@@ -42,7 +42,7 @@ def test_the_chapter_shows_both_arms_and_how_they_differ(comparison):
 
 def test_what_is_found_by_chance_is_told_with_the_qq_plot(comparison):
     qq = _of(parts(comparison, COLOURS), Figure)[1]
-    assert "4.8% of p are below 0.05 with permuted labels" in qq.caption
+    assert "4.8 % of p are below 0.05 with permuted labels" in qq.caption
     assert "draw in twenty" not in qq.caption
     summaries = {
         arm: table.assign(threshold=4.2)
