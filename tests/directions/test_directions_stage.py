@@ -93,16 +93,19 @@ def asked(folder):
 
 
 def test_strongest_loci_and_significant_phecodes_are_decoded(toy, folder, monkeypatch):
-    status = pd.DataFrame({"401": 0.0, "250.10": np.arange(N) % 2}, index=IDS)
-    info = pd.DataFrame({"name": ["Hypertension", "Diabetes"]}, index=status.columns)
+    status = pd.DataFrame({"401": 0.0, "250.10": np.arange(N) % 2, "427": 0.0, "715": 0.0}, IDS)
+    names = ["Hypertension", "Diabetes", "Arrhythmia", "Arthritis"]
+    info = pd.DataFrame({"name": names}, index=status.columns)
     diseases = SimpleNamespace(table=SimpleNamespace(status=status, info=info))
     monkeypatch.setattr(phewas, "prepare", lambda compared, options: diseases)
-    compared = Compared(toy, folder, gwas=Gwas(covariates=["age"]), phewas=Phewas())
+    asked_for = Directions(variants=2, phecodes=4)
+    analyses = {"gwas": Gwas(covariates=["age"]), "phewas": Phewas(), "directions": asked_for}
+    compared = Compared(toy, folder, **analyses)
     directions.run_stages(compared)
     names, labels, n = asked(folder)
-    assert names == ["rs2", "rs3", "250.10"]
-    assert labels == ["STRONG", "SECOND", "Diabetes"]
-    assert n == [str(N - 4), str(N - 4), str(N)]
+    assert names == ["rs2", "rs3", "250.10", "401"]
+    assert labels == ["STRONG", "SECOND", "Diabetes", "Hypertension"]
+    assert n == [str(N - 4), str(N - 4), str(N), str(N)]
     (keyed,) = compared.stages.values()
     assert keyed["after"] == [
         "arms/toy/embed",
