@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 from scipy import stats
 
+from regreveal.genetics.halves import one_sided
 from regreveal.genetics.manova import LatentSpace
-from regreveal.genetics.replication import one_sided
 from regreveal.genetics.transforms import transform_latents
 from regreveal.genetics.univariate import TraitSpace
 from regreveal.genetics.winners_curse import replication_power

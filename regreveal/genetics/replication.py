@@ -16,19 +16,16 @@ import pandas as pd
 from scipy import stats
 
 from regreveal.errors import InputError
-from regreveal.genetics.analyses import CORRECTED, LatentAnalysis
+from regreveal.genetics.analyses import CORRECTED
 from regreveal.genetics.genotypes import Genotypes, open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
 from regreveal.genetics.gwas import LEADS_AT_ONCE, MINIMUM_COUNT, run_gwas
+from regreveal.genetics.halves import HALVES, Half, split_in_halves
 from regreveal.genetics.loci import GENOME_WIDE
 from regreveal.genetics.matching import match_participants
 from regreveal.genetics.merging import merge_loci
 from regreveal.genetics.nullspace import project_out
-from regreveal.genetics.prepare import prepare_latents
 from regreveal.genetics.relatedness import find_families, once_for_the_same
-from regreveal.genetics.scan import Scanner
-from regreveal.genetics.spaces import LatentSpaces
-from regreveal.genetics.univariate import TraitSpace
 from regreveal.genetics.winners_curse import Power, replication_power
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import write_table
@@ -37,15 +34,19 @@ from regreveal.store.embedding import Embedding
 # Of replication, over all leads of a discovery half.
 LEVEL = 0.05
 
-HALVES = (1, 2)
-
 TABLES = {"leads": "leads.tsv", "summary": "summary.tsv"}
 REPORT = "replication.json"
 
+# Of a lead in the other half.
+_TESTED = [
+    *("n", "joint_neg_log10_p"),
+    *("direction_beta", "direction_standard_error", "direction_neg_log10_p"),
+]
+
 LEAD_COLUMNS = [
     *("discovery", "place", "chromosome", "position", "variant_id", "ref", "alt", "nearest_gene"),
-    *("alt_frequency", "discovery_neg_log10_p", "n", "joint_neg_log10_p"),
-    *("direction_beta", "direction_standard_error", "direction_neg_log10_p"),
+    *("alt_frequency", "discovery_neg_log10_p"),
+    *_TESTED,
     *("level", "replicated_joint", "replicated_direction"),
     *("joint_power_cautious", "joint_power_hopeful"),
     *("direction_power_cautious", "direction_power_hopeful", "reason"),
@@ -70,120 +71,6 @@ class Replication:
     leads: pd.DataFrame
     summary: pd.DataFrame
     report: dict
-
-
-def split_in_halves(family: np.ndarray, fold: np.ndarray, seed: int) -> np.ndarray:
-    """Halve participants within folds, each family in one half.
-
-    Families go, the largest first and those of one size in random order, to the half that lacks
-    people of their folds.
-
-    Parameters
-    ----------
-    family : ndarray of int, shape (n,)
-    fold : ndarray of int, shape (n,)
-        Or other strata.
-    seed : int
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        1 or 2.
-    """
-    rng = np.random.default_rng(seed)
-    _, family = np.unique(family, return_inverse=True)
-    _, fold = np.unique(fold, return_inverse=True)
-    members = np.zeros((family.max() + 1, fold.max() + 1), int)
-    np.add.at(members, (family, fold), 1)
-    shuffled = rng.permutation(len(members))
-    order = shuffled[np.argsort(-members[shuffled].sum(axis=1), kind="stable")]
-    toss = rng.integers(0, 2, len(members))
-    half_of_family, surplus = np.empty(len(members), int), np.zeros(members.shape[1], int)
-    for number in order:
-        # People whom the first half has more of, in these folds; then in all.
-        ahead = members[number] @ surplus or surplus.sum()
-        first = ahead < 0 or (ahead == 0 and toss[number])
-        half_of_family[number] = HALVES[0] if first else HALVES[1]
-        surplus += members[number] if first else -members[number]
-    return half_of_family[family]
-
-
-class _Half:
-    """One half, ready to be tested.
-
-    Parameters
-    ----------
-    embedding : Embedding
-    genotypes : Genotypes
-    prepared_by : dict
-        Arguments of `prepare_latents`.
-    coding, minimum_count, variant_filter
-        As of `run_gwas`.
-    """
-
-    def __init__(
-        self,
-        embedding: Embedding,
-        genotypes: Genotypes,
-        prepared_by: dict,
-        coding: str,
-        minimum_count: int,
-        variant_filter: VariantFilter,
-    ):
-        prepared = prepare_latents(embedding, genotypes, **prepared_by)
-        self.latents, self.covariates = prepared.transformed, prepared.matched.covariates
-        self.participants = len(self.latents)
-        self._men, self._coding, self._minimum_count = prepared.men, coding, minimum_count
-        sample_ids = prepared.matched.sample_ids
-        self.spaces = LatentSpaces(self.latents, self.covariates, sample_ids, prepared.men)
-        self._analysis = LatentAnalysis(
-            self.spaces,
-            list(self.latents.columns),
-            coding=coding,
-            minimum_count=minimum_count,
-            threshold=GENOME_WIDE,
-            corrects=prepared_by["transform"] == "radial",
-        )
-        self.scanner = Scanner(genotypes, sample_ids, self._analysis, variant_filter, prepared.men)
-
-    def directions(self, rows: np.ndarray, chromosome: str, on_x: bool) -> np.ndarray:
-        """Directions that the variants move the latents in, (variants, k)."""
-        space = self.spaces.of(chromosome, on_x)
-        return space.directions(space.project(self.scanner.dosages(rows), "additive"))
-
-    def test(
-        self, rows: np.ndarray, chromosome: str, on_x: bool, directions: np.ndarray
-    ) -> pd.DataFrame:
-        """Test variants jointly, and each on its direction; missing where groups are too small."""
-        dosages, space = self.scanner.dosages(rows), self.spaces.of(chromosome, on_x)
-        projections = space.project(dosages, self._coding)
-        joint = space.joint_test(projections, self._minimum_count)
-        traits = self.latents.to_numpy() @ directions.T
-        covariates = self.covariates
-        if on_x and self.spaces.sex_counts:
-            male = pd.DataFrame({"male": self._men.astype(float)})
-            covariates = male if covariates is None else pd.concat([covariates, male], axis=1)
-        trait_space = TraitSpace(traits / traits.std(axis=0), covariates)
-        # Every lead on the direction of every lead: what is asked for is the diagonal.
-        effects = trait_space.effects(trait_space.project(dosages))
-        beta, error, two_sided = (np.diagonal(values) for values in effects)
-        tested = joint["neg_log10_p"].notna().to_numpy()
-        return pd.DataFrame(
-            {
-                "n": joint["n"],
-                "joint_neg_log10_p": self._analysis.corrected(space, joint, projections),
-                "direction_beta": np.where(tested, beta, np.nan),
-                "direction_standard_error": np.where(tested, error, np.nan),
-                "direction_neg_log10_p": np.where(tested, one_sided(beta, two_sided), np.nan),
-            }
-        )
-
-
-def one_sided(beta: np.ndarray, neg_log10_p: np.ndarray) -> np.ndarray:
-    """−log10 p for a positive effect, of a symmetric test's two-sided one."""
-    with np.errstate(divide="ignore"):
-        against = -np.log10(1 - 10.0**-neg_log10_p / 2)
-    return np.where(beta > 0, neg_log10_p + np.log10(2), against)
 
 
 def replicate(
@@ -276,7 +163,7 @@ def replicate(
             threads=threads,
             examine=False,
         ).loci
-        halves[number] = _Half(embedding, genotypes, common, coding, minimum_count, variant_filter)
+        halves[number] = Half(embedding, genotypes, common, coding, minimum_count, variant_filter)
     leads = _leads(halves, loci, coding, threshold, variant_filter.autosomes)
     report = {
         "participants": {str(number): halves[number].participants for number in HALVES},
@@ -310,7 +197,7 @@ def _check_size(half: np.ndarray, dimensions: int, covariates: pd.DataFrame | No
 
 
 def _leads(
-    halves: dict[int, _Half],
+    halves: dict[int, Half],
     loci: dict[int, pd.DataFrame],
     coding: str,
     threshold: float,
@@ -323,36 +210,29 @@ def _leads(
         found = loci[number].assign(place=merged.place[str(number)] + 1)
         tested = _test_in(halves[number], halves[other], found)
         table = pd.concat([found.reset_index(drop=True), tested], axis=1)
-        table = table.loc[:, ~table.columns.duplicated(keep="last")].assign(discovery=number)
+        table = table.assign(discovery=number)
         powers = _powers(table, halves, number, other, coding, threshold)
         tables.append(table.rename(columns={CORRECTED: "discovery_neg_log10_p"}).assign(**powers))
     filled = [table for table in tables if len(table)] or tables[:1]
     return pd.concat(filled, ignore_index=True)[LEAD_COLUMNS]
 
 
-def _test_in(discovery: _Half, other: _Half, loci: pd.DataFrame) -> pd.DataFrame:
+def _test_in(discovery: Half, other: Half, loci: pd.DataFrame) -> pd.DataFrame:
     rows, on_x = loci["row"].to_numpy(int), discovery.scanner.is_on_x(loci)
-    parts = [_NOTHING_TESTED]
+    parts = []
     for (chromosome, x), places in loci.groupby(["chromosome", on_x]).indices.items():
         for some in np.array_split(places, -(-len(places) // LEADS_AT_ONCE)):
-            directions = discovery.directions(rows[some], chromosome, x)
+            directions, degrees = discovery.learn(rows[some], chromosome, x)
             tested = other.test(rows[some], chromosome, x, directions)
-            parts.append(tested.set_index(some))
-    return pd.concat([part for part in parts if len(part)] or parts).sort_index()
-
-
-_NOTHING_TESTED = pd.DataFrame(
-    {
-        name: np.empty(0)
-        for name in ("n", "joint_neg_log10_p", "direction_beta", "direction_standard_error")
-    }
-    | {"direction_neg_log10_p": np.empty(0)}
-)
+            parts.append(tested.assign(degrees=degrees).set_index(some))
+    if not parts:
+        return pd.DataFrame(columns=["degrees", *_TESTED], dtype=float)
+    return pd.concat(parts).sort_index()
 
 
 def _powers(
     table: pd.DataFrame,
-    halves: dict[int, _Half],
+    halves: dict[int, Half],
     number: int,
     other: int,
     coding: str,
@@ -365,7 +245,7 @@ def _powers(
     additive = coding == "additive"
     joint, direction = replication_power(
         table[CORRECTED].to_numpy(),
-        np.full(len(table), dimensions if additive else 2 * dimensions),
+        table["degrees"].to_numpy(),
         threshold,
         halves[other].participants / halves[number].participants,
         level,

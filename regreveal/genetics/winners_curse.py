@@ -13,6 +13,9 @@ from scipy import optimize, special, stats
 # F p-values beyond are taken for this one.
 LARGEST = 300.0
 
+# Of a noncentrality, whose own standard error is of the order of its square root.
+TOLERANCE = 0.01
+
 
 class Power(NamedTuple):
     """Probability of replicating, each an array of shape (leads,).
@@ -56,7 +59,10 @@ def corrected_noncentrality(chi2: float, degrees: float, threshold: float) -> fl
         passed = stats.ncx2.logsf(limit, degrees, noncentrality)
         return passed - stats.ncx2.logpdf(chi2, degrees, noncentrality)
 
-    return float(optimize.minimize_scalar(negative, bounds=(1e-9, chi2), method="bounded").x)
+    found = optimize.minimize_scalar(
+        negative, bounds=(1e-9, chi2), method="bounded", options={"xatol": TOLERANCE}
+    )
+    return float(found.x)
 
 
 def replication_power(
