@@ -94,7 +94,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     manifest.run(
         "report",
         lambda: build_report(folder),
-        outputs=[report, folder / "figures"],
+        outputs=[report, folder / "figures", folder / "tables"],
         settings=text,
         after=list(manifest.used),
     )

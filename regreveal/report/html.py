@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jinja2
 
+from regreveal.comparison.latex import write_tables
 from regreveal.report import summary
 from regreveal.report.chapters.contents import make_contents
 from regreveal.report.folder.run import Run, read_run
@@ -22,12 +23,12 @@ from regreveal.report.pictures import Picture, draw_figures
 from regreveal.report.tables import Table
 from regreveal.store.atomic import atomic_path
 
-FIGURES = "figures"
+FIGURES, TABLES = "figures", "tables"
 PRINTED_ROWS = 60  # of a long table; as page.js has it, which folds and sorts
 
 
 def build_report(run_folder: str | os.PathLike) -> Path:
-    """Write `report.html` and `figures/` of a finished run.
+    """Write `report.html`, `figures/` and `tables/` of a finished run.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def build_report(run_folder: str | os.PathLike) -> Path:
 def write_page(
     run: Run, contents: Sequence[Section | Group], notes: Sequence[str], page: Path
 ) -> Path:
-    """Write one self-contained page of chapters, and `figures/` beside it.
+    """Write one self-contained page of chapters, and its `figures/` and `tables/` beside it.
 
     Parameters
     ----------
@@ -75,8 +76,12 @@ def write_page(
         drawn = Path(temporary) / FIGURES
         figures = [part for part in _parts(contents) if isinstance(part, Figure)]
         text = _render(run, contents, notes, draw_figures(figures, drawn))
-        shutil.rmtree(run.folder / FIGURES, ignore_errors=True)
-        os.rename(drawn, run.folder / FIGURES)
+        written = Path(temporary) / TABLES
+        tables = [part for part in _parts(contents) if isinstance(part, Table)]
+        write_tables({_table_name(n, table): table for n, table in enumerate(tables, 1)}, written)
+        for made in (drawn, written):
+            shutil.rmtree(run.folder / made.name, ignore_errors=True)
+            os.rename(made, run.folder / made.name)
     with atomic_path(page) as path:
         path.write_text(text, encoding="utf-8")
     return page
@@ -150,6 +155,9 @@ def _described(
         described["number"] = next(numbers[type(part)])
         described["links"] = [_link(name) for name in part.files if (folder / name).is_file()]
     if isinstance(part, Table):
+        name = _table_name(described["number"], part)
+        names = [f"{TABLES}/{name}.{suffix}" for suffix in ("tsv", "tex")]
+        described["links"] = [_link(name) for name in names] + described["links"]
         described["kind"] = "table"
     if isinstance(part, Figure):
         names = [f"{FIGURES}/{part.name}.{suffix}" for suffix in ("png", "pdf")]
@@ -158,10 +166,17 @@ def _described(
     return described
 
 
+def _table_name(number: int, table: Table) -> str:
+    """Name a table's files by its number and title: "table-07-linear-probes"."""
+    words = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
+    return f"table-{number:02d}-{words}"
+
+
 def _link(name: str) -> dict[str, str]:
     """Lead to a file of the run folder, whatever signs its name has."""
-    if name.startswith(f"{FIGURES}/"):
-        told = name.rsplit(".", 1)[-1].upper()
+    if name.startswith((f"{FIGURES}/", f"{TABLES}/")):
+        suffix = name.rsplit(".", 1)[-1]
+        told = "LaTeX" if suffix == "tex" else suffix.upper()
     else:
         told = re.sub(r"^comparisons/[^/]*/", "", name)
     return {"href": urllib.parse.quote(name), "name": told}

@@ -46,5 +46,7 @@ def probes_page(probes_run) -> str:
 def copy_of_run(full_run, tmp_path) -> Path:
     """A run of one's own to damage, without a report."""
     return shutil.copytree(
-        full_run, tmp_path / "run", ignore=shutil.ignore_patterns("report.html", "figures")
+        full_run,
+        tmp_path / "run",
+        ignore=shutil.ignore_patterns("report.html", "figures", "tables"),
     )

@@ -23,6 +23,7 @@ from regreveal.report.chapters.methods import methods_section
 from regreveal.report.folder.run import read_run
 from regreveal.report.html import _link, build_report
 from regreveal.report.pictures import Picture
+from tests.comparison.latex_parser import Tex
 
 from .run_folder import EXPERIMENT, GENETICS, TARGETS, make_run_folder, sample_ids
 
@@ -61,7 +62,7 @@ class Page(HTMLParser):
 def test_a_full_run_has_every_chapter(full_page):
     page = Page(full_page)
     chapters = (
-        "summary table-2 recordings alignment alignment-phenotypes alignment-genome "
+        "summary recordings table-2 alignment alignment-phenotypes alignment-genome "
         "alignment-diseases alignment-clusters models autoencoders left-out methods reproduce"
     )
     places = [page.anchors.index(chapter) for chapter in chapters.split()]
@@ -181,6 +182,22 @@ def test_images_are_the_figures_beside_the_page_and_each_has_its_pdf(full_run, f
         assert file.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_every_table_is_beside_the_page_as_text_and_as_latex_that_compiles(full_run, full_page):
+    titles = re.findall(r"Table (\d+)\. ", Page(full_page).text)
+    files = sorted((full_run / "tables").iterdir())
+    assert len(files) == 2 * len(titles)
+    for number, (latex, text) in enumerate(zip(files[::2], files[1::2], strict=True), start=1):
+        assert latex.name.startswith(f"table-{number:02d}-")
+        tables = Tex(latex.read_text()).tables
+        assert text.suffix == ".tsv"
+        rows = [line.split("\t") for line in text.read_text().splitlines()]
+        assert sum(len(table["rows"]) - 1 for table in tables) == len(rows) - 1
+        assert {len(row) for row in rows} == {len(tables[0]["layout"])}
+        assert f'href="tables/{text.name}"' in full_page
+        for file in (latex, text):
+            assert "person-" not in file.read_text()
+
+
 def test_figures_and_tables_are_numbered_through(full_page):
     text = Page(full_page).text
     for kind in ("Figure", "Table"):
@@ -244,6 +261,7 @@ def _files(folder):
 
 DAMAGE = {
     "manifest.json": b"{",
+    "settings.json": b"{}",
     "splits.parquet": b"PAR1",
     "dropped.tsv": b"stage\tarm\n",
     "experiment.toml": b"title = \n",

@@ -185,9 +185,9 @@ def _apart(metric: str) -> Callable[[pd.Series], bool]:
     return lambda row: bool(row[low] > 0 or row[high] < 0)
 
 
-def _participants(row: pd.Series) -> str:
-    count = row["participants"]
-    return "–" if pd.isna(count) else hide_small(int(count))
+def _participants(metric: str) -> Callable[[pd.Series], str]:
+    """Tell how many were analysed, where there is a score of them."""
+    return lambda row: "–" if pd.isna(row[metric]) else hide_small(int(row["participants"]))
 
 
 def _planted(row: pd.Series) -> str:
@@ -212,15 +212,16 @@ _ARMS = (
     Shown(Column("Latents", number=True), _count("latent_size")),
     Shown(Column("Reduction", number=True), _reduction),
     Shown(Column("Variance (%)", number=True), _number("explained_variance", 1, 100)),
-    Shown(Column("n", number=True), _participants),
 )
 _NUMBERS = (
+    Shown(Column("n", number=True), _participants("r2")),
     Shown(Column("R²; phenotypes", number=True), _score("r2")),
     Shown(Column("Difference of R²", number=True), _difference("r2"), _apart("r2")),
     Shown(Column("p", number=True), lambda row: p_value(row["r2_p"])),
     Shown(Column("Better, worse", number=True), _better_and_worse),
 )
 _CATEGORIES = (
+    Shown(Column("n", number=True), _participants("auc")),
     Shown(Column("AUC; phenotypes", number=True), _score("auc")),
     Shown(Column("Difference of AUC", number=True), _difference("auc"), _apart("auc")),
     Shown(Column("p", number=True), lambda row: p_value(row["auc_p"])),
@@ -257,14 +258,14 @@ _COMPUTE = (
 )
 _PAIRED = (
     "out of fold, and how many; difference from the baseline on the same participants, with the "
-    "95 % interval of the pairs, in bold where it leaves out zero."
+    "95 % interval of the pairs, in bold where it leaves out zero. n: participants analysed."
 )
 _TABLES = {
     "arms": (
         "The arms.",
         "Reduction: numbers in one participant's tensor for each latent dimension; in brackets, "
         "bytes on disk of the tensors over those of the latents. Variance: of validation "
-        "participants' tensors, explained by encoder and decoder. n: participants analysed.",
+        "participants' tensors, explained by encoder and decoder.",
         _ARMS,
     ),
     "numbers": (

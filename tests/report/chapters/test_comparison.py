@@ -63,6 +63,11 @@ def test_comparisons_are_named_where_there_are_several():
     assert "Comparison" not in cells(tables(ROW, AGAINST)["table2-arms"], 0)
 
 
+def test_a_table_that_nothing_fills_is_left_out():
+    assert "table2-categories" not in tables(ROW, AGAINST)
+    assert "table2-categories" in tables(ROW | {"auc": 0.6, "auc_targets": 2}, AGAINST)
+
+
 def test_columns_that_nothing_fills_are_left_out_and_the_note_says_why():
     shown = tables(ROW, AGAINST)
     titles = [column.title for table in shown.values() for column in table.columns]
@@ -74,7 +79,7 @@ def test_columns_that_nothing_fills_are_left_out_and_the_note_says_why():
 
 
 def test_few_participants_are_not_counted_out():
-    shown = tables(ROW | {"participants": 3})["table2-arms"]
+    shown = tables(ROW | {"participants": 3})["table2-numbers"]
     assert cells(shown, 0)["n"].text == "<5"
 
 
