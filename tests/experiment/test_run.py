@@ -111,6 +111,8 @@ def test_every_part_of_the_run_folder_is_there(run):
         compared / "shared_loci.tsv",
         compared / "native/replication/summary.tsv",
         compared / "registered/recurrence.tsv",
+        run / "table2.tsv",
+        run / "table2.tex",
         run / "report.html",
     ):
         assert path.is_file(), path
