@@ -92,12 +92,15 @@ def _by_palette(picture, method: int) -> bytes | None:
     from PIL import Image
 
     palette = picture.quantize(256, method=method, dither=Image.Dither.NONE)
-    exact = np.asarray(picture)
-    pixels = np.array(palette.convert("RGB"))
+    indices, exact = np.asarray(palette), np.asarray(picture)
+    colours = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
     # The palette's white is the mean of all that is nearly white: seen on a page that is white.
-    pixels[np.asarray(palette) == palette.getpixel((0, 0))] = exact[0, 0]
-    if np.sqrt(np.mean((pixels.astype(np.float32) - exact) ** 2)) > PALETTE_ERROR:
+    colours[indices[0, 0]] = exact[0, 0]
+    # Of every third pixel across and down: enough for a mean, and a ninth of the work.
+    off = colours[indices[::3, ::3]].astype(np.float32) - exact[::3, ::3]
+    if np.sqrt(np.mean(off**2)) > PALETTE_ERROR:
         return None
+    pixels = colours[indices]
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "WEBP", lossless=True, quality=75)
     return stream.getvalue()

@@ -48,8 +48,8 @@ def make_contents(run: Run) -> list[Section | Group]:
     groups = arm_groups(run)
     colours = {arm: colour for group in groups for arm, colour in arm_colours(group).items()}
     return [
-        *([comparison_section(run)] if run.comparisons else []),
         recordings_section(run, groups, colours),
+        *([comparison_section(run)] if run.comparisons else []),
         *(comparison_group(run, comparison, colours) for comparison in run.comparisons),
         _models(run, groups, colours),
         left_out_section(run),
