@@ -226,10 +226,7 @@ class LogisticRegressions:
         -------
         CoefficientTests
         """
-        without = self.kept.copy()
-        without[:, -1] = False
-        null = _maximise(self, without, self._start(), firth)
-        full = _maximise(self, self.kept, null.coefficients, firth)
+        null, full = self._null_and_full(firth)
         ratio = np.maximum(2 * (full.likelihood - null.likelihood), 0.0)
         converged = null.converged & full.converged
         coefficient = np.where(converged, full.coefficients[:, -1], np.nan)
@@ -242,7 +239,7 @@ class LogisticRegressions:
 
     def fit(self, firth: bool) -> "FittedComponents":
         """Estimate each component's coefficient, with what its influence is made of."""
-        fit = _maximise(self, self.kept, self._start(), firth)
+        _, fit = self._null_and_full(firth)
         covariance = fit.covariance()
         last = covariance[:, -1]
         _, residuals, probability = _evaluate(self, fit.coefficients, firth)
@@ -253,6 +250,13 @@ class LogisticRegressions:
             weights=probability * (1 - probability) * self.included,
             reach=last[:, :-1] @ self.shared.design.T + last[:, -1:] * self.components,
         )
+
+    def _null_and_full(self, firth: bool) -> "tuple[_Fit, _Fit]":
+        """Fit the models without and with the component."""
+        without = self.kept.copy()
+        without[:, -1] = False
+        null = _maximise(self, without, self._start(), firth)
+        return null, _maximise(self, self.kept, null.coefficients, firth)
 
     def _start(self) -> np.ndarray:
         """Give the coefficients of a model with an intercept only."""
