@@ -28,6 +28,8 @@ LAYOUT = {
     "causal_variants": "truth/causal_variants.tsv",
 }
 
+DIAGNOSES = ("diagnoses", "episodes")
+PHECODES = ("phecodes", "phecodes_icd9", "phecode_info")
 EVERYONE_IS_ANALYSED = {"train": 0.0, "validation": 0.0, "analysis": 1.0}
 
 
@@ -42,7 +44,9 @@ class DataPaths:
     genotypes: Path | None = None
     genes: Path | None = None
     diagnoses: Path | None = None
+    episodes: Path | None = None
     phecodes: Path | None = None
+    phecodes_icd9: Path | None = None
     phecode_info: Path | None = None
     true_traits: Path | None = None
     causal_variants: Path | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.experiment.data import Dataset
+from regreveal.experiment.data import DIAGNOSES, PHECODES, Dataset
 from regreveal.experiment.settings import Arm, Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
@@ -103,8 +103,10 @@ def _check_phewas(experiment: Experiment, data: Dataset) -> None:
     from regreveal.phenome.phewas_run import is_day
 
     purpose = "the PheWAS"
-    read_diagnoses(data.paths.need("diagnoses", purpose))
-    read_phecode_map(data.paths.need("phecodes", purpose), data.paths.need("phecode_info", purpose))
+    data.paths.need("diagnoses", purpose)
+    data.paths.need("phecodes", purpose)
+    read_diagnoses(*data.paths.files(*DIAGNOSES).values())
+    read_phecode_map(*data.paths.files(*PHECODES).values())
     data.paths.need("cohort", purpose)
     settings = experiment.phewas
     columns = ["sex", *settings.covariates, settings.visit]

@@ -37,7 +37,9 @@ class Simulation(Settings):
 class Data(Settings):
     """Where the data are: simulated, a folder laid out like the simulated one, or single files.
 
-    Relative paths start at the working directory, as on the command line.
+    Relative paths start at the working directory, as on the command line. `episodes` is UK
+    Biobank's hesin, with the dates of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that
+    `phecodes` does not; `phecode_info` is needed where these do not describe phecodes themselves.
     """
 
     simulate: Simulation | None = None
@@ -49,7 +51,9 @@ class Data(Settings):
     genotypes: Path | None = None
     genes: Path | None = None
     diagnoses: Path | None = None
+    episodes: Path | None = None
     phecodes: Path | None = None
+    phecodes_icd9: Path | None = None
     phecode_info: Path | None = None
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """What an experiment may ask of a PheWAS, and what its stages leave."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,3 +101,27 @@ def test_diagnoses_that_have_changed_are_read_again(tmp_path):
     phewas.run_stages(compared)
     after = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
     assert after.loc[0, "n_cases"] == before.loc[0, "n_cases"] - 20
+
+
+def test_hospital_records_and_maps_may_be_of_several_files(tmp_path):
+    compared = _Compared(tmp_path, null=[])
+    phewas.run_stages(compared)
+    single = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
+    events = pd.read_csv(tmp_path / "diagnoses.tsv", sep="\t")
+    # Half of them in ICD-9, and their days in a table of their own.
+    records = events.assign(eid=events["sample_id"], ins_index=0)
+    old = np.arange(len(records)) % 2 == 0
+    records["diag_icd10"] = np.where(old, "", "I480")
+    records["diag_icd9"] = np.where(old, "42731", "")
+    write_table(
+        records[["eid", "ins_index", "diag_icd9", "diag_icd10"]], tmp_path / "hesin_diag.tsv"
+    )
+    episodes = records[["eid", "ins_index", "date"]].rename(columns={"date": "epistart"})
+    write_table(episodes, tmp_path / "hesin.tsv")
+    (tmp_path / "icd9.tsv").write_text("icd9\tphecode\n427.3\t427.2\n")
+    named = {"diagnoses": "hesin_diag.tsv", "episodes": "hesin.tsv", "phecodes_icd9": "icd9.tsv"}
+    files = {name: tmp_path / file for name, file in named.items()}
+    compared.data.paths = dataclasses.replace(compared.data.paths, **files)
+    phewas.run_stages(compared)
+    several = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
+    pd.testing.assert_frame_equal(several, single)

@@ -7,6 +7,7 @@ from regreveal.directions.run import Model, run_directions
 from regreveal.directions.variables import Variable, phecode_variables, variant_variables
 from regreveal.experiment.analyses import phewas
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.experiment.data import DIAGNOSES, PHECODES
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
 from regreveal.phenome.phewas_run import PhewasOptions, read_phewas
@@ -29,9 +30,7 @@ def run_stages(compared: Compared) -> None:
                 experiment.seed,
                 repr(stages.tensor_map),
             ],
-            files=compared.data.files(
-                "genotypes", "cohort", "diagnoses", "phecodes", "phecode_info"
-            )
+            files=compared.data.files("genotypes", "cohort", *DIAGNOSES, *PHECODES)
             | compared.data.tensor_files(stages.first_map),
             after=[
                 *compared.embedded(arm),

@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.experiment.data import DIAGNOSES, PHECODES
 from regreveal.phenome.hospital_records import read_diagnoses
 from regreveal.phenome.phecode_map import read_phecode_map
 from regreveal.phenome.phecodes import PhecodeRecords, phecode_records
@@ -23,7 +24,7 @@ def run_stages(compared: Compared) -> None:
     settings = compared.experiment.phewas
     keyed = {
         "settings": [settings.model_dump(), compared.experiment.seed],
-        "files": compared.data.files("diagnoses", "phecodes", "phecode_info", "cohort"),
+        "files": compared.data.files(*DIAGNOSES, *PHECODES, "cohort"),
     }
     options = PhewasOptions(**settings.model_dump())
     for arm in compared.arms:
@@ -77,17 +78,23 @@ def _write_differences(
 def prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
     """Find who of the participants has which disease, as both arms' PheWAS see it."""
     paths = compared.data.paths
-    files = [paths.diagnoses, paths.phecodes, paths.phecode_info]
-    records = _records(*((path, path.stat().st_mtime_ns) for path in files if path is not None))
+    records = _records(*(_dated(paths.files(*names)) for names in (DIAGNOSES, PHECODES)))
     return prepare_phewas(compared.participants.index, read_table(paths.cohort), records, options)
 
 
+def _dated(files: dict[str, Path]) -> tuple[tuple[Path, int], ...]:
+    return tuple((path, path.stat().st_mtime_ns) for path in files.values())
+
+
 @functools.lru_cache(maxsize=1)
-def _records(diagnoses: tuple[Path, int], *phecodes: tuple[Path, int]) -> PhecodeRecords:
+def _records(
+    diagnoses: tuple[tuple[Path, int], ...], phecodes: tuple[tuple[Path, int], ...]
+) -> PhecodeRecords:
     """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes.
 
     Files are given with the time of their last change.
     """
     return phecode_records(
-        read_diagnoses(diagnoses[0]), read_phecode_map(*(path for path, _ in phecodes))
+        read_diagnoses(*(path for path, _ in diagnoses)),
+        read_phecode_map(*(path for path, _ in phecodes)),
     )
