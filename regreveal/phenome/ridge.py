@@ -235,14 +235,14 @@ class _Logistic:
         squares = rotation.basis**2
         outcome, fitted = self.outcome[:, None], self.fitted[:, None]
         ridge = np.outer(rotation.penalised, penalties)
-        on_axes = np.repeat(state.on_axes, len(penalties), axis=1)
-        curvature = np.repeat(rotation.curvature[:, None], len(penalties), axis=1)
+        on_axes, curvature = state.on_axes, rotation.curvature[:, None]
+        residuals = state.residuals
         for _ in range(STEPS_TO_NEIGHBOURS):
-            probability = expit(rotation.basis @ on_axes)
-            gradient = rotation.basis.T @ ((outcome - probability) * fitted) - ridge * on_axes
+            gradient = rotation.basis.T @ residuals - ridge * on_axes
             on_axes = on_axes + gradient / (curvature + ridge)
             predictor = rotation.basis @ on_axes
             probability = expit(predictor)
+            residuals = (outcome - probability) * fitted
             weights = probability * (1 - probability)
             curvature = squares.T @ (weights * fitted)
         reach = squares @ (1 / (curvature + ridge))

@@ -18,6 +18,7 @@ from regreveal.phenome.cross_validation import (
     CrossValidated,
     cross_validate_logistic,
     cross_validate_ridge,
+    shuffled_scores,
 )
 from regreveal.phenome.predictors import Predictors
 from regreveal.phenome.targets import Target, prepare_target
@@ -184,21 +185,24 @@ def _probe_alike(
     """Probe targets of the same folds, all numbers or a single one of any kind."""
     if not targets[0].scorable:
         return [_not_scored(target) for target in targets]
-    outcomes = [target.outcomes for target in targets]
+    outcomes = np.concatenate([target.outcomes for target in targets], axis=1)
+    fold, columns = targets[0].fold, outcomes.shape[1]
+    floors = np.full(columns, np.nan)
+    shuffled = outcomes[:, :0]
     if ids is not None:
-        outcomes += [target.shuffled(ids) for target in targets]
-    run = cross_validate_ridge if targets[0].metric == "r2" else cross_validate_logistic
-    found = run(predictors, np.concatenate(outcomes, axis=1), targets[0].fold)
-    results, column = [], 0
-    of_floors = sum(target.outcomes.shape[1] for target in targets)
-    for target in targets:
-        columns = slice(column, column + target.outcomes.shape[1])
-        floor = np.nan
+        shuffled = np.concatenate([target.shuffled(ids) for target in targets], axis=1)
+    if targets[0].metric == "r2":
+        found = cross_validate_ridge(predictors, np.column_stack([outcomes, shuffled]), fold)
+        floors[: shuffled.shape[1]] = found.fold_scores[:, columns:].mean(axis=0)
+    else:
+        found = cross_validate_logistic(predictors, outcomes, fold)
         if ids is not None:
-            shuffled = slice(of_floors + columns.start, of_floors + columns.stop)
-            floor = float(found.fold_scores[:, shuffled].mean())
-        results.append(_result(target, found, columns, floor))
-        column = columns.stop
+            floors = shuffled_scores(predictors, shuffled, fold).mean(axis=0)
+    results, first = [], 0
+    for target in targets:
+        own = slice(first, first + target.outcomes.shape[1])
+        results.append(_result(target, found, own, float(floors[own].mean())))
+        first = own.stop
     return results
 
 
