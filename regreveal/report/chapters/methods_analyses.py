@@ -48,7 +48,9 @@ def _probes(run: Run, settings: Mapping) -> Written:
         for comparison in run.comparisons
     }
     text = (
-        "Phenotypes were predicted from the latents in five folds, stratified for categories and "
+        "Latents were clipped at three standard deviations and standardised over all participants "
+        "of a comparison; phenotypes were predicted from them in five folds, stratified for "
+        "categories and "
         "the same in every arm: numbers by ridge regression, scored by R²; categories by "
         "L2-penalised logistic regression, scored by the area under the ROC curve of the "
         "probabilities of participants held out (of several classes, the mean of one against the "
@@ -59,7 +61,7 @@ def _probes(run: Run, settings: Mapping) -> Written:
         f"Differences were tested two-sidedly for {_tested(scored)} phenotypes a comparison; "
         "the false discovery rate was controlled over them (Benjamini and Hochberg 1995), and "
         "family-wise p-values are step-down, from 9,999 bootstrap samples of participants "
-        "(Westfall and Young 1993). As floor the labels were shuffled."
+        "(Westfall and Young 1993). As floor the labels were shuffled within folds."
     )
     if settings["adjust"]:
         columns = listed([spoken(name) for name in settings["adjust"]])
@@ -95,6 +97,11 @@ def _gwas(run: Run, settings: Mapping) -> Written:
             f" {listed([spoken(name) for name in settings['project_out']])} had been taken out of "
             "the latents by iterated nullspace projection with cross-fitting."
         )
+    text += (
+        " Loci of two arms were taken for one place of the genome where they are less than 250 kb "
+        "apart or their leads lie within 1 Mb at r² ≥ 0.1; places that one arm has alone were "
+        "compared by McNemar's exact test."
+    )
     if settings["minimum_maf"]:
         text += f" Variants had a minor allele frequency of at least {settings['minimum_maf']:g}."
     if any(comparison.truth is not None for comparison in run.comparisons):
@@ -183,23 +190,33 @@ def _directions(run: Run, settings: Mapping) -> Written:
         f"{plural(settings['phecodes'], 'phecode')} an arm, the strongest, the latents were "
         "regressed on the variant or the disease with the covariates of its analysis; from the "
         f"mean latents, scores of {steps[0]:g} to {steps[-1]:g} standard deviations along the "
-        "pattern of that direction were decoded. The decoded tensors were encoded again, to see "
+        "pattern of that direction (Haufe et al. 2014) were decoded. The decoded tensors were encoded again, to see "
         "whether the scores come back, and compared with the mean tensors of participants at "
         "either end of the score."
     )
-    return text, ()
+    return text, (
+        "Haufe S, Meinecke F, Görgen K, et al. On the interpretation of weight vectors of linear "
+        "models in multivariate neuroimaging. NeuroImage 2014;87:96–110.",
+    )
 
 
 def _replication(run: Run, settings: Mapping) -> Written:
     text = (
-        "Participants were halved once, within folds and with relatives in one half. The lead "
-        "variants of a latent GWAS of one half (p < 5 × 10⁻⁸) were tested in the other, by the "
-        "same joint test and by the projection of the latents on the direction found in the first "
-        "half (one-sided); then in turn. A lead replicates at 0.05 divided by the number of leads "
-        "of its half. Power was computed at the effects found and at effects corrected for the "
-        "winner's curse."
+        "Participants were halved once, within folds and with families in one half, by "
+        "KING-robust kinship (Manichaikul et al. 2010). Lead variants of a latent GWAS of one half "
+        "(p < 5 × 10⁻⁸; latents transformed and covariates regressed out within the half) were "
+        "tested in the other, by the same joint test and, one-sided, by linear regression of the "
+        "latents' projection on the direction found in the first half; then in turn. A lead "
+        "replicates at 0.05 divided by the number of leads of its half that could be tested; "
+        "shares have exact intervals. Expected is the sum of leads' power, at the effects found "
+        "and at those likeliest given that they passed the threshold (Zhong and Prentice 2008)."
     )
-    return text, ()
+    return text, (
+        "Manichaikul A, Mychaleckyj JC, Rich SS, Daly K, Sale M, Chen WM. Robust relationship "
+        "inference in genome-wide association studies. Bioinformatics 2010;26:2867–73.",
+        "Zhong H, Prentice RL. Bias-reduced estimators and confidence intervals for odds ratios in "
+        "genome-wide association studies. Biostatistics 2008;9:621–34.",
+    )
 
 
 def _recurrence(run: Run, settings: Mapping) -> Written:
