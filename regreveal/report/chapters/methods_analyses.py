@@ -190,9 +190,9 @@ def _directions(run: Run, settings: Mapping) -> Written:
         f"{plural(settings['phecodes'], 'phecode')} an arm, the strongest, the latents were "
         "regressed on the variant or the disease with the covariates of its analysis; from the "
         f"mean latents, scores of {steps[0]:g} to {steps[-1]:g} standard deviations along the "
-        "pattern of that direction (Haufe et al. 2014) were decoded. The decoded tensors were encoded again, to see "
-        "whether the scores come back, and compared with the mean tensors of participants at "
-        "either end of the score."
+        "pattern of that direction (Haufe et al. 2014) were decoded. The decoded tensors were "
+        "encoded again, to see whether the scores come back, and compared with the mean tensors of "
+        "participants at either end of the score."
     )
     return text, (
         "Haufe S, Meinecke F, Görgen K, et al. On the interpretation of weight vectors of linear "
