@@ -231,7 +231,7 @@ def agreement_table(shared: SharedClusters, file: str) -> Table:
     return Table(
         title="Agreement of the arms' clusters.",
         caption="Adjusted Rand index: 1 where the groups are the same, 0 on average where they are "
-        "random; bias-corrected 95 % limits of samples of participants, the same ones in both "
+        "random; 95 % limits by the spread over samples of participants, the same ones in both "
         "arms; p by permutation of the variants. Distances: Spearman's correlation of the "
         "distances between variants in either arm, which does not depend on where trees are cut, "
         "and p of Mantel's test.",
@@ -263,7 +263,7 @@ def truth_table(truth: pd.DataFrame, file: str) -> Table:
     return Table(
         title="Clusters against planted traits.",
         caption="Adjusted Rand index of the clusters with the traits that the variants were "
-        "planted for, with bias-corrected 95 % limits of samples of participants, and p by "
+        "planted for, with 95 % limits by the spread over samples of participants, and p by "
         "permutation. A variant planted for several traits counts for the one of which it "
         "explains most, of those that the arms' recordings show if there is one; a lead variant "
         "for the nearest planted one within 500 kb. Stability: mean Jaccard overlap over variants.",
