@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from regreveal.cli.simulate import simulate
 from regreveal.errors import InputError
+from regreveal.phenome.phenotypes import read_phenotype_info, recognise_type
 from regreveal.simulation import biobank as biobank_module
 from regreveal.simulation.biobank import simulate_biobank
 from regreveal.simulation.genome import SIBLING_SHARE
@@ -71,9 +72,22 @@ def test_another_seed_gives_another_biobank(biobank, tmp_path):
     assert unchanging == {
         "phecodes.tsv",
         "phecode_info.tsv",
+        "phenotype_info.tsv",
         "truth/diseases.tsv",
         "tensors/ecg/rest_10s/.lock",
     }
+
+
+def test_every_phenotype_and_what_the_cohort_tells_is_described(biobank):
+    info = read_phenotype_info(biobank / "phenotype_info.tsv")
+    phenotypes = read_table(biobank / "phenotypes.tsv")
+    assert set(info.index) == {*phenotypes, "age", "sex", "ancestry"}
+    assert (info["description"] != "").all()
+    numbers = phenotypes.select_dtypes("number").columns
+    assert (info.loc[numbers, "units"] != "").all()
+    people = phenotypes.join(read_table(biobank / "cohort.tsv"))
+    for name, given in info["type"][info["type"] != ""].items():
+        assert recognise_type(people[name]).type == given
 
 
 def test_everything_is_there_for_the_same_participants(biobank):
