@@ -80,8 +80,9 @@ class VariantDirections:
         -------
         ndarray, shape (v, k)
         """
-        weights = rng.gamma(concentration, 1 / concentration, size=(self.participants, 1))
-        return self._contrasts @ (weights * self._space)
+        weights = rng.gamma(concentration, 1 / concentration, size=self.participants)
+        # Lead variants are usually fewer than dimensions.
+        return (self._contrasts * weights) @ self._space
 
 
 def carrier_contrasts(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
