@@ -14,6 +14,7 @@ from regreveal.directions.people import FEWEST, agreement, ends_of, mean_tensor
 from regreveal.directions.variables import Variable
 from regreveal.directions.walk import Walk, decode_walk, run_network
 from regreveal.errors import InputError
+from regreveal.genetics.kernel.whitening import orthonormal_columns
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import design_matrix, write_table
@@ -194,9 +195,14 @@ def _known(
             f"directions: the table of covariates has no column '{absent[0]}' "
             f"(there are: {', '.join(map(str, cohort))})"
         )
-    table = cohort.reindex(known)
-    known = known[table[list(columns)].notna().all(axis=1)].tolist()
-    return known, design_matrix(table, columns, known)[0] if known else None
+    complete = cohort.reindex(list(participants))[list(columns)].dropna().index
+    design, _ = design_matrix(cohort, columns, complete)
+    chosen = complete.isin(known)
+    if not chosen.any():
+        return [], None
+    # Among people of one sex, as for some diseases, the covariate sex is constant.
+    _, independent = orthonormal_columns(design[chosen])
+    return complete[chosen].tolist(), design[chosen][:, independent]
 
 
 def _unfit(values: np.ndarray) -> str:

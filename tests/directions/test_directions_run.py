@@ -7,6 +7,7 @@ import statsmodels.api as sm
 from linear_toy import IDS, SHAPE, N
 
 from regreveal.directions.run import run_directions
+from regreveal.directions.variables import Variable
 from regreveal.errors import InputError
 
 COVARIATES = {"variant": ["age"]}
@@ -104,11 +105,35 @@ def test_who_lacks_a_covariate_is_left_out(toy, tmp_path):
     assert table["n"].tolist() == [N - 24]
 
 
+def test_disease_of_one_sex_needs_no_covariate_that_is_constant_there(toy, tmp_path):
+    women = np.arange(N) % 2 == 0
+    cohort = toy.cohort.assign(sex=np.where(women, "female", "male"), half=women * 0.5)
+    cases = pd.Series(np.where(women, np.arange(N) % 3 == 0, np.nan), IDS, float)
+    disease = Variable("phecode", "618", "Prolapse", "case", cases)
+    tables = [
+        run_directions(toy.embedding, IDS, [disease], taken_out, cohort, toy.model, tmp_path)
+        for taken_out in ({"phecode": ["age", "sex"]}, {"phecode": ["age"]})
+    ]
+    assert tables[0]["n"].tolist() == [N // 2]
+    pd.testing.assert_frame_equal(*tables)
+    with pytest.raises(InputError, match="'half' is constant or a combination"):
+        run_directions(
+            toy.embedding, IDS, [disease], {"phecode": ["sex", "half"]}, cohort, toy.model, tmp_path
+        )
+
+
 def test_few_participants_with_a_value_are_not_shown(toy, tmp_path):
     table = run_directions(
         toy.embedding, IDS[:40], toy.variables[:1], {}, None, toy.model, tmp_path
     )
     assert table["reason"].tolist() == ["fewer than 40 participants have a value"]
+    table = run_directions(
+        toy.embedding, IDS[:4], toy.variables[:1], {}, toy.cohort, toy.model, tmp_path
+    )
+    assert table["n"].tolist() == [0]
+    nobody = [dataclasses.replace(toy.variables[0], numbers=toy.variables[0].numbers[:4])]
+    table = run_directions(toy.embedding, IDS, nobody, COVARIATES, toy.cohort, toy.model, tmp_path)
+    assert table["n"].tolist() == [0]
 
 
 def test_inputs_that_do_not_fit_end_in_one_line(toy, tmp_path):
