@@ -185,14 +185,19 @@ _EXPLAINED = {
     "Phenotypes": "Phenotypes: told apart at a false discovery rate of 5 %.",
     "Mean R²": "Mean R²: over the phenotypes that are numbers; a sign where its 95 % interval of "
     "the difference leaves out zero.",
-    "Phecodes": "Phecodes: associated after Bonferroni's correction.",
+    "Phecodes": "Phecodes: associated after Bonferroni's correction. Signs of counts say which is "
+    "larger; whether by more than chance is told in the chapters.",
 }
 
 
 def _cell(headline: Headline | None) -> Cell:
     if headline is None:
         return Cell("–")
-    return Cell(f"{_SIGNS[headline.favours]} {headline.text}", favours=headline.favours)
+    return Cell(
+        f"{_SIGNS[headline.favours]} {headline.text}",
+        value=headline.after - headline.before if headline.counted else None,
+        favours=headline.favours,
+    )
 
 
 def not_made(run: Run) -> list[str]:
