@@ -35,7 +35,9 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     shown = []
     for arm in reversed(comparison.arms):
         shown += _arm(comparison, arm)
-    if comparison.clusters:
+    # Two variants are together or apart, and no height says more.
+    several = [arm for arm, found in comparison.clusters.items() if len(found.clusters) > 2]
+    if several:
         shown.append(
             Figure(
                 f"{comparison.name}-cluster-heights",
@@ -45,10 +47,10 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
                 "chosen. Nothing is drawn where all are one cluster or each is its own.",
                 partial(
                     clusters_by_height,
-                    {arm: found.heights for arm, found in comparison.clusters.items()},
-                    {arm: colours[arm] for arm in comparison.clusters},
+                    {arm: comparison.clusters[arm].heights for arm in several},
+                    {arm: colours[arm] for arm in several},
                 ),
-                files=_files(comparison, *comparison.clusters, name="clusters_by_height.tsv"),
+                files=_files(comparison, *several, name="clusters_by_height.tsv"),
             )
         )
     shared = comparison.shared_clusters

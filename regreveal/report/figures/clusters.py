@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import leaves_list
 
 from regreveal.report.figures.trees import (
@@ -187,6 +188,7 @@ def clusters_by_height(
         axes.set_title(title, loc="left")
         if column == "clusters":
             axes.set_ylim(0, None)
+            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         else:
             axes.axhline(0, color=GREY, linewidth=0.5)
             axes.set_ylim(min(0, axes.get_ylim()[0]), 1.03)

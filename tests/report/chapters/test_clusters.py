@@ -78,6 +78,14 @@ def test_where_nothing_is_planted_or_compared_nothing_is_said_of_it(comparison):
     assert "Rand" not in " ".join(clusters.findings(bare))
 
 
+def test_heights_are_not_drawn_of_two_variants(comparison):
+    found = comparison.clusters["registered"]
+    pair = replace(found, clusters=found.clusters[:2], table=found.table[:0])
+    of_two = replace(comparison, clusters={"registered": pair})
+    names = [part.name for part in clusters.parts(of_two, COLOURS) if isinstance(part, Figure)]
+    assert "alignment-cluster-heights" not in names
+
+
 def test_an_empty_folder_is_an_arm_without_clusters_and_half_a_folder_is_refused(tmp_path):
     assert read_clusters(tmp_path / "nowhere") is None
     (tmp_path / "clusters").mkdir()
