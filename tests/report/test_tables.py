@@ -50,7 +50,7 @@ def _probes(difference: float, low: float, high: float) -> tuple[pd.DataFrame, p
     ]
     differences = [
         {"target": "age", "metric": "r2", "n": 50, "arm": "aligned", "reason": ""}
-        | {"difference": difference, "low": low, "high": high}
+        | {"difference": difference, "low": low, "high": high, "p_corrected": 0.04}
     ]
     return pd.DataFrame(scores), pd.DataFrame(differences)
 
@@ -94,7 +94,7 @@ def test_a_long_table_shows_its_strongest_and_says_where_the_rest_is():
 
 def test_retrieval_among_few_tells_no_counts():
     retrieval = pd.DataFrame([("a", "b", 3, 1 / 3, 1.0), ("b", "a", 50, 0.5, 0.9)])
-    table = retrieval_table([FusionRun("heart", ["a", "b"], retrieval)])
+    table = retrieval_table([FusionRun("heart", ["a", "b"], retrieval, pd.DataFrame())])
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["heart", "a → b", "<5", "–", "–"],
         ["heart", "b → a", "50", "50.0 (2.0)", "90.0 (20.0)"],
