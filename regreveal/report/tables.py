@@ -53,13 +53,19 @@ class Cell:
         """The value, or the number that the text begins with; None where there is neither."""
         if self.value is not None:
             return self.value if np.isfinite(self.value) else None
-        if self.text.startswith("<"):
+        if self.text == f"<{SMALLEST_COUNT}":
             return SMALLEST_COUNT / 2
-        begins = _NUMBER.match(self.text.replace("−", "-").replace(",", ""))
+        text = self.text.replace("−", "-").replace(",", "")
+        if scientific := _SCIENTIFIC.match(text):
+            return float(f"{scientific[1] or 1}e{scientific[2].translate(_RAISED)}")
+        begins = _NUMBER.match(text)
         return float(begins[1]) if begins else None
 
 
-_NUMBER = re.compile(r"[^\w.<-]*(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+# "0.51 (0.48 to 0.54)", "✓ 12.0", "≤0.001"; and "3 × 10⁻⁸", "< 10⁻⁸".
+_NUMBER = re.compile(r"[^\w.-]*(-?\d+(?:\.\d+)?)")
+_SCIENTIFIC = re.compile(r"[^\w.-]*(?:(-?\d+(?:\.\d+)?) × )?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 @dataclass(frozen=True)
