@@ -65,6 +65,8 @@ bootstraps = 5
 [recurrence]
 arms = ["registered"]
 seeds = 1
+
+[directions]
 """
 
 ARMS = ("native", "registered")
@@ -106,6 +108,7 @@ def test_every_part_of_the_run_folder_is_there(run):
         compared / "native/gwas/manova.tsv.gz",
         compared / "registered/gwas/loci.tsv",
         compared / "registered/phewas/phewas.tsv",
+        compared / "registered/directions/directions.tsv",
         compared / "oracle/loci.tsv",
         compared / "truth.tsv",
         compared / "shared_loci.tsv",

@@ -199,7 +199,7 @@ def test_families_are_those_of_a_pedigree(bed_writer):
     dosages, first, second = pedigree(rng)
     genotypes = open_genotypes(bed_writer(dosages, variants=variant_table(VARIANTS)))
     families = find_families(genotypes, genotypes.samples)
-    numbers, sizes = np.unique(families.family, return_counts=True)
+    _, sizes = np.unique(families.family, return_counts=True)
     # Founders 0 to 3 with their descendants, founder 4 with the duplicate, and all others alone.
     together = [0, 1, 2, 3, PEOPLE, PEOPLE + 1, PEOPLE + 2, PEOPLE + 3]
     assert len(set(families.family[together])) == 1
