@@ -18,13 +18,13 @@ import pandas as pd
 from scipy.stats import chi2
 from sklearn.metrics import adjusted_rand_score
 
-from regreveal.genetics.agreement import compare_clusters
-from regreveal.genetics.clusters import cluster_variants
-from regreveal.genetics.cosines import cosine_similarities, denoised_cosines
-from regreveal.genetics.modality_groups import group_by_modality
-from regreveal.genetics.stability import HEIGHTS
-from regreveal.genetics.trees import average_linkage, cut, midway_height
-from regreveal.genetics.variant_directions import VariantDirections
+from regreveal.genetics.clusters.agreement import compare_clusters
+from regreveal.genetics.clusters.clustering import cluster_variants
+from regreveal.genetics.clusters.cosines import cosine_similarities, denoised_cosines
+from regreveal.genetics.clusters.modality_groups import group_by_modality
+from regreveal.genetics.clusters.stability import HEIGHTS
+from regreveal.genetics.clusters.trees import average_linkage, cut, midway_height
+from regreveal.genetics.clusters.variant_directions import VariantDirections
 
 GENOME_WIDE = 5e-8
 

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.ndimage import shift
 from simulated_cines import draw_people
 
-from regreveal.phenome.probes import run_probes
+from regreveal.phenome.probes.run import run_probes
 from regreveal.registration import DeepCycle
 from regreveal.registration.cycle_phase import (
     phase_locking,

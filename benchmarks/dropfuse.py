@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
-from regreveal.phenome.probes import run_probes
+from regreveal.phenome.probes.run import run_probes
 from regreveal.registration import DropFuse, QRSAlignment
 from regreveal.simulation.biobank import simulate_biobank
 from regreveal.store.tensors import TensorStore

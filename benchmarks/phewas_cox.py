@@ -8,7 +8,7 @@ import pandas as pd
 from lifelines import CoxPHFitter
 from scipy.stats import norm
 
-from regreveal.phenome.cox import cox_tests
+from regreveal.phenome.phewas.cox import cox_tests
 
 
 def main() -> None:

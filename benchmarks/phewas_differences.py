@@ -9,9 +9,9 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from regreveal.phenome.phewas import describe, scan
-from regreveal.phenome.phewas_differences import phewas_differences
-from regreveal.phenome.split_half import SplitSpace
+from regreveal.phenome.phewas.differences import phewas_differences
+from regreveal.phenome.phewas.scan import describe, scan
+from regreveal.phenome.phewas.split_half import SplitSpace
 
 # strength of the traits in a disease, cases, dimensions, share of the rest that both spaces hold
 SETTINGS = [

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, kstest
 
-from regreveal.phenome.phewas_null import KINDS, null_scans
-from regreveal.phenome.split_half import SplitSpace
+from regreveal.phenome.phewas.null import KINDS, null_scans
+from regreveal.phenome.phewas.split_half import SplitSpace
 
 
 def simulate(people: int, phecodes: int, dimensions: int, tails: float, related: float, seed: int):

@@ -17,8 +17,8 @@ import statsmodels.api as sm
 from scipy.stats import chi2, norm
 from threadpoolctl import threadpool_limits
 
-from regreveal.phenome.phewas import scan
-from regreveal.phenome.split_half import SplitSpace
+from regreveal.phenome.phewas.scan import scan
+from regreveal.phenome.phewas.split_half import SplitSpace
 
 
 def simulate(people: int, phecodes: int, dimensions: int, covariates: int, seed: int):

@@ -18,8 +18,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from regreveal.phenome.differences import compare_probes
-from regreveal.phenome.single_probe import probe
+from regreveal.phenome.probes.differences import compare_probes
+from regreveal.phenome.probes.single import probe
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding
 

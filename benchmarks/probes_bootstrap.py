@@ -13,11 +13,11 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from regreveal.phenome import scores
-from regreveal.phenome.differences import compare_probes
-from regreveal.phenome.predictors import Predictors
-from regreveal.phenome.single_probe import probe_targets
-from regreveal.phenome.targets import prepare_target
+from regreveal.phenome.probes import scores
+from regreveal.phenome.probes.differences import compare_probes
+from regreveal.phenome.probes.predictors import Predictors
+from regreveal.phenome.probes.single import probe_targets
+from regreveal.phenome.probes.targets import prepare_target
 
 TARGETS = ("a", "b", "sum", "case")
 

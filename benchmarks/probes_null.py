@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kstest
 
-from regreveal.phenome.probes import run_probes
+from regreveal.phenome.probes.run import run_probes
 from regreveal.store.cohort import make_splits
 
 CONTINUOUS, BINARY = 6, 4

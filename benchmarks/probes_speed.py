@@ -23,10 +23,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score, roc_auc_score
 
-from regreveal.phenome.predictors import Predictors, standardise
-from regreveal.phenome.ridge import LOGISTIC_PENALTIES, RIDGE_PENALTIES, fit_ridge_logistic
-from regreveal.phenome.single_probe import probe_targets
-from regreveal.phenome.targets import prepare_target
+from regreveal.phenome.probes.predictors import Predictors, standardise
+from regreveal.phenome.probes.ridge import LOGISTIC_PENALTIES, RIDGE_PENALTIES, fit_ridge_logistic
+from regreveal.phenome.probes.single import probe_targets
+from regreveal.phenome.probes.targets import prepare_target
 from regreveal.store.cohort import make_splits
 
 # How many of each kind there are among 200 phenotypes.

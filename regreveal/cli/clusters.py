@@ -19,7 +19,7 @@ from regreveal.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from regreveal.genetics.clusters import VariantClusters
+    from regreveal.genetics.clusters.clustering import VariantClusters
     from regreveal.genetics.genotypes import Genotypes
 
 
@@ -99,7 +99,7 @@ def clusters(
     far each agrees with the one before it, and tanglegrams show their trees face to face.
     Participants that an embedding's model was trained or validated on are left out.
     """
-    from regreveal.genetics.clusters import cluster_variants
+    from regreveal.genetics.clusters.clustering import cluster_variants
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.matching import match_participants
     from regreveal.store.cohort import read_splits
@@ -146,9 +146,9 @@ def _leads(
     loci: list[Path] | None, variants: Path | None, files: "Genotypes", genes: Path | None, matched
 ) -> "pd.DataFrame":
     """Find the variants to cluster."""
+    from regreveal.genetics.clusters.locus_union import unite_leads
     from regreveal.genetics.listed_variants import lead_variants, listed_variants
     from regreveal.genetics.loci import read_genes
-    from regreveal.genetics.locus_union import unite_leads
 
     if variants is not None:
         table = None if genes is None else read_genes(genes)
@@ -198,8 +198,8 @@ def _compare(found: "dict[str, VariantClusters]", out: Path, permutations: int, 
     """Compare each embedding's clusters with those of the one before it."""
     import pandas as pd
 
-    from regreveal.genetics.agreement import compare_clusters
-    from regreveal.genetics.tanglegram import untangle
+    from regreveal.genetics.clusters.agreement import compare_clusters
+    from regreveal.genetics.clusters.tanglegram import untangle
     from regreveal.report.figures.tanglegram import tanglegram
     from regreveal.report.figures.trees import unlike_labels
     from regreveal.report.style import arm_colours

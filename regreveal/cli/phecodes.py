@@ -71,7 +71,7 @@ def phecodes(
     missing neither), phecode_dates.parquet (first date and number of days of every phecode
     somebody has), phecodes.tsv (counts, by reason), unmapped_icd.tsv and phecodes.json.
     """
-    from regreveal.phenome.phecode_run import run_phecodes
+    from regreveal.phenome.phecodes.run import run_phecodes
 
     table = run_phecodes(
         diagnoses,

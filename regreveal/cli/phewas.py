@@ -85,11 +85,11 @@ def phewas(
     phewas_incident.tsv. Participants that the embedding's model was trained or validated on are
     left out.
     """
-    from regreveal.phenome.hospital_records import read_diagnoses
-    from regreveal.phenome.phecode_map import read_phecode_map
-    from regreveal.phenome.phecodes import phecode_records
-    from regreveal.phenome.phewas_null import KINDS
-    from regreveal.phenome.phewas_run import PhewasOptions, prepare_phewas, run_phewas
+    from regreveal.phenome.phecodes.hospital_records import read_diagnoses
+    from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+    from regreveal.phenome.phecodes.status import phecode_records
+    from regreveal.phenome.phewas.null import KINDS
+    from regreveal.phenome.phewas.run import PhewasOptions, prepare_phewas, run_phewas
     from regreveal.store.cohort import read_splits, read_table
 
     kinds = split_names(null)

@@ -51,7 +51,7 @@ def probe(
     to covariates). Participants that a model was trained or validated on are left out.
     """
     from regreveal.phenome.phenotypes import given_types, read_phenotype_info
-    from regreveal.phenome.probes import run_probes
+    from regreveal.phenome.probes.run import run_probes
     from regreveal.store.cohort import read_splits, read_table, write_table
 
     if adjust and not covariates:

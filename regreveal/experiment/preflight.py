@@ -98,9 +98,9 @@ def _check_references(experiment: Experiment, training: Dataset) -> None:
 
 
 def _check_phewas(experiment: Experiment, data: Dataset) -> None:
-    from regreveal.phenome.hospital_records import read_diagnoses
-    from regreveal.phenome.phecode_map import read_phecode_map
-    from regreveal.phenome.phewas_run import is_day
+    from regreveal.phenome.phecodes.hospital_records import read_diagnoses
+    from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+    from regreveal.phenome.phewas.run import is_day
 
     purpose = "the PheWAS"
     data.paths.need("diagnoses", purpose)

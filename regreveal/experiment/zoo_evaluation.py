@@ -14,7 +14,7 @@ from regreveal.models.model_folder import (
     trained_tensor_map,
 )
 from regreveal.models.source import Source
-from regreveal.phenome.single_probe import probe
+from regreveal.phenome.probes.single import probe
 from regreveal.registration.base import ARRAYS_FILE, DESCRIPTION_FILE
 from regreveal.registration.stage import register_store
 from regreveal.simulation.biobank import simulate_biobank

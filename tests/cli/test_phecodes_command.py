@@ -79,7 +79,7 @@ def test_dates_tell_who_had_it_before_the_visit(files):
 def test_people_in_blocks_give_the_same(files, monkeypatch):
     _run(files)
     whole = _status(files)
-    monkeypatch.setattr("regreveal.phenome.phecode_run.PEOPLE_AT_ONCE", 3)
+    monkeypatch.setattr("regreveal.phenome.phecodes.run.PEOPLE_AT_ONCE", 3)
     _run(files)
     pd.testing.assert_frame_equal(_status(files), whole)
     counts = pd.read_csv(files / "out/phecodes.tsv", sep="\t", dtype={"phecode": str})

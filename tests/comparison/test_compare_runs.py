@@ -13,8 +13,8 @@ import pytest
 from regreveal.cli.main import app
 from regreveal.errors import InputError
 from regreveal.experiment.compare_runs import compare_runs
-from regreveal.phenome.phewas_run import read_phewas
-from regreveal.phenome.probes import run_probes
+from regreveal.phenome.phewas.run import read_phewas
+from regreveal.phenome.probes.run import run_probes
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding
 

@@ -6,7 +6,7 @@ from statsmodels.multivariate.manova import MANOVA
 
 from regreveal.directions.direction import find_direction
 from regreveal.errors import InputError
-from regreveal.genetics.clusters import cluster_variants
+from regreveal.genetics.clusters.clustering import cluster_variants
 
 N, K = 400, 5
 

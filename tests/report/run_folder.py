@@ -11,8 +11,8 @@ import pandas as pd
 from regreveal.brain_atlas import template
 from regreveal.comparison.table2 import make_table2
 from regreveal.experiment.settings import parse_experiment
-from regreveal.genetics.agreement import compare_clusters
-from regreveal.genetics.clusters import VariantClusters, cluster_variants
+from regreveal.genetics.clusters.agreement import compare_clusters
+from regreveal.genetics.clusters.clustering import VariantClusters, cluster_variants
 from regreveal.genetics.replication import summarise
 from regreveal.simulation.ecg import phantom
 

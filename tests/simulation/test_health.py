@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from regreveal.phenome.hospital_records import read_diagnoses
-from regreveal.phenome.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes import phecode_records
+from regreveal.phenome.phecodes.hospital_records import read_diagnoses
+from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes.status import phecode_records
 from regreveal.simulation.health import (
     MISSING_SHARE,
     disease_truth,

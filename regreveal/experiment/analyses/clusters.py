@@ -85,7 +85,7 @@ def _matched(compared: Compared, arm: str) -> Matched:
 
 def _clusters_of(compared: Compared, arm: str, leads: pd.DataFrame, matched: Matched):
     """Cluster variants in an arm's space."""
-    from regreveal.genetics.clusters import cluster_variants
+    from regreveal.genetics.clusters.clustering import cluster_variants
 
     settings = compared.experiment.clusters
     genotypes = open_genotypes(compared.data.paths.genotypes)
@@ -121,8 +121,8 @@ def _write_agreement(compared: Compared, file: Path) -> None:
     The table has a row where the two spaces can be compared, and none where the arms have too few
     loci together; with too few to start with, the folder is left empty.
     """
-    from regreveal.genetics.agreement import compare_clusters
-    from regreveal.genetics.locus_union import unite_leads
+    from regreveal.genetics.clusters.agreement import compare_clusters
+    from regreveal.genetics.clusters.locus_union import unite_leads
 
     settings, seed = compared.experiment.clusters, compared.experiment.seed
     folder = compared.folder / AGREEMENT
@@ -160,7 +160,7 @@ def _write_agreement(compared: Compared, file: Path) -> None:
 def _agreement_columns() -> list[str]:
     from dataclasses import fields
 
-    from regreveal.genetics.agreement import Agreement
+    from regreveal.genetics.clusters.agreement import Agreement
 
     return [field.name for field in fields(Agreement)]
 
@@ -184,7 +184,7 @@ def _compare_with_truth(compared: Compared) -> None:
 
 def _write_truth(compared: Compared, file: Path) -> None:
     """Write a row for each set of lead variants and space, with what they were planted for."""
-    from regreveal.genetics.agreement import compare_with_groups
+    from regreveal.genetics.clusters.agreement import compare_with_groups
 
     sets = [
         (arm, "own", compared.folder / arm / "clusters", _loci(compared, arm))

@@ -10,7 +10,7 @@ from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.data import DIAGNOSES, PHECODES
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
-from regreveal.phenome.phewas_run import PhewasOptions, read_phewas
+from regreveal.phenome.phewas.run import PhewasOptions, read_phewas
 
 SIGNIFICANT = 0.05  # of the PheWAS's p, corrected after Bonferroni
 

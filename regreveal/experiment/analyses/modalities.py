@@ -70,8 +70,8 @@ def _write_groups(
     folder: Path,
     file: Path,
 ) -> None:
-    from regreveal.genetics.locus_union import unite_leads
-    from regreveal.genetics.modality_groups import COLUMNS, LEVEL, group_by_modality
+    from regreveal.genetics.clusters.locus_union import unite_leads
+    from regreveal.genetics.clusters.modality_groups import COLUMNS, LEVEL, group_by_modality
 
     settings = experiment.gwas
     cohort = read_table(data.paths.cohort) if settings.covariates else None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.data import DIAGNOSES, PHECODES
-from regreveal.phenome.hospital_records import read_diagnoses
-from regreveal.phenome.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes import PhecodeRecords, phecode_records
-from regreveal.phenome.phewas_run import (
+from regreveal.phenome.phecodes.hospital_records import read_diagnoses
+from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes.status import PhecodeRecords, phecode_records
+from regreveal.phenome.phewas.run import (
     PhewasData,
     PhewasOptions,
     prepare_phewas,

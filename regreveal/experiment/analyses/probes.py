@@ -32,7 +32,7 @@ def run_stages(compared: Compared) -> None:
 
 def _write_probes(compared: Compared, files: list[Path]) -> None:
     from regreveal.phenome.phenotypes import given_types, read_phenotype_info
-    from regreveal.phenome.probes import run_probes
+    from regreveal.phenome.probes.run import run_probes
 
     settings, paths = compared.experiment.probes, compared.data.paths
     info = read_phenotype_info(paths.phenotype_info) if paths.phenotype_info else None

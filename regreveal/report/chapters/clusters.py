@@ -160,7 +160,7 @@ def cluster_table(found: ArmClusters, arm: str, file: str) -> Table:
 
 def _together(comparison: Comparison, shared: SharedClusters, colours: Mapping[str, str]) -> list:
     """Show what either arm makes of the lead variants of both."""
-    from regreveal.genetics.tanglegram import untangle
+    from regreveal.genetics.clusters.tanglegram import untangle
 
     one, other = (shared.spaces[arm] for arm in comparison.arms)
     labels = _labels(other)

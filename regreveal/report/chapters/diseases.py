@@ -191,7 +191,7 @@ def phewas_table(
     ----------
     hits : mapping of str to DataFrame
         By arm, the same phecodes in each, indexed by phecode, in the order of the table;
-        otherwise as `regreveal.phenome.phewas.phewas` returns them.
+        otherwise as `regreveal.phenome.phewas.scan.phewas` returns them.
     told : sequence of str
         Phecodes to show.
     differences : DataFrame

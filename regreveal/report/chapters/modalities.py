@@ -4,7 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from regreveal.genetics.modality_groups import LEVEL, SHARED, UNCLEAR
+from regreveal.genetics.clusters.modality_groups import LEVEL, SHARED, UNCLEAR
 from regreveal.report.chapters.comparison import p_value
 from regreveal.report.figures.modalities import modality_groups
 from regreveal.report.figures.trees import unlike_labels

@@ -95,7 +95,7 @@ def probe_table(
     Parameters
     ----------
     scores, differences : DataFrame
-        As `regreveal.phenome.probes.run_probes` returns them.
+        As `regreveal.phenome.probes.run.run_probes` returns them.
     baseline, against : str
         The arms.
 
@@ -160,7 +160,7 @@ def measures_table(scores: pd.DataFrame, baseline: str, against: str) -> Table:
     Parameters
     ----------
     scores : DataFrame
-        As `regreveal.phenome.probes.run_probes` returns it.
+        As `regreveal.phenome.probes.run.run_probes` returns it.
     baseline, against : str
         The arms.
     """
@@ -215,7 +215,7 @@ def gains_table(
     Parameters
     ----------
     gains, differences : DataFrame
-        As `regreveal.phenome.adjusted.adjusted_probes` returns them.
+        As `regreveal.phenome.probes.adjusted.adjusted_probes` returns them.
     baseline, against : str
         The arms.
     """

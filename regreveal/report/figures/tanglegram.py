@@ -40,7 +40,7 @@ def tanglegram(
     supports : tuple of two ndarray, shape (v − 1,)
         Of the nodes, NaN where nothing is known.
     orders : tuple of two ndarray of int, shape (v,)
-        Leaves from top to bottom, of `genetics.tanglegram.untangle`.
+        Leaves from top to bottom, of `regreveal.genetics.clusters.tanglegram.untangle`.
     clusters : tuple of two sequences of int, length v
         Lines have the colour of the second's.
     cuts : tuple of two float

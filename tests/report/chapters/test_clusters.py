@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.genetics.modality_groups import group_by_modality
+from regreveal.genetics.clusters.modality_groups import group_by_modality
 from regreveal.report.chapters import clusters
 from regreveal.report.chapters.modalities import modality_parts
 from regreveal.report.folder.clusters import read_clusters, read_modality_groups

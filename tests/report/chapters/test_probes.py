@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regreveal.phenome.probes import run_probes
+from regreveal.phenome.probes.run import run_probes
 from regreveal.report.chapters.probes import gains_table, measures_table, parts, probe_table
 from regreveal.report.folder.probes import Probes, read_probes
 from regreveal.report.parts import Figure, Text

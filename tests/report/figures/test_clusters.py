@@ -6,8 +6,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy.spatial.distance import squareform
 
-from regreveal.genetics.tanglegram import untangle
-from regreveal.genetics.trees import average_linkage, cut
+from regreveal.genetics.clusters.tanglegram import untangle
+from regreveal.genetics.clusters.trees import average_linkage, cut
 from regreveal.report.figures import clusters as cluster_figures
 from regreveal.report.figures import modalities as modality_figures
 from regreveal.report.figures import tanglegram as tanglegram_figure

@@ -1,0 +1,1 @@
+"""Clusters of variants that move a latent space alike, and how clusterings compare."""

@@ -1,0 +1,1 @@
+"""Phecodes: from hospital records and diagnosis codes to cases, controls and those excluded."""

@@ -1,0 +1,1 @@
+"""Linear probes: how well latents predict phenotypes, in the same folds for every arm."""
