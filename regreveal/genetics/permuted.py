@@ -1,8 +1,8 @@
 """p-values of lead variants by permutation, however small: the null's tail by subset simulation.
 
 The p-values by which variants are scanned, F corrected for skewness, are right near 1e-4. Far
-out, with few carriers of skewed latents, they are too small (docs/statistics.md, "Far out"). For a
-few variants the tail can be simulated: by levels, each a tenth of the one before.
+out, with few carriers of skewed latents, they are too small (docs/gwas_evidence.md, "Far out"). For
+a few variants the tail can be simulated: by levels, each a tenth of the one before.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 The leads of a latent GWAS of one half are tested among the others by the same joint test of all
 dimensions, and by one number a participant: where the latents lie along the direction in which the
-variant moved them in the first half (docs/statistics.md, "Replication").
+variant moved them in the first half (docs/loci.md, "Replication").
 """
 
 import json

@@ -1,6 +1,6 @@
 """Which chromosomes come in pairs: autosomes, X and its pseudo-autosomal ends, Y, MT, by name.
 
-What each kind means for a test is in docs/statistics.md, "Sex chromosomes".
+What each kind means for a test is in docs/gwas.md, "Sex chromosomes".
 """
 
 import re
