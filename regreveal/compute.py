@@ -1,7 +1,10 @@
 """Where work runs: in this process, on this machine's cores, or on a Dask cluster."""
 
+import ctypes
 import math
 import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +19,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CGROUP = Path("/sys/fs/cgroup")
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
 def available_cores() -> int:
@@ -89,7 +93,7 @@ def parallel_map(
 def _in_processes(function, items, workers) -> Iterator:
     # "spawn": a process that has TensorFlow's threads running must not be forked.
     pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start_worker, initargs=(function,)
+        workers, get_context("spawn"), initializer=_start_worker, initargs=(function, os.getpid())
     )
     with pool:
         pending = deque()
@@ -101,13 +105,31 @@ def _in_processes(function, items, workers) -> Iterator:
             yield pending.popleft().result()
 
 
-def _start_worker(function: Callable[[Item], Result]) -> None:
+def end_with_parent(parent: int) -> None:
+    """Let this process be killed when the one that started it ends, however that comes.
+
+    A killed process's workers would otherwise wait for ever, or go on writing. Linux only.
+
+    Parameters
+    ----------
+    parent : int
+        Process number of the one that started this.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
+
+
+def _start_worker(function: Callable[[Item], Result], parent: int) -> None:
     """Keep what a worker does for every item, and its libraries to one thread.
 
     The other cores have workers of their own.
     """
     from threadpoolctl import threadpool_limits
 
+    end_with_parent(parent)
     _of_this_worker.append(function)
     threadpool_limits(1)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported

@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,30 @@ def test_items_are_drawn_only_as_results_are_taken():
     next(results)
     assert len(drawn) <= 5
     results.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's end")
+def test_workers_of_a_killed_process_end(tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import os, time\n"
+        "from regreveal.compute import parallel_map\n"
+        "def tell(_):\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(0.5)\n"
+        "if __name__ == '__main__':\n"
+        "    list(parallel_map(tell, range(1000), 'Telling', 2))\n"
+    )
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    workers = set()
+    while len(workers) < 2:
+        workers.add(int(process.stdout.readline()))
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_there_are_never_more_workers_than_items():

@@ -5,22 +5,19 @@ of the cores, are done well before the same two one after the other. On a GPU th
 other's way, and there everything stays in the run's own process.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from regreveal.compute import available_cores
+from regreveal.compute import available_cores, end_with_parent
 from regreveal.errors import InputError
 from regreveal.experiment.memory import forget_peak, peak_memory
 
 AT_ONCE = 2
-DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
 class Workers:
@@ -107,10 +104,7 @@ def _result(future: Future, name: str) -> tuple[float, int | None]:
 
 def _start_worker(threads: int, parent: int) -> None:
     """End with the parent, leave Ctrl-C to it, and compute with a share of the cores."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before
-            os._exit(1)
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Read by the libraries when they are imported, which in this process is later.
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -31,7 +31,8 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     """Show the PheWAS of the two arms of a comparison."""
     scans = {arm: comparison.phewas[arm] for arm in comparison.arms}
     tested = max(int(scan["neg_log10_p"].notna().sum()) for scan in scans.values())
-    untested = next(iter(scans.values()))["reason"].replace("", np.nan).value_counts()
+    untested = next(iter(scans.values()))["reason"]
+    untested = untested[untested.notna() & (untested != "")].value_counts()
     reasons = [f"{reason} ({count})" for reason, count in untested.items()]
     shown = []
     if reasons:
