@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from regreveal.experiment.zoo_pack import only_arm, pack
+from regreveal.experiment.zoo.pack import only_arm, pack
 from regreveal.models.model_folder import read_model_json, sha256
 
 ZOO = Path(__file__).parent

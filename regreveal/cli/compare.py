@@ -66,7 +66,7 @@ def compare(
     Refuses where the participants analysed, the latent sizes or the analyses' settings differ,
     unless told otherwise; then it is said in the tables.
     """
-    from regreveal.experiment.compare_runs import compare_runs
+    from regreveal.experiment.two_runs.compare import compare_runs
 
     allowed = {
         "participants": common_participants,

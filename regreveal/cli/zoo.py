@@ -70,7 +70,7 @@ def register(
 ) -> None:
     """Register a store as a model needs it, by the registrations saved with the model."""
     from regreveal.errors import InputError
-    from regreveal.experiment.zoo_evaluation import register as register_for
+    from regreveal.experiment.zoo.evaluation import register as register_for
     from regreveal.models.model_folder import read_model_json
     from regreveal.store.tensors import TensorStore
 
@@ -101,7 +101,7 @@ def check(
     from rich.console import Console
     from rich.table import Table
 
-    from regreveal.experiment.zoo_evaluation import ROUNDING, differences, evaluate
+    from regreveal.experiment.zoo.evaluation import ROUNDING, differences, evaluate
     from regreveal.models.model_folder import read_model_json
 
     folder = _folder(name)
@@ -135,7 +135,7 @@ def pack(
 ) -> None:
     """Make a folder of the zoo from an arm of a run: files, hashes, figures, card."""
     from regreveal.errors import InputError
-    from regreveal.experiment.zoo_pack import pack as pack_arm
+    from regreveal.experiment.zoo.pack import pack as pack_arm
 
     if not name.isidentifier():
         raise InputError(f"--name is '{name}'; expected letters, digits and _, such as ecg_median")

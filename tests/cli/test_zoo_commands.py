@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from regreveal.cli.main import app
 from regreveal.errors import InputError
-from regreveal.experiment import zoo_pack
 from regreveal.experiment.settings import parse_experiment
-from regreveal.experiment.zoo_card import write_card
-from regreveal.experiment.zoo_pack import only_arm
+from regreveal.experiment.zoo import pack as zoo_pack
+from regreveal.experiment.zoo.card import write_card
+from regreveal.experiment.zoo.pack import only_arm
 from regreveal.models import zoo
 from regreveal.models.autoencoder import build_autoencoder
 from regreveal.models.model_folder import read_model_json, write_model
@@ -231,7 +231,7 @@ def test_a_registration_that_was_changed_is_refused(only_zoo, scratch, tmp_path)
     shutil.copytree(only_zoo / "beat", folder)
     path = folder / "registration" / "aligned" / "registration.json"
     path.write_text(path.read_text().replace("500", "501"))
-    from regreveal.experiment.zoo_evaluation import register
+    from regreveal.experiment.zoo.evaluation import register
 
     with pytest.raises(InputError, match=r"registration.json: SHA-256"):
         register(folder, TensorStore(scratch / "ecg" / "tensors"), tmp_path / "out")

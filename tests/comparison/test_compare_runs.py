@@ -12,7 +12,7 @@ import pytest
 
 from regreveal.cli.main import app
 from regreveal.errors import InputError
-from regreveal.experiment.compare_runs import compare_runs
+from regreveal.experiment.two_runs.compare import compare_runs
 from regreveal.phenome.phewas.run import read_phewas
 from regreveal.phenome.probes.run import run_probes
 from regreveal.store.cohort import read_table
@@ -54,7 +54,7 @@ def written(monkeypatch) -> dict:
     def keep(folder, name, table, arms, asked, notes, in_tens):
         given.update(table=table, arms=arms, asked=asked, told=" ".join(notes), in_tens=in_tens)
 
-    monkeypatch.setattr("regreveal.experiment.compare_runs.write_two_runs", keep)
+    monkeypatch.setattr("regreveal.experiment.two_runs.compare.write_two_runs", keep)
     return given
 
 
@@ -375,7 +375,7 @@ def test_the_command_says_where_the_page_is_and_hands_on_what_is_allowed(monkeyp
         given.update(named, runs=arguments)
         return tmp_path / "comparison.html"
 
-    monkeypatch.setattr("regreveal.experiment.compare_runs.compare_runs", pretend)
+    monkeypatch.setattr("regreveal.experiment.two_runs.compare.compare_runs", pretend)
     arguments = ["compare", "one", "two", "--out", "out", "--arm-b", "x", "--baseline", "b"]
     arguments += ["--common-participants", "--allow-different-gwas"]
     result = CliRunner().invoke(app, arguments)

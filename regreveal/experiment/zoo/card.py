@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from regreveal.experiment.zoo_evaluation import ROUNDING
+from regreveal.experiment.zoo.evaluation import ROUNDING
 from regreveal.models.model_folder import trained_tensor_map
 from regreveal.tensormap import Standardize, StandardizeEach
 

@@ -23,8 +23,8 @@ from regreveal.experiment.analyses import genome, phewas, probes, shared_loci
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.data import DataPaths, Dataset
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.runs_compared import Side, choose_side, known_of, named_apart
 from regreveal.experiment.settings import Comparison, Experiment
+from regreveal.experiment.two_runs.side import Side, choose_side, known_of, named_apart
 from regreveal.report.two_runs import write_two_runs
 from regreveal.store.cohort import write_table
 

@@ -13,8 +13,8 @@ import tomlkit
 
 from regreveal.errors import InputError
 from regreveal.experiment.settings import Arm, Experiment, load_experiment
-from regreveal.experiment.zoo_card import write_card
-from regreveal.experiment.zoo_evaluation import check_evaluation, evaluate
+from regreveal.experiment.zoo.card import write_card
+from regreveal.experiment.zoo.evaluation import check_evaluation, evaluate
 from regreveal.models.model_folder import read_model_json, sha256
 from regreveal.registration.base import ARRAYS_FILE, DESCRIPTION_FILE
 from regreveal.simulation.traits import read_table as read_simulation_table

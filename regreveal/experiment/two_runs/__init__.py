@@ -1,0 +1,1 @@
+"""Arms of two runs made apart, compared."""

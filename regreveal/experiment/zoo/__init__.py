@@ -1,0 +1,1 @@
+"""From an arm of a run to a model of the zoo: evaluated, packed, described."""
