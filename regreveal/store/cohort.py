@@ -186,6 +186,8 @@ def design_matrix(
     absent = pd.Index(sample_ids).difference(table.index)
     if len(absent):
         raise InputError(f"covariates: {len(absent)} participants are not in the table")
+    if not columns:
+        return np.empty((len(sample_ids), 0)), []
     chosen = table.loc[list(sample_ids), list(columns)]
     missing = chosen.isna().sum()
     if missing.any():

@@ -126,6 +126,12 @@ def test_a_design_matrix_spans_what_the_columns_say(table):
     np.testing.assert_array_equal(matrix[:, 3], table["sex"] == "male")
 
 
+def test_no_columns_make_a_design_matrix_of_none(table):
+    matrix, names = design_matrix(table, [], table.index)
+    assert matrix.shape == (len(table), 0)
+    assert names == []
+
+
 def test_a_design_matrix_follows_the_order_of_the_ids(table):
     forward, _ = design_matrix(table, ["age", "sex"], table.index)
     backward, _ = design_matrix(table, ["age", "sex"], table.index[::-1])
