@@ -1,5 +1,6 @@
 """`regreveal phewas`: which diseases a latent space knows of."""
 
+import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from regreveal.cli.participants import (
     read_embeddings,
     split_names,
 )
+from regreveal.cli.phecodes import Edition
 from regreveal.errors import InputError
 
 
@@ -75,6 +77,17 @@ def phewas(
     window_days: Annotated[
         int, typer.Option(help="Days after the visit that still belong to it.", min=0)
     ] = 0,
+    until: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            help="Last day of the records, after which a date is impossible; by default today.",
+            formats=["%Y-%m-%d"],
+        ),
+    ] = None,
+    icd10_edition: Annotated[
+        Edition | None,
+        typer.Option(help="Whose ICD-10 codes to use, where the map has those of both."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the halves and of what is null.")] = 0,
 ) -> None:
     """Test every phecode for a direction in the latent space, learnt in half of the people.
@@ -113,7 +126,10 @@ def phewas(
         embeddings, None if splits is None else read_splits(splits), {"covariates": table.index}
     )
     maps = [*phecodes, *([phecode_info] if phecode_info else [])]
-    records = phecode_records(read_diagnoses(*diagnoses), read_phecode_map(*maps))
+    records = phecode_records(
+        read_diagnoses(*diagnoses, until=until.date() if until else None),
+        read_phecode_map(*maps, edition=icd10_edition.upper() if icd10_edition else None),
+    )
     data = prepare_phewas(chosen, table, records, options)
     result = run_phewas(embeddings["latents"], data, out, options, seed, left_out)
     echo_left_out(left_out)

@@ -1,5 +1,6 @@
 """The tables of an experiment file that ask for an analysis."""
 
+import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -49,6 +50,8 @@ class Phewas(Settings):
     `minimum_count` days, and with timing "prevalent" the first by `window_days` after the visit.
     With `incident`, diseases that came later are tested, too. `null` lists what is set beside:
     permuted labels, latents of other people, or noise, each drawn `null_repeats` times.
+    `icd10_edition` says whose codes to use of a map that has those of both, and `until` is the last
+    day of the records, after which a date is impossible; today where not given.
     """
 
     covariates: list[str] = []
@@ -61,6 +64,15 @@ class Phewas(Settings):
     visit: str | None = None
     end_of_follow_up: str | None = None
     window_days: int = Field(0, ge=0)
+    icd10_edition: Literal["who", "cm"] | None = None
+    until: str | None = None
+
+    @field_validator("until")
+    @classmethod
+    def _is_a_day(cls, until: str | None) -> str | None:
+        if until is not None:
+            datetime.date.fromisoformat(until)
+        return until
 
     @model_validator(mode="after")
     def _visit_is_given(self) -> "Phewas":

@@ -98,17 +98,16 @@ def _check_references(experiment: Experiment, training: Dataset) -> None:
 
 
 def _check_phewas(experiment: Experiment, data: Dataset) -> None:
-    from regreveal.phenome.phecodes.hospital_records import read_diagnoses
-    from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+    from regreveal.experiment.analyses.phewas import read_codes
     from regreveal.phenome.phewas.run import is_day
 
     purpose = "the PheWAS"
     data.paths.need("diagnoses", purpose)
     data.paths.need("phecodes", purpose)
-    read_diagnoses(*data.paths.files(*DIAGNOSES).values())
-    read_phecode_map(*data.paths.files(*PHECODES).values())
-    data.paths.need("cohort", purpose)
     settings = experiment.phewas
+    files = (data.paths.files(*names).values() for names in (DIAGNOSES, PHECODES))
+    read_codes(*files, settings.icd10_edition, settings.until)
+    data.paths.need("cohort", purpose)
     columns = ["sex", *settings.covariates, settings.visit]
     if settings.end_of_follow_up and not is_day(settings.end_of_follow_up):
         columns.append(settings.end_of_follow_up)

@@ -153,6 +153,26 @@ def test_phewas_tests_disease_after_the_visit_and_what_cannot_be(data):
     assert nulls.groupby("null")["repeat"].max().to_dict() == {"gaussian": 2, "labels": 2}
 
 
+def test_phewas_takes_a_map_of_both_editions_and_the_end_of_the_records(data):
+    (data / "both.tsv").write_text(
+        "vocabulary_id\ticd\tphecode\nICD10\tI48\t427.2\nICD10CM\tI48\t401.1\n"
+    )
+    maps = {"phecodes": data / "both.tsv"}
+    assert "say which edition" in str(_run("phewas", data, **maps).exception)
+    for edition, phecode in (("who", "427.2"), ("cm", "401.1")):
+        result = _run("phewas", data, "--icd10-edition", edition, **maps)
+        assert result.exit_code == 0, result.output
+        table = pd.read_csv(data / "out/phewas.tsv", sep="\t", dtype={"phecode": str})
+        assert table.set_index("phecode")["n_cases"].gt(0).to_dict() == {
+            "427.2": phecode == "427.2",
+            "401.1": phecode == "401.1",
+        }
+        told = json.loads((data / "out/phewas.json").read_text())
+        assert told["icd10_edition"] == edition.upper()
+    result = _run("phewas", data, "--minimum-count", "2", "--until", "2019-12-31")
+    assert "none has a date" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("command", "changed", "message"),
     [

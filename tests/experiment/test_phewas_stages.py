@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.special import expit
 
+from regreveal.errors import InputError
 from regreveal.experiment.analyses import phewas
 from regreveal.experiment.analysis_settings import Phewas
 from regreveal.experiment.data import DataPaths
@@ -125,3 +126,49 @@ def test_hospital_records_and_maps_may_be_of_several_files(tmp_path):
     phewas.run_stages(compared)
     several = pd.read_csv(compared.folder / "native/phewas/phewas.tsv", sep="\t")
     pd.testing.assert_frame_equal(several, single)
+
+
+def test_an_experiment_says_which_edition_its_codes_are_of_and_when_records_end(tmp_path):
+    # To I48 the WHO's map gives fibrillation, and that of the clinical modification flutter.
+    compared = _Compared(tmp_path, null=[], icd10_edition="who")
+    (tmp_path / "phecodes.tsv").write_text(
+        "vocabulary_id\ticd\tphecode\nICD10\tI48\t427.2\nICD10CM\tI48\t427.22\n"
+    )
+    with (tmp_path / "phecode_info.tsv").open("a") as file:
+        file.write("427.22\tAtrial flutter\tcirculatory\t\t\tboth\n")
+    phewas.run_stages(compared)
+
+    def cases() -> pd.Series:
+        table = pd.read_csv(
+            compared.folder / "native/phewas/phewas.tsv", sep="\t", dtype={"phecode": str}
+        )
+        return table.set_index("phecode")["n_cases"]
+
+    ill = cases()["427.2"]
+    assert ill > 20
+    assert cases()["427.22"] == 0
+    compared.experiment.phewas = Phewas(null=[], icd10_edition="cm")
+    phewas.run_stages(compared)
+    assert cases().to_dict() == {"427.2": ill, "427.22": ill}  # rolled up
+    compared.experiment.phewas = Phewas(null=[])
+    with pytest.raises(InputError, match="say which edition"):
+        phewas.run_stages(compared)
+
+    # All diagnoses are of 2015: of records that end before, none is dated.
+    prevalent = {"timing": "prevalent", "visit": "visit", "window_days": 5000}
+    compared.experiment.phewas = Phewas(null=[], icd10_edition="who", **prevalent)
+    phewas.run_stages(compared)
+    assert cases()["427.2"] == ill
+    compared.experiment.phewas = Phewas(
+        null=[], icd10_edition="who", until="2014-12-31", **prevalent
+    )
+    with pytest.raises(InputError, match="none has a date"):
+        phewas.run_stages(compared)
+
+
+def test_the_end_of_records_is_a_day():
+    assert Phewas(until="2023-03-31").until == "2023-03-31"
+    with pytest.raises(ValidationError, match="Invalid isoformat string: 'March'"):
+        Phewas(until="March")
+    with pytest.raises(ValidationError, match="'who' or 'cm'"):
+        Phewas(icd10_edition="WHO10")

@@ -10,7 +10,7 @@ from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.data import DIAGNOSES, PHECODES
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
-from regreveal.phenome.phewas.run import PhewasOptions, read_phewas
+from regreveal.phenome.phewas.run import read_phewas
 
 SIGNIFICANT = 0.05  # of the PheWAS's p, corrected after Bonferroni
 
@@ -87,6 +87,6 @@ def _strongest_phecodes(compared: Compared, arm: str) -> list[Variable]:
     chosen = found["phecode"].head(compared.experiment.directions.phecodes).tolist()
     if not chosen:
         return []
-    options = PhewasOptions(**compared.experiment.phewas.model_dump())
+    options = phewas.options_of(compared.experiment.phewas)
     diseases = phewas.prepare(compared, options).table
     return phecode_variables(diseases.status, diseases.info, chosen)

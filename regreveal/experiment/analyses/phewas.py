@@ -1,12 +1,15 @@
 """The PheWAS of either arm, and how they differ."""
 
+import datetime
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.experiment.analysis_settings import Phewas
 from regreveal.experiment.data import DIAGNOSES, PHECODES
-from regreveal.phenome.phecodes.hospital_records import read_diagnoses
-from regreveal.phenome.phecodes.phecode_map import read_phecode_map
+from regreveal.phenome.phecodes.hospital_records import Diagnoses, read_diagnoses
+from regreveal.phenome.phecodes.phecode_map import PhecodeMap, read_phecode_map
 from regreveal.phenome.phecodes.status import PhecodeRecords, phecode_records
 from regreveal.phenome.phewas.run import (
     PhewasData,
@@ -26,7 +29,7 @@ def run_stages(compared: Compared) -> None:
         "settings": [settings.model_dump(), compared.experiment.seed],
         "files": compared.data.files(*DIAGNOSES, *PHECODES, "cohort"),
     }
-    options = PhewasOptions(**settings.model_dump())
+    options = options_of(settings)
     for arm in compared.arms:
         folder = _folder(compared, arm)
         compared.manifest.run(
@@ -46,6 +49,21 @@ def run_stages(compared: Compared) -> None:
             *(compared.stage(f"{arm}/phewas") for arm in compared.arms),
         ],
         **keyed,
+    )
+
+
+def options_of(settings: Phewas) -> PhewasOptions:
+    """Give what an experiment asks of the analysis itself, not of how records are read."""
+    return PhewasOptions(**settings.model_dump(exclude={"icd10_edition", "until"}))
+
+
+def read_codes(
+    diagnoses: Iterable[Path], phecodes: Iterable[Path], edition: str | None, until: str | None
+) -> tuple[Diagnoses, PhecodeMap]:
+    """Read diagnoses and the map of their codes, as `icd10_edition` and `until` of [phewas] say."""
+    return (
+        read_diagnoses(*diagnoses, until=datetime.date.fromisoformat(until) if until else None),
+        read_phecode_map(*phecodes, edition=edition.upper() if edition else None),
     )
 
 
@@ -77,8 +95,12 @@ def _write_differences(
 
 def prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
     """Find who of the participants has which disease, as both arms' PheWAS see it."""
-    paths = compared.data.paths
-    records = _records(*(_dated(paths.files(*names)) for names in (DIAGNOSES, PHECODES)))
+    paths, settings = compared.data.paths, compared.experiment.phewas
+    records = _records(
+        *(_dated(paths.files(*names)) for names in (DIAGNOSES, PHECODES)),
+        settings.icd10_edition,
+        settings.until,
+    )
     return prepare_phewas(compared.participants.index, read_table(paths.cohort), records, options)
 
 
@@ -88,13 +110,14 @@ def _dated(files: dict[str, Path]) -> tuple[tuple[Path, int], ...]:
 
 @functools.lru_cache(maxsize=1)
 def _records(
-    diagnoses: tuple[tuple[Path, int], ...], phecodes: tuple[tuple[Path, int], ...]
+    diagnoses: tuple[tuple[Path, int], ...],
+    phecodes: tuple[tuple[Path, int], ...],
+    edition: str | None,
+    until: str | None,
 ) -> PhecodeRecords:
     """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes.
 
     Files are given with the time of their last change.
     """
-    return phecode_records(
-        read_diagnoses(*(path for path, _ in diagnoses)),
-        read_phecode_map(*(path for path, _ in phecodes)),
-    )
+    paths = ([path for path, _ in files] for files in (diagnoses, phecodes))
+    return phecode_records(*read_codes(*paths, edition, until))

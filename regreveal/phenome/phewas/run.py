@@ -153,6 +153,7 @@ def prepare_phewas(
         "missing_covariate_values": len(known) - len(chosen),
         "events": records.counts["diagnoses"],
         "events_unmapped": records.counts["unmapped"],
+        "icd10_edition": records.map.edition,
         "phecodes": table.status.shape[1],
     }
     design, _ = design_matrix(known, list(options.covariates), chosen)
