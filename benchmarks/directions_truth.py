@@ -19,7 +19,7 @@ from scipy.stats import spearmanr, theilslopes
 from regreveal.directions.run import Model, run_directions
 from regreveal.directions.variables import find_variants, variant_variables
 from regreveal.ecg_leads import LEADS
-from regreveal.experiment.settings import load_experiment
+from regreveal.experiment.experiment_file import load_experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding

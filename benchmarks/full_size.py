@@ -74,7 +74,7 @@ def peak_gigabytes() -> float:
 
 def rows_of_the_experiment() -> dict[str, tuple[int, int]]:
     """Batch and latent size of each tensor map that an arm's autoencoder takes."""
-    from regreveal.experiment.settings import load_experiment
+    from regreveal.experiment.experiment_file import load_experiment
 
     arms = load_experiment(EXPERIMENT).arms.values()
     return {

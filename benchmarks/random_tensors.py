@@ -12,7 +12,7 @@ AT_ONCE_BYTES = 64e6
 
 def rows_of_the_experiment(path: Path) -> dict[str, dict[str, int]]:
     """Batch and latent size of the autoencoder that an arm has for each tensor map."""
-    from regreveal.experiment.settings import load_experiment
+    from regreveal.experiment.experiment_file import load_experiment
 
     arms = [arm for arm in load_experiment(path).arms.values() if arm.autoencoder]
     return {

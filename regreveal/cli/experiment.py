@@ -43,7 +43,7 @@ def _list_stages(experiment: Path, participants: int, variants: int) -> None:
     from rich.table import Table
 
     from regreveal.experiment.dry_run import plan_run
-    from regreveal.experiment.settings import load_experiment
+    from regreveal.experiment.experiment_file import load_experiment
 
     plan, assumed = plan_run(load_experiment(experiment), participants, variants)
     table = Table("stage", "takes", "gives")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.experiment.arm_settings import Arm
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.examples import quality_quantiles, write_cycle, write_examples
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Arm, Experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.registration.latents import LATENTS, embed_store, fit_latents
 from regreveal.registration.reference import find_column, median_participant, read_reference
 from regreveal.registration.stage import fit_registration, register_store

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.experiment.data_settings import Data, Training
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Data, Experiment, Training
+from regreveal.experiment.settings import Experiment
 from regreveal.store.cohort import make_splits, read_splits, read_table, write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap, find_tensor_map

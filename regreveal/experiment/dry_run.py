@@ -10,6 +10,7 @@ import pandas as pd
 
 from regreveal.compute import available_cores
 from regreveal.errors import InputError
+from regreveal.experiment.arm_settings import Arm
 from regreveal.experiment.data import DataPaths
 from regreveal.experiment.estimates import (
     BYTES,
@@ -26,7 +27,7 @@ from regreveal.experiment.estimates import (
     measured_rate,
 )
 from regreveal.experiment.preflight import check_names
-from regreveal.experiment.settings import Arm, Experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.registration.latents import CHUNK_BYTES as LATENT_CHUNK_BYTES
 from regreveal.registration.stage import CHUNK, CHUNK_BYTES, registration_class

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.experiment.arm_settings import Fusion, Plan
 from regreveal.experiment.arms import ArmStages, fusion_stage
 from regreveal.experiment.data import Dataset
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Experiment, Fusion, Plan
+from regreveal.experiment.settings import Experiment
 from regreveal.registration.stage import CHECKPOINT
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding

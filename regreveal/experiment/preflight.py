@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.experiment.arm_settings import Arm
 from regreveal.experiment.data import DIAGNOSES, PHECODES, Dataset
-from regreveal.experiment.settings import Arm, Experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
 from regreveal.registration.latents import check_gives_latents

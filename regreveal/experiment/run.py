@@ -15,14 +15,11 @@ from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import analyse, choose_participants
 from regreveal.experiment.data import Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
+from regreveal.experiment.experiment_file import parse_experiment, read_experiment_text
 from regreveal.experiment.fusions import FusionStages
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.preflight import check_data, check_names
-from regreveal.experiment.settings import (
-    Experiment,
-    parse_experiment,
-    read_experiment_text,
-)
+from regreveal.experiment.settings import Experiment
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import write_table
 

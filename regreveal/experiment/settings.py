@@ -1,16 +1,9 @@
-"""What an experiment file may say, and the errors where it says something else."""
+"""What an experiment file may say as a whole, and what of it goes together."""
 
-import difflib
-import os
-import tomllib
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from regreveal import registration as registrations
-from regreveal.errors import InputError
 from regreveal.experiment.analysis_settings import (
     Clusters,
     Directions,
@@ -21,170 +14,14 @@ from regreveal.experiment.analysis_settings import (
     Replication,
     Settings,
 )
-
-
-class Simulation(Settings):
-    """A simulated biobank, drawn into the run folder."""
-
-    participants: int = Field(4000, ge=100)
-    variants: int = Field(20_000, ge=500)
-    seed: int | None = Field(None, ge=0, description="The experiment's seed where it is None.")
-    modalities: list[Literal["ecg", "dxa", "brain", "cardiac"]] | None = Field(
-        None, min_length=1, description="Those that the arms need where it is None."
-    )
-
-
-class Data(Settings):
-    """Where the data are: simulated, a folder laid out like the simulated one, or single files.
-
-    Relative paths start at the working directory, as on the command line. `episodes` is UK
-    Biobank's hesin, with the dates of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that
-    `phecodes` does not; `phecode_info` is needed where these do not describe phecodes themselves.
-    """
-
-    simulate: Simulation | None = None
-    folder: Path | None = None
-    tensors: Path | None = None
-    cohort: Path | None = None
-    phenotypes: Path | None = None
-    phenotype_info: Path | None = None
-    genotypes: Path | None = None
-    genes: Path | None = None
-    diagnoses: Path | None = None
-    episodes: Path | None = None
-    phecodes: Path | None = None
-    phecodes_icd9: Path | None = None
-    phecode_info: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self):
-        files = [n for n in type(self).model_fields if n not in ("simulate", "folder")]
-        named = [n for n in files if getattr(self, n) is not None]
-        if self.simulate and named:
-            raise ValueError(f"simulated data come with all their files; leave '{named[0]}' out")
-        given = [n for n in ("simulate", "folder", "tensors") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"got {' and '.join(given) or 'none'} of simulate, folder and tensors; "
-                "expected exactly one"
-            )
-        return self
-
-
-class Training(Settings):
-    """Other data for the autoencoders to learn from; by default they learn from the same."""
-
-    simulate: Simulation
-
-
-class Splits(Settings):
-    """Share of participants in each split."""
-
-    train: float = Field(0.2, gt=0, lt=1)
-    validation: float = Field(0.05, gt=0, lt=1)
-    analysis: float = Field(0.75, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _adds_up(self):
-        total = self.train + self.validation + self.analysis
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"train + validation + analysis is {total:g}; expected 1")
-        return self
-
-
-class Plan(Settings):
-    """How a network is trained; see `regreveal.models.plan.TrainingPlan`."""
-
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
-    accumulation: int = Field(1, ge=1)
-    averaging: float | None = Field(None, gt=0, lt=1)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    patience: int | None = Field(None, ge=1)
-
-
-class Autoencoder(Plan):
-    """Size and training of an autoencoder; the same for every arm unless an arm says otherwise."""
-
-    latent_size: int = Field(16, ge=1)
-    steps: int = Field(1000, ge=1)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(5e-3, gt=0)
-    devices: Annotated[int, Field(ge=1)] | Literal["all"] = 1
-    tensorboard: bool = False
-
-
-class Registration(Settings):
-    """How an arm's tensors are made from another tensor map's.
-
-    The image that others are registered to is chosen by the method, unless it is the `reference`,
-    a file, or the image of the `exemplar`: the training participant who has the median of that
-    column of the phenotypes or the cohort.
-    """
-
-    method: str
-    input: str
-    parameters: dict[str, Any] = Field({})
-    exemplar: str | None = None
-    reference: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_reference(self):
-        if self.exemplar and self.reference:
-            raise ValueError("got both an exemplar and a reference; expected at most one")
-        return self
-
-
-class Fusion(Plan):
-    """One training of encoders of several modalities, those of the arms that name it.
-
-    Each encoder starts from that of the arm among `warm_start` that has its tensor map, if any.
-    """
-
-    latent_size: int = Field(16, ge=1)
-    steps: int = Field(1000, ge=1)
-    batch_size: int = Field(64, ge=2)
-    learning_rate: float = Field(5e-3, gt=0)
-    contrast_weight: float = Field(0.1, ge=0)
-    steps_per_epoch: int = Field(100, ge=1)
-    warm_start: list[str] = Field([])
-
-
-class Arm(Settings):
-    """One latent space: a tensor map, how its tensors are registered, what makes latents of them.
-
-    The tensors come from the data or, with `after`, from another arm that has registered them. An
-    autoencoder makes the latents, or the `fusion` that the arm is a modality of, or a registration
-    that gives latents itself.
-    """
-
-    tensor_map: str
-    after: str | None = None
-    registration: Registration | None = None
-    fusion: str | None = None
-    autoencoder: Autoencoder | None = None
-
-    @property
-    def gives_latents(self) -> bool:
-        """Whether its registration gives latent vectors, not tensors."""
-        return self.registration is not None and _gives_latents(self.registration.method)
-
-    @property
-    def input(self) -> str:
-        """The tensor map that is registered, or else the arm's own."""
-        return self.registration.input if self.registration else self.tensor_map
-
-
-class Comparison(Settings):
-    """Two arms, compared on the same participants; `targets` replace those of the probes."""
-
-    baseline: str
-    against: str
-    targets: list[str] | None = Field(None, min_length=1)
-
-    @property
-    def arms(self) -> tuple[str, str]:
-        """The arms, the baseline first."""
-        return self.baseline, self.against
+from regreveal.experiment.arm_settings import (
+    Arm,
+    Autoencoder,
+    Comparison,
+    Fusion,
+    method_gives_latents,
+)
+from regreveal.experiment.data_settings import Data, Simulation, Splits, Training
 
 
 class Experiment(Settings):
@@ -428,77 +265,4 @@ def _latents_made_by(arm: dict) -> str | None:
     """Say what makes an arm's latents, where it is no autoencoder."""
     registration = arm.get("registration")
     method = registration.get("method") if isinstance(registration, dict) else None
-    return arm.get("fusion") or (method if _gives_latents(method) else None)
-
-
-def _gives_latents(method: object) -> bool:
-    """Whether there is a registration of that name that gives latents."""
-    there = method in registrations.__all__
-    # Not everything of the package is a method; whoever looks the method up says so.
-    return there and getattr(getattr(registrations, method), "gives_latents", False)
-
-
-def load_experiment(path: str | os.PathLike) -> Experiment:
-    """Read an experiment file.
-
-    Raises
-    ------
-    InputError
-        One line that names the file, the key, what was found and what is allowed.
-    """
-    return parse_experiment(read_experiment_text(path), path)
-
-
-def read_experiment_text(path: str | os.PathLike) -> str:
-    """Read an experiment file as text, or raise an InputError naming it."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an experiment (TOML)")
-    try:
-        return path.read_text()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file; expected an experiment (TOML)") from error
-
-
-def parse_experiment(text: str, path: str | os.PathLike) -> Experiment:
-    """Check an experiment's text; `path` is what errors name."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from error
-    try:
-        return Experiment.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first_line(error)}") from error
-
-
-def _first_line(error: ValidationError) -> str:
-    """Say in one line what is wrong first, and how much more there is."""
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"])) or "experiment"
-    if first["type"] == "extra_forbidden":
-        allowed = _allowed_keys(first["loc"][:-1])
-        close = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        line = f"unknown key '{key}'{hint} (allowed: {', '.join(allowed)})"
-    elif first["type"] == "missing":
-        line = f"key '{key}' is missing"
-    elif first["type"] == "value_error":
-        line = f"{key}: {first['ctx']['error']}"
-    else:
-        line = f"{key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    more = error.error_count() - 1
-    return line + (f" (and {more} more)" if more else "")
-
-
-def _allowed_keys(location: tuple) -> list[str]:
-    """Keys of the table at a location such as ("arms", "native")."""
-    table: Any = Experiment
-    for step in location:
-        if get_origin(table) is dict:
-            table = get_args(table)[1]
-            continue
-        annotation = table.model_fields[step].annotation
-        choices = [a for a in get_args(annotation) if a is not type(None)]
-        table = choices[0] if get_origin(annotation) is UnionType else annotation
-    return list(table.model_fields)
+    return arm.get("fusion") or (method if method_gives_latents(method) else None)

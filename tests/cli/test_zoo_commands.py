@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from regreveal.cli.main import app
 from regreveal.errors import InputError
-from regreveal.experiment.settings import parse_experiment
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.zoo import pack as zoo_pack
 from regreveal.experiment.zoo.card import write_card
 from regreveal.experiment.zoo.pack import only_arm

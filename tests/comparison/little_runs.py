@@ -12,8 +12,8 @@ from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import analyse, choose_participants
 from regreveal.experiment.data import DataPaths, Dataset
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import parse_experiment
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 

@@ -9,9 +9,9 @@ import pytest
 from regreveal.errors import InputError
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import prepare_data
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.preflight import check_data
-from regreveal.experiment.settings import parse_experiment
 from regreveal.registration import Registered, Registration, stage
 from regreveal.store.tensors import TensorStore
 

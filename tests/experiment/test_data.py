@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from regreveal.experiment.data import prepare_data
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import parse_experiment
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
 

@@ -9,7 +9,7 @@ from regreveal import registration
 from regreveal.errors import InputError
 from regreveal.experiment.dry_run import plan_run
 from regreveal.experiment.estimates import REGISTRATIONS, Network, measure_network
-from regreveal.experiment.settings import load_experiment, parse_experiment
+from regreveal.experiment.experiment_file import load_experiment, parse_experiment
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper_table1.toml"
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.run import compared_with, run_demo, run_experiment
-from regreveal.experiment.settings import parse_experiment
 from regreveal.store.cohort import read_splits, read_table
 from regreveal.store.embedding import Embedding
 

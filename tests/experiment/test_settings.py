@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment.experiment_file import load_experiment
 from regreveal.experiment.preflight import check_names
-from regreveal.experiment.settings import load_experiment
 
 EXPERIMENTS = sorted(Path(__file__).parents[2].joinpath("experiments").glob("*.toml"))
 

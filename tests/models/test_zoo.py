@@ -218,8 +218,8 @@ def test_a_model_of_the_zoo_loads_and_reconstructs():
 
 
 def test_every_recipe_is_an_experiment_of_that_model():
+    from regreveal.experiment.experiment_file import load_experiment
     from regreveal.experiment.preflight import check_names
-    from regreveal.experiment.settings import load_experiment
 
     for name in zoo.zoo_names():
         folder = zoo.zoo_folder() / name

@@ -10,7 +10,7 @@ import pandas as pd
 
 from regreveal.brain_atlas import template
 from regreveal.comparison.table2 import make_table2
-from regreveal.experiment.settings import parse_experiment
+from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.genetics.clusters.agreement import compare_clusters
 from regreveal.genetics.clusters.clustering import VariantClusters, cluster_variants
 from regreveal.genetics.replication import summarise

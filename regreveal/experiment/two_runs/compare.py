@@ -21,9 +21,10 @@ from regreveal.comparison.table2 import arm_results, as_table
 from regreveal.errors import InputError
 from regreveal.experiment.analyses import genome, phewas, probes, shared_loci
 from regreveal.experiment.analyses.compared import Compared
+from regreveal.experiment.arm_settings import Comparison
 from regreveal.experiment.data import DataPaths, Dataset
 from regreveal.experiment.manifest import Manifest
-from regreveal.experiment.settings import Comparison, Experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.experiment.two_runs.side import Side, choose_side, known_of, named_apart
 from regreveal.report.two_runs import write_two_runs
 from regreveal.store.cohort import write_table

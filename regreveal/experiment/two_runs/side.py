@@ -11,7 +11,8 @@ from regreveal.comparison.arm_costs import read_arm
 from regreveal.comparison.runs import ArmOfRun
 from regreveal.errors import InputError
 from regreveal.experiment.data import DataPaths
-from regreveal.experiment.settings import Experiment, load_experiment
+from regreveal.experiment.experiment_file import load_experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.report.folder.reading import read_json
 from regreveal.store.cohort import read_table
 from regreveal.tensormap import TensorMap, find_tensor_map

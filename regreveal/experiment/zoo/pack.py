@@ -12,7 +12,9 @@ import pandas as pd
 import tomlkit
 
 from regreveal.errors import InputError
-from regreveal.experiment.settings import Arm, Experiment, load_experiment
+from regreveal.experiment.arm_settings import Arm
+from regreveal.experiment.experiment_file import load_experiment
+from regreveal.experiment.settings import Experiment
 from regreveal.experiment.zoo.card import write_card
 from regreveal.experiment.zoo.evaluation import check_evaluation, evaluate
 from regreveal.models.model_folder import read_model_json, sha256

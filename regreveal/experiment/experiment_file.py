@@ -1,0 +1,79 @@
+"""Read an experiment file, or say in one line what is wrong with it."""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from regreveal.errors import InputError
+from regreveal.experiment.settings import Experiment
+
+
+def load_experiment(path: str | os.PathLike) -> Experiment:
+    """Read an experiment file.
+
+    Raises
+    ------
+    InputError
+        One line that names the file, the key, what was found and what is allowed.
+    """
+    return parse_experiment(read_experiment_text(path), path)
+
+
+def read_experiment_text(path: str | os.PathLike) -> str:
+    """Read an experiment file as text, or raise an InputError naming it."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected an experiment (TOML)")
+    try:
+        return path.read_text()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file; expected an experiment (TOML)") from error
+
+
+def parse_experiment(text: str, path: str | os.PathLike) -> Experiment:
+    """Check an experiment's text; `path` is what errors name."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_line(error)}") from error
+
+
+def _first_line(error: ValidationError) -> str:
+    """Say in one line what is wrong first, and how much more there is."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or "experiment"
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed_keys(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        line = f"unknown key '{key}'{hint} (allowed: {', '.join(allowed)})"
+    elif first["type"] == "missing":
+        line = f"key '{key}' is missing"
+    elif first["type"] == "value_error":
+        line = f"{key}: {first['ctx']['error']}"
+    else:
+        line = f"{key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    more = error.error_count() - 1
+    return line + (f" (and {more} more)" if more else "")
+
+
+def _allowed_keys(location: tuple) -> list[str]:
+    """Keys of the table at a location such as ("arms", "native")."""
+    table: Any = Experiment
+    for step in location:
+        if get_origin(table) is dict:
+            table = get_args(table)[1]
+            continue
+        annotation = table.model_fields[step].annotation
+        choices = [a for a in get_args(annotation) if a is not type(None)]
+        table = choices[0] if get_origin(annotation) is UnionType else annotation
+    return list(table.model_fields)
