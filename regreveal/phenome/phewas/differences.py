@@ -14,6 +14,9 @@ from regreveal.phenome.phewas.influence import influences
 from regreveal.phenome.phewas.split_half import Block, SplitSpace
 
 SIGNIFICANT = 0.05  # after Bonferroni's correction
+# Of the coefficients' own standard error: what a difference is known to better than this is
+# rounding, as between two spaces of which one is a linear map of the other.
+ROUNDING = 1e-6
 
 ESTIMATES = ["difference", "standard_error", "low", "high", "p"]
 DIFFERENCES = ["phecode", "name", "category", "n_cases", "n_controls", "arm", "baseline"]
@@ -117,8 +120,9 @@ def _compare(
     overall = _estimates(
         np.array([means["mean_z"] - means["baseline_mean_z"]]),
         *_variance(np.sum(tested, axis=0)[None], np.sum(learnt, axis=0)[None]),
+        np.ones(1),
     )
-    return _estimates(after - before, variance, freedom), means | overall.iloc[0].to_dict()
+    return _estimates(after - before, variance, freedom, errors), means | overall.iloc[0].to_dict()
 
 
 def _variance(tested: np.ndarray, learnt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,12 +134,19 @@ def _variance(tested: np.ndarray, learnt: np.ndarray) -> tuple[np.ndarray, np.nd
     variance = np.sum(tested**2, axis=1) + np.maximum(2 * np.sum(tested * learnt, axis=1), 0)
     squares = (tested + learnt) ** 2
     scatter = np.sum((squares - squares.mean(axis=1, keepdims=True)) ** 2, axis=1)
-    return variance, 2 * squares.sum(axis=1) ** 2 / scatter
+    freedom = np.full(len(variance), np.inf)
+    np.divide(2 * squares.sum(axis=1) ** 2, scatter, out=freedom, where=scatter > 0)
+    return variance, freedom
 
 
-def _estimates(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray) -> pd.DataFrame:
+def _estimates(
+    difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray, unit: np.ndarray
+) -> pd.DataFrame:
+    """Give the difference with its limits and p; `unit` is the standard error of what differs."""
     error = np.sqrt(variance)
+    same = (error <= ROUNDING * unit) & (np.abs(difference) <= ROUNDING * unit)
+    difference, error = np.where(same, 0.0, difference), np.where(same, 0.0, error)
     reach = t.ppf(0.975, freedom) * error
-    p = 2 * t.sf(np.abs(difference) / error, freedom)
+    p = 2 * t.sf(np.abs(difference) / np.where(same, 1.0, error), freedom)
     columns = [difference, error, difference - reach, difference + reach, p]
     return pd.DataFrame(dict(zip(ESTIMATES, columns, strict=True)))
