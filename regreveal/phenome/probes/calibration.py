@@ -41,9 +41,9 @@ def calibration_line(positive: np.ndarray, log_odds: np.ndarray) -> tuple[float,
 
 
 def _slope(positive: np.ndarray, log_odds: np.ndarray) -> float:
-    separated = log_odds[positive].min() > log_odds[~positive].max()
-    if separated or np.ptp(log_odds) == 0:
-        return np.nan
+    cases, others = log_odds[positive], log_odds[~positive]
+    if cases.min() >= others.max() or others.min() >= cases.max():
+        return np.nan  # separated, but for ties; or all the same
     design = np.column_stack([np.ones(len(log_odds)), log_odds - log_odds.mean()])
     coefficients = np.array([np.log(positive.mean() / (1 - positive.mean())), 0.0])
     for _ in range(MAX_STEPS):

@@ -33,7 +33,12 @@ def test_predictions_that_are_right_have_intercept_zero_and_slope_one():
 
 def test_there_is_no_slope_where_predictions_separate_or_do_not_vary():
     positive = np.arange(40) < 10
-    assert np.isnan(calibration_line(positive, np.where(positive, 2.0, -2.0))[1])
+    for separating in (np.where(positive, 2.0, -2.0), np.where(positive, -2.0, 2.0)):
+        separating = separating + np.linspace(-1, 1, 40)
+        assert np.isnan(calibration_line(positive, separating)[1])
+    touching = np.concatenate([np.linspace(1, 2, 10), np.linspace(-1, 1, 30)])
+    assert np.isnan(calibration_line(positive, touching)[1])
+    assert np.isnan(calibration_line(positive, -touching)[1])
     intercept, slope = calibration_line(positive, np.zeros(40))
     assert intercept == pytest.approx(logit(0.25))
     assert np.isnan(slope)
