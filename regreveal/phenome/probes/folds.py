@@ -7,6 +7,9 @@ import pandas as pd
 
 from regreveal.errors import InputError
 
+# Standard errors of areas take products of two folds' models that both were fitted to a person.
+FEWEST = 3
+
 
 def stratified_folds(labels: pd.Series, folds: pd.Series) -> pd.Series:
     """Folds in which each class is spread evenly, as near to the given folds as that allows.
@@ -45,10 +48,13 @@ def stratified_folds(labels: pd.Series, folds: pd.Series) -> pd.Series:
 
 
 def check_folds(target: pd.Series, folds: pd.Series) -> None:
-    """Raise InputError if a participant of the target has no fold."""
+    """Raise InputError if a participant of the target has no fold, or there are too few folds."""
     unknown = target.index.difference(folds.index)
     if len(unknown):
         raise InputError(
             f"probes: {len(unknown)} of {len(target)} participants have no fold; "
             "make one split file for all of them"
         )
+    found = folds.nunique()
+    if found < FEWEST:
+        raise InputError(f"probes: {found} folds; expected at least {FEWEST}, such as five")

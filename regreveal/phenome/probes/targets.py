@@ -11,7 +11,7 @@ from regreveal.phenome.phenotypes import class_names, order_of_classes, recognis
 from regreveal.phenome.probes.cross_validation import LEFT_OUT
 from regreveal.phenome.probes.folds import check_folds, stratified_folds
 
-MINIMUM_CLASS = 10  # participants; two a fold
+MINIMUM_CLASS = 10  # participants, and two a fold
 MINIMUM_FOLD = 5  # participants of a fold, for a number
 MAXIMUM_CLASSES = 50  # more are hardly classes: free text, codes of places, dates
 
@@ -103,6 +103,7 @@ def prepare_target(
         If a participant has no fold, values are infinite, or not of the type given.
     """
     check_folds(values, folds)
+    _check_finite(values)
     recognised = recognise_type(values, given_type)
     common = {
         "name": str(values.name),
@@ -117,13 +118,18 @@ def prepare_target(
     return _classes(values, present, folds, common)
 
 
+def _check_finite(values: pd.Series) -> None:
+    if pd.api.types.is_numeric_dtype(values):
+        infinite = int(np.isinf(values.dropna().to_numpy(np.float64)).sum())
+        if infinite:
+            raise InputError(
+                f"target '{values.name}': {infinite} values are infinite; leave them empty or "
+                "correct them"
+            )
+
+
 def _continuous(values, present, given, common) -> Target:
     numbers = np.where(present, values.to_numpy(np.float64), 0.0)
-    if not np.isfinite(numbers).all():
-        raise InputError(
-            f"target '{values.name}': {(~np.isfinite(numbers)).sum()} values are infinite; "
-            "leave them empty or correct them"
-        )
     fold = np.where(present, given, LEFT_OUT)
     names = np.unique(given)
     if min(np.sum(fold == name) for name in names) < MINIMUM_FOLD:
@@ -136,20 +142,21 @@ def _continuous(values, present, given, common) -> Target:
 def _classes(values, present, folds, common) -> Target:
     labels = class_names(values[present])
     counts = labels.value_counts()
-    classes = order_of_classes(list(counts.index[counts >= MINIMUM_CLASS]))
-    small = order_of_classes(list(counts.index[counts < MINIMUM_CLASS]))
+    minimum = max(MINIMUM_CLASS, 2 * folds.nunique())
+    classes = order_of_classes(list(counts.index[counts >= minimum]))
+    small = order_of_classes(list(counts.index[counts < minimum]))
     if len(classes) > MAXIMUM_CLASSES:
         return _not_scored(
             common,
             len(values),
-            f"{len(classes)} classes of at least {MINIMUM_CLASS} participants, more than "
+            f"{len(classes)} classes of at least {minimum} participants, more than "
             f"{MAXIMUM_CLASSES}: codes or free text?",
         )
     if len(classes) < 2:
         return _not_scored(
             common,
             len(values),
-            f"fewer than two classes of at least {MINIMUM_CLASS} participants",
+            f"fewer than two classes of at least {minimum} participants",
         )
     labels = labels[labels.isin(classes)]
     rows = np.flatnonzero(present)[np.isin(values.index[present], labels.index)]
@@ -160,7 +167,7 @@ def _classes(values, present, folds, common) -> Target:
     told = classes if len(classes) > 2 else classes[1:]
     outcomes = np.zeros((len(values), len(told)), bool)
     outcomes[rows] = labels.to_numpy()[:, None] == np.array(told, dtype=object)
-    reason = f"classes of fewer than {MINIMUM_CLASS}: {_listed(small)}" if small else ""
+    reason = f"classes of fewer than {minimum}: {_listed(small)}" if small else ""
     return Target(
         fold=fold, outcomes=outcomes, classes=tuple(told), strata=strata, reason=reason, **common
     )

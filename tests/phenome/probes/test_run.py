@@ -262,6 +262,16 @@ def test_what_cannot_be_scored_has_a_reason_and_no_score(values, given, reason):
     assert tables.differences["p_corrected"].isna().all()
 
 
+def test_classes_have_two_participants_a_fold_however_many_folds_there_are():
+    latents, target = _cohort(200, seed=31)
+    folds = pd.Series(np.arange(200) % 20, index=target.index)
+    labels = pd.Series(np.where(np.arange(200) < 39, "ill", "well"), target.index, name="state")
+    assert "at least 40" in probe(latents, labels, folds).target.reason
+    labels.iloc[39] = "ill"
+    result = probe(latents, labels, folds)
+    assert np.isfinite([result.score, result.low, result.high]).all()
+
+
 def test_text_of_too_many_classes_is_not_scored():
     names = np.repeat([f"place {i}" for i in range(MAXIMUM_CLASSES + 1)], MINIMUM_CLASS)
     target = pd.Series(names, index=_ids(len(names)), name="home")
@@ -505,8 +515,15 @@ def test_bad_input_ends_in_one_clear_line():
         run_probes({"native": broken}, target.to_frame(), folds)
     with pytest.raises(InputError, match="no arm 'registered'"):
         run_probes({"native": latents}, target.to_frame(), folds, baseline="registered")
-    with pytest.raises(InputError, match="infinite"):
-        probe(latents, target.replace(target.iloc[0], np.inf), folds)
+    for values in (
+        target.replace(target.iloc[0], np.inf),
+        pd.Series(np.where(target > 0, np.inf, 1.0), target.index, name="two values"),
+    ):
+        with pytest.raises(InputError, match="infinite"):
+            probe(latents, values, folds)
+    for few in (1, 2):
+        with pytest.raises(InputError, match=f"{few} folds; expected at least 3"):
+            probe(latents, target, folds % few)
     with pytest.raises(InputError, match="type 'rank'"):
         probe(latents, target, folds, "rank")
     some = pd.DataFrame({"lv_volume": target}).iloc[1:]
