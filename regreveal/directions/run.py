@@ -133,7 +133,8 @@ def run_directions(
         rows.append(row)
         known, design = _known(variable, participants, cohort, covariates.get(variable.kind, ()))
         values = variable.numbers.reindex(known).to_numpy(np.float64)
-        row["n"], row["reason"] = len(known), _unfit(values)
+        taken = embedding.latents.shape[1] + (0 if design is None else design.shape[1])
+        row["n"], row["reason"] = len(known), _unfit(values, taken)
         if row["reason"]:
             continue
         row["file"] = f"{number:02d}.npz"
@@ -205,10 +206,14 @@ def _known(
     return complete[chosen].tolist(), design[chosen][:, independent]
 
 
-def _unfit(values: np.ndarray) -> str:
-    """Say why a direction cannot be shown; those of a handful of people would show these."""
-    if len(values) < 2 * FEWEST:
-        return f"fewer than {2 * FEWEST} participants have a value"
+def _unfit(values: np.ndarray, taken: int) -> str:
+    """Say why a direction cannot be shown; those of a handful of people would show these.
+
+    `taken` are the latents and covariates that it is fitted with.
+    """
+    needed = max(2 * FEWEST, taken + 2)
+    if len(values) < needed:
+        return f"fewer than {needed} participants have a value"
     _, counts = np.unique(values, return_counts=True)
     if len(values) - counts.max() < FEWEST:
         return f"fewer than {FEWEST} participants differ from the others"

@@ -136,6 +136,32 @@ def test_few_participants_with_a_value_are_not_shown(toy, tmp_path):
     assert table["n"].tolist() == [0]
 
 
+def test_fewer_participants_than_a_direction_is_fitted_with_are_a_reason_not_an_end(toy, tmp_path):
+    cohort = pd.DataFrame(np.random.default_rng(5).normal(size=(N, 45)), index=IDS)
+    cohort.columns = [f"pc_{i}" for i in range(45)]
+    table = run_directions(
+        toy.embedding,
+        IDS[4:53],
+        toy.variables[:1],
+        {"variant": list(cohort)},
+        cohort,
+        toy.model,
+        tmp_path,
+    )
+    assert table["reason"].tolist() == ["fewer than 50 participants have a value"]
+    table = run_directions(
+        toy.embedding,
+        IDS[4:54],
+        toy.variables[:1],
+        {"variant": list(cohort)},
+        cohort,
+        toy.model,
+        tmp_path,
+    )
+    assert table["n"].tolist() == [50]
+    assert table["file"].tolist() == ["01.npz"]
+
+
 def test_inputs_that_do_not_fit_end_in_one_line(toy, tmp_path):
     def run(**changes):
         given = {"embedding": toy.embedding, "cohort": toy.cohort, "covariates": COVARIATES}
