@@ -58,6 +58,19 @@ def test_distances_are_correlated_by_rank(clusters):
     assert agreement.p_value > 0.01
 
 
+def test_spaces_of_one_cluster_each_agree_and_say_nothing():
+    rng = np.random.default_rng(7)
+    dosages = rng.binomial(2, 0.35, (5, 200)).astype(np.int8)
+    # In one dimension all directions are alike.
+    both = [
+        cluster_variants(rng.normal(size=(200, 1)), dosages, NAMES[:5], signed=False, bootstraps=5)
+        for _ in range(2)
+    ]
+    agreement = compare_clusters(*both, permutations=99)
+    assert (agreement.clusters_one, agreement.clusters_other) == (1, 1)
+    assert (agreement.rand_index, agreement.p_value, agreement.distance_p_value) == (1, 1, 1)
+
+
 def test_p_values_of_groups_at_random_are_uniform():
     rng = np.random.default_rng(4)
     resampled = np.ones((0, 30), int)
