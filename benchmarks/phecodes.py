@@ -22,7 +22,8 @@ import pyarrow.csv
 
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import PhecodeMap, read_phecode_map
-from regreveal.phenome.phecodes.status import phecode_records, phecode_status
+from regreveal.phenome.phecodes.phecode_records import phecode_records
+from regreveal.phenome.phecodes.status import phecode_status
 
 EPISODES = 7  # a person, on average
 FIRST_DAY, DAYS = np.datetime64("1995-01-01"), 10_000

@@ -100,7 +100,7 @@ def phewas(
     """
     from regreveal.phenome.phecodes.hospital_records import read_diagnoses
     from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-    from regreveal.phenome.phecodes.status import phecode_records
+    from regreveal.phenome.phecodes.phecode_records import phecode_records
     from regreveal.phenome.phewas.null import KINDS
     from regreveal.phenome.phewas.run import PhewasOptions, prepare_phewas, run_phewas
     from regreveal.store.cohort import read_splits, read_table

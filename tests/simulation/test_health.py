@@ -5,7 +5,7 @@ from scipy.stats import norm
 
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes.status import phecode_records
+from regreveal.phenome.phecodes.phecode_records import phecode_records
 from regreveal.simulation.health import (
     MISSING_SHARE,
     disease_truth,

@@ -10,7 +10,7 @@ from regreveal.experiment.analysis_settings import Phewas
 from regreveal.experiment.data import DIAGNOSES, PHECODES
 from regreveal.phenome.phecodes.hospital_records import Diagnoses, read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import PhecodeMap, read_phecode_map
-from regreveal.phenome.phecodes.status import PhecodeRecords, phecode_records
+from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, phecode_records
 from regreveal.phenome.phewas.run import (
     PhewasData,
     PhewasOptions,

@@ -14,12 +14,8 @@ import pyarrow.parquet
 from regreveal.errors import InputError
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes.status import (
-    COUNTED,
-    PhecodeRecords,
-    phecode_records,
-    phecode_status,
-)
+from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, phecode_records
+from regreveal.phenome.phecodes.status import COUNTED, phecode_status
 from regreveal.progress import track
 from regreveal.store.atomic import atomic_path
 from regreveal.store.cohort import read_table, write_table

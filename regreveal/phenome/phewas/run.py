@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.phenome.phecodes.status import PhecodeRecords, PhecodeStatus, phecode_status
+from regreveal.phenome.phecodes.phecode_records import PhecodeRecords
+from regreveal.phenome.phecodes.status import PhecodeStatus, phecode_status
 from regreveal.phenome.phewas.differences import phewas_differences
 from regreveal.phenome.phewas.incident import FollowUp, follow_up, incident_phewas
 from regreveal.phenome.phewas.null import null_scans, null_summary

@@ -14,7 +14,8 @@ import pytest
 
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes.status import phecode_records, phecode_status
+from regreveal.phenome.phecodes.phecode_records import phecode_records
+from regreveal.phenome.phecodes.status import phecode_status
 
 # Vocabulary, code and meaning, then the phecodes of version 1.2 and of phecodeX, all levels.
 CHECKED = """

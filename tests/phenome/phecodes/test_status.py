@@ -7,7 +7,8 @@ import pytest
 from regreveal.errors import InputError
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes.status import phecode_records, phecode_status
+from regreveal.phenome.phecodes.phecode_records import phecode_records
+from regreveal.phenome.phecodes.status import phecode_status
 
 MAP = """icd10\tphecode
 I48\t427.2
@@ -167,7 +168,7 @@ def test_many_events_in_blocks_give_what_they_give_at_once(records, monkeypatch)
         for person, code, day in zip(generator.integers(40, size=500), codes, days, strict=True)
     ]
     whole = records(*lines).events
-    monkeypatch.setattr("regreveal.phenome.phecodes.status.EVENTS_AT_ONCE", 37)
+    monkeypatch.setattr("regreveal.phenome.phecodes.phecode_records.EVENTS_AT_ONCE", 37)
     pd.testing.assert_frame_equal(records(*lines).events, whole)
     assert len(whole) > 150
 

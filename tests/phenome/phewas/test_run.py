@@ -8,7 +8,8 @@ from scipy.special import expit
 from regreveal.errors import InputError
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
-from regreveal.phenome.phecodes.status import phecode_records, phecode_status
+from regreveal.phenome.phecodes.phecode_records import phecode_records
+from regreveal.phenome.phecodes.status import phecode_status
 from regreveal.phenome.phewas.cox import cox_scan
 from regreveal.phenome.phewas.run import (
     PhewasOptions,
@@ -96,6 +97,7 @@ def test_a_run_tests_those_with_all_covariates_and_counts_the_others(study):
         "missing_covariate_values": 7,
         "events": study.records.counts["diagnoses"],
         "events_unmapped": 2,
+        "icd10_edition": "WHO",
         "phecodes": 2,
         "phecodes_tested": 1,
         "seed": 3,
