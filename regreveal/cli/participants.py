@@ -1,6 +1,5 @@
 """What the commands have in common: who takes part, and who is left out."""
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,11 +196,3 @@ def echo_left_out(left_out: "dict[str, int] | pd.Series") -> None:
     """Say how many participants were left out, a line a reason."""
     for reason, count in left_out.items():
         typer.echo(f"left out {count:>7}  {reason}")
-
-
-def write_json(content: dict, path: Path) -> None:
-    """Write a small JSON file, whole or not at all."""
-    from regreveal.store.atomic import atomic_path
-
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

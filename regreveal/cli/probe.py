@@ -10,7 +10,6 @@ from regreveal.cli.participants import (
     echo_left_out,
     read_embeddings,
     split_names,
-    write_json,
 )
 from regreveal.errors import InputError
 
@@ -52,6 +51,7 @@ def probe(
     """
     from regreveal.phenome.phenotypes import given_types, read_phenotype_info
     from regreveal.phenome.probes.run import run_probes
+    from regreveal.store.atomic import write_json
     from regreveal.store.cohort import read_splits, read_table, write_table
 
     if adjust and not covariates:

@@ -1,6 +1,5 @@
 """Directions from files to files: found, decoded, checked, and compared with people."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from regreveal.directions.walk import Walk, decode_walk, run_network
 from regreveal.errors import InputError
 from regreveal.genetics.kernel.whitening import orthonormal_columns
 from regreveal.progress import track
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import atomic_path, write_json
 from regreveal.store.cohort import design_matrix, write_table
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
@@ -158,8 +157,7 @@ def run_directions(
     table = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
     write_table(table, folder / "directions.tsv")
     write_table(pd.DataFrame(groups, columns=GROUP_COLUMNS), folder / "groups.tsv")
-    with atomic_path(folder / "directions.json") as temporary:
-        temporary.write_text(json.dumps(_facts(model, len(participants)), indent=2) + "\n")
+    write_json(_facts(model, len(participants)), folder / "directions.json")
     return table
 
 

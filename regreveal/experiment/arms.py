@@ -1,6 +1,5 @@
 """The stages of one arm: register, train, embed."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from regreveal.experiment.settings import Experiment
 from regreveal.registration.latents import LATENTS, embed_store, fit_latents
 from regreveal.registration.reference import find_column, median_participant, read_reference
 from regreveal.registration.stage import fit_registration, register_store
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
@@ -288,8 +287,7 @@ class ArmStages:
         write_examples(self.folder / "examples.npz", model, self.tensor_map, store, sample_ids)
         if self._gives_phases():
             write_cycle(self.folder / "cycle.npz", model, Embedding.read(self.embedding))
-        with atomic_path(self.folder / "arm.json") as temporary:
-            temporary.write_text(json.dumps(self._description(store), indent=2) + "\n")
+        write_json(self._description(store), self.folder / "arm.json")
 
     def _gives_phases(self) -> bool:
         """Whether the latents are angles: those of DeepCycle's control are not."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regreveal.errors import InputError
 from regreveal.experiment.workers import Workers, measured
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 
 REPORTED_PACKAGES = (
     "bed-reader", "h5py", "keras", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pysam",
@@ -230,8 +230,7 @@ class Manifest:
 
     def _write(self) -> None:
         content = {**_versions(), "seed": self.seed, "stages": self.stages}
-        with atomic_path(self.path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        write_json(content, self.path)
 
 
 def fingerprint(path: Path) -> str:

@@ -5,7 +5,6 @@ dimensions, and by one number a participant: where the latents lie along the dir
 variant moved them in the first half (docs/loci.md, "Replication").
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from regreveal.genetics.merging import merge_loci
 from regreveal.genetics.nullspace import project_out
 from regreveal.genetics.relatedness import find_families, once_for_the_same
 from regreveal.genetics.winners_curse import Power, replication_power
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 
@@ -180,8 +179,7 @@ def replicate(
     replication = Replication(leads, summarise(leads), report)
     write_table(leads, folder / TABLES["leads"])
     write_table(replication.summary, folder / TABLES["summary"])
-    with atomic_path(folder / REPORT) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    write_json(report, folder / REPORT)
     return replication
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import atomic_path, write_json
 
 DESCRIPTION_FILE = "registration.json"
 ARRAYS_FILE = "arrays.npz"
@@ -154,8 +154,7 @@ class Registration(ABC):
         }
         with atomic_path(folder / ARRAYS_FILE) as temporary:
             temporary.write_bytes(buffer.getvalue())
-        with atomic_path(folder / DESCRIPTION_FILE) as temporary:
-            temporary.write_text(json.dumps(description, indent=2) + "\n")
+        write_json(description, folder / DESCRIPTION_FILE)
 
     @classmethod
     def load(cls, folder: str | os.PathLike):

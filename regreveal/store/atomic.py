@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and one writer at a time makes what must be made by one."""
 
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -37,6 +38,12 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(content: object, path: str | os.PathLike) -> None:
+    """Write a small JSON file, whole or not at all, that people can read, too."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 @contextmanager

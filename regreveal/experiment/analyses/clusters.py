@@ -1,6 +1,5 @@
 """Clusters of the lead variants of either arm, of both together, and against the planted truth."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from regreveal.experiment.analyses.compared import Compared
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import TRUTH_WINDOW, read_loci
 from regreveal.genetics.matching import Matched, match_participants
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import write_table
 
 # Fewer can't be grouped in more than two ways.
@@ -153,8 +152,7 @@ def _write_agreement(compared: Compared, file: Path) -> None:
         "agreement": rows[0] if rows else None,
         "spaces": {arm: clusters.summary() for arm, clusters in spaces.items()},
     }
-    with atomic_path(file.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(told, indent=2) + "\n")
+    write_json(told, file.with_suffix(".json"))
 
 
 def _agreement_columns() -> list[str]:

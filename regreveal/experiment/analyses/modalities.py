@@ -1,6 +1,5 @@
 """Which lead variants of fused arms both modalities see, and which only one."""
 
-import json
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +13,7 @@ from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_loci
 from regreveal.genetics.matching import match_participants
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import read_table, write_table
 from regreveal.store.embedding import Embedding
 
@@ -116,6 +115,5 @@ def _write_groups(
         )
     groups = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     write_table(groups.reindex(columns=["first", "second", *VARIANT_COLUMNS, *COLUMNS]), file)
-    with atomic_path(file.with_suffix(".json")) as temporary:
-        content = {"level": LEVEL, "coding": settings.coding, "pairs": told}
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    content = {"level": LEVEL, "coding": settings.coding, "pairs": told}
+    write_json(content, file.with_suffix(".json"))

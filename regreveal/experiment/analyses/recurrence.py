@@ -1,6 +1,5 @@
 """How many loci an arm finds again when its autoencoder is trained with other seeds."""
 
-import json
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +13,7 @@ from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.analyses.genome import matched_genotypes, scan_options
 from regreveal.genetics.gwas import run_gwas
 from regreveal.genetics.loci import read_loci
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 
@@ -104,8 +103,7 @@ def _write(
     }
     write_table(recurring, loci_file)
     write_table(pd.DataFrame(pairs), pairs_file)
-    with atomic_path(summary) as temporary:
-        temporary.write_text(json.dumps(told, indent=2) + "\n")
+    write_json(told, summary)
 
 
 def _alike(

@@ -1,6 +1,5 @@
 """SNP clusters: which associated variants move people the same way through latent space."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ from regreveal.genetics.clusters.trees import (
 )
 from regreveal.genetics.clusters.variant_directions import VariantDirections
 from regreveal.progress import track
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import atomic_path, write_json
 
 
 @dataclass(frozen=True)
@@ -172,8 +171,7 @@ class VariantClusters:
         for name, table in tables.items():
             with atomic_path(folder / name) as temporary:
                 table.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.10g")
-        with atomic_path(folder / "clusters.json") as temporary:
-            temporary.write_text(json.dumps(self.summary(), indent=2) + "\n")
+        write_json(self.summary(), folder / "clusters.json")
 
     def summary(self) -> dict:
         """Give the settings, the height and how far noise and chance reach, for clusters.json."""

@@ -19,7 +19,7 @@ from regreveal.genetics.output.tabix import index_table
 from regreveal.genetics.output.unfinished import UnfinishedFiles
 from regreveal.genetics.scan import Scanner, Stretch, scan, units
 from regreveal.progress import track
-from regreveal.store.atomic import atomic_path, locked
+from regreveal.store.atomic import locked, write_json
 
 LOCK = ".lock"
 LOCI = "loci.tsv"
@@ -69,8 +69,7 @@ class ResultFiles(UnfinishedFiles):
             (self.folder / name).unlink(missing_ok=True)
         self.move(self._whole)
         summary = summary | {"files": self._whole}
-        with atomic_path(target) as temporary:
-            temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        write_json(summary, target)
         return summary
 
 

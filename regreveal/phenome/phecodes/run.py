@@ -1,7 +1,6 @@
 """Phecodes from files to files, however many people there are."""
 
 import datetime
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from regreveal.phenome.phecodes.phecode_map import read_phecode_map
 from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, phecode_records
 from regreveal.phenome.phecodes.status import COUNTED, phecode_status
 from regreveal.progress import track
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import atomic_path, write_json
 from regreveal.store.cohort import read_table, write_table
 
 PEOPLE_AT_ONCE = 20_000  # of whom the table of status is in memory
@@ -98,8 +97,7 @@ def run_phecodes(
         "icd10_edition": phecode_map.edition,
         **options,
     }
-    with atomic_path(folder / "phecodes.json") as temporary:
-        temporary.write_text(json.dumps(told, indent=2) + "\n")
+    write_json(told, folder / "phecodes.json")
     return table
 
 

@@ -1,7 +1,6 @@
 """PheWAS of latent spaces from what is recorded to tables in a folder."""
 
 import datetime
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from regreveal.phenome.phewas.incident import FollowUp, follow_up, incident_phew
 from regreveal.phenome.phewas.null import null_scans, null_summary
 from regreveal.phenome.phewas.scan import MINIMUM_CASES, describe, scan
 from regreveal.phenome.phewas.split_half import SplitSpace
-from regreveal.store.atomic import atomic_path
+from regreveal.store.atomic import write_json
 from regreveal.store.cohort import design_matrix, write_table
 from regreveal.store.embedding import Embedding
 
@@ -259,8 +258,7 @@ def run_phewas(
         incident = incident_phewas(space, data.incident, options.minimum_cases)
         write_table(incident, folder / "phewas_incident.tsv")
         counts["phecodes_tested_incident"] = int((incident["reason"] == "").sum())
-    with atomic_path(folder / "phewas.json") as temporary:
-        temporary.write_text(json.dumps(counts, indent=2) + "\n")
+    write_json(counts, folder / "phewas.json")
     return table
 
 
