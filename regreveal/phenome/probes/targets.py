@@ -158,8 +158,8 @@ def _classes(values, present, folds, common) -> Target:
             len(values),
             f"fewer than two classes of at least {minimum} participants",
         )
-    labels = labels[labels.isin(classes)]
-    rows = np.flatnonzero(present)[np.isin(values.index[present], labels.index)]
+    kept = labels.isin(classes).to_numpy()
+    labels, rows = labels[kept], np.flatnonzero(present)[kept]
     fold, strata = (np.full(len(values), LEFT_OUT) for _ in range(2))
     fold[rows] = stratified_folds(labels, folds).to_numpy()
     code = np.array([classes.index(label) for label in labels])
