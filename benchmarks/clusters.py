@@ -7,6 +7,7 @@ Everything is drawn anew from the seed; a table is printed.
     python benchmarks/clusters.py nodes      # how often nodes that are none have high support
     python benchmarks/clusters.py agreement  # coverage of limits of the adjusted Rand index
     python benchmarks/clusters.py modalities # errors of groups shared between modalities
+    python benchmarks/clusters.py no-effects # the same tests where no variant does anything
     python benchmarks/clusters.py speed      # seconds at the size of a biobank
 """
 
@@ -15,16 +16,16 @@ import time
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 from sklearn.metrics import adjusted_rand_score
 
 from regreveal.genetics.clusters.agreement import compare_clusters
 from regreveal.genetics.clusters.clustering import cluster_variants
 from regreveal.genetics.clusters.cosines import cosine_similarities, denoised_cosines
-from regreveal.genetics.clusters.modality_groups import group_by_modality
+from regreveal.genetics.clusters.modality_groups import ModalityDirections, group_by_modality
 from regreveal.genetics.clusters.stability import HEIGHTS
 from regreveal.genetics.clusters.trees import average_linkage, cut, midway_height
-from regreveal.genetics.clusters.variant_directions import VariantDirections
+from regreveal.genetics.clusters.variant_directions import VariantDirections, carrier_contrasts
 
 GENOME_WIDE = 5e-8
 
@@ -252,6 +253,39 @@ def modalities(rng: np.random.Generator, repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def no_effects(rng: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """Share of p-values of difference and agreement below a level where no variant has an effect.
+
+    20 variants a draw; the noise of the second modality is correlated with that of the first.
+    """
+    rows = []
+    size, variants = 16, 20
+    for heavy in (False, True):
+        for correlation in (0.0, 0.6):
+            differ, agree = [], []
+            for _ in range(repeats):
+                latents, dosages = people(rng, 2000, size, heavy, np.zeros((variants, size)))
+                other, _ = people(rng, 2000, size, heavy, np.zeros((0, size)))
+                other = correlation * latents + np.sqrt(1 - correlation**2) * other
+                found = ModalityDirections(latents, other, carrier_contrasts(dosages)[0])
+                larger = found.squares[0] - found.squares[1]
+                differ += list(2 * norm.sf(np.abs(larger) / found.difference_error))
+                agree += list(norm.sf(found.inner / found.inner_error))
+            differ, agree = np.array(differ), np.array(agree)
+            rows.append(
+                {
+                    "latents": "t5" if heavy else "normal",
+                    "correlation": correlation,
+                    "variants": len(differ),
+                    "difference < 0.05": np.mean(differ < 0.05),
+                    "difference < 0.01": np.mean(differ < 0.01),
+                    "agreement < 0.05": np.mean(agree < 0.05),
+                    "agreement < 0.01": np.mean(agree < 0.01),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def speed(rng: np.random.Generator, repeats: int) -> pd.DataFrame:
     """Seconds, and those of the matrix products that resampling cannot do without."""
     rows = []
@@ -286,6 +320,7 @@ PARTS = {
     "nodes": (nodes, 60),
     "agreement": (agreement, 30),
     "modalities": (modalities, 30),
+    "no-effects": (no_effects, 60),
     "speed": (speed, 20),
 }
 

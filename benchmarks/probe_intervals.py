@@ -4,12 +4,15 @@ Cohorts are drawn anew; two arms see the same trait, as strongly or not. With ta
 latents are stretched by one random factor, which makes them elliptical t. With --embedding, cohorts
 are drawn from the participants of two embeddings instead, a second one being compared with the
 first. The truth is what the same procedure scores on average over cohorts, and zero for the
-difference of equal arms. A ratio is of the intervals' width to that of the middle 95 % of the score
+difference of equal arms. With --means, targets are five numbers and three categories that go
+together, one arm knows them and the other knows nothing, and it is the intervals of their mean that
+are looked at. A ratio is of the intervals' width to that of the middle 95 % of the score
 or difference over cohorts.
 
     python benchmarks/probe_intervals.py --cohorts 400
     python benchmarks/probe_intervals.py --embedding RUN/arms/native/embedding.parquet \
         --embedding RUN/arms/registered/embedding.parquet --phenotypes RUN/data/phenotypes.tsv
+    python benchmarks/probe_intervals.py --means --cohorts 200
 """
 
 import argparse
@@ -19,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.phenome.probes.differences import compare_probes
+from regreveal.phenome.probes.run import run_probes
 from regreveal.phenome.probes.single import probe
 from regreveal.store.cohort import read_table
 from regreveal.store.embedding import Embedding
@@ -40,6 +44,8 @@ SETTINGS = [
 ]
 CASES = {"continuous": None, "binary, 30 %": 0.7, "binary, 10 %": 0.9}
 COHORT_SIZES = (60, 126)  # of those drawn from embeddings
+MEAN_SIZES = (300, 120)  # of those whose mean over targets is looked at
+MEAN_DIMENSIONS, NUMBERS, CATEGORIES = 12, 5, 3
 
 
 def simulate(tails, n, dimensions, strengths, generator):
@@ -88,6 +94,53 @@ def measure(draw, quantile, cohorts, seed, equal_arms):
     return figures
 
 
+def measure_means(n, cohorts, seed):
+    """Mean, coverage and relative width of the mean score, by metric and arm; and the difference's.
+
+    Targets are of two traits, each in a share of its own, and noise.
+    """
+    generator = np.random.default_rng(seed)
+    shares = np.linspace(0, 1, NUMBERS + CATEGORIES)
+    told = {}
+    for _ in range(cohorts):
+        traits = generator.normal(size=(n, 2))
+        noise = generator.normal(size=(2, n, MEAN_DIMENSIONS))
+        knows = noise[0].copy()
+        knows[:, :2] += traits
+        values = traits[:, :1] * shares + traits[:, 1:] * (1 - shares)
+        values = values + 0.5 * generator.normal(size=values.shape)
+        ids = pd.Index([f"person-{row}" for row in range(n)])
+        targets = pd.DataFrame(values, ids, [f"target {i}" for i in range(len(shares))])
+        for name in targets.columns[1 : 2 * CATEGORIES : 2]:
+            targets[name] = (targets[name] > targets[name].quantile(0.7)).astype(str)
+        folds = pd.Series(generator.permutation(n) % 5, index=ids)
+        means = run_probes({"nothing": noise[1], "knows": knows}, targets, folds).means
+        for row in means.to_dict("records"):
+            for which in ("score", "baseline"):
+                value = row["score" if which == "score" else "baseline_score"]
+                told.setdefault((row["metric"], which), []).append(
+                    (value, row[f"{which}_low"], row[f"{which}_high"])
+                )
+            told.setdefault((row["metric"], "difference"), []).append(
+                (row["difference"], row["low"], row["high"])
+            )
+    for (metric, which), rows in told.items():
+        value, low, high = np.transpose(rows)
+        truth = value.mean()
+        spread = np.ptp(np.quantile(value, [0.025, 0.975]))
+        covered = np.mean((low <= truth) & (truth <= high))
+        yield metric, which, truth, covered, np.median(high - low) / spread
+
+
+def print_means(cohorts, seed):
+    names = {"score": "arm that knows", "baseline": "arm that knows nothing"}
+    print("n\tmetric\tof\tmean\tcovered\twidth")
+    for n in MEAN_SIZES:
+        for metric, which, *figures in measure_means(n, cohorts, seed):
+            label = f"{n}\t{metric}\t{names.get(which, which)}"
+            print(label + "".join(f"\t{figure:.3f}" for figure in figures), flush=True)
+
+
 def simulated_rows(cohorts):
     for name, quantile in CASES.items():
         for tails, n, dimensions, strengths in SETTINGS:
@@ -123,8 +176,12 @@ def main():
     parser.add_argument("--embedding", action="append", help="twice, to draw cohorts from them")
     parser.add_argument("--phenotypes", help="table of the embedded participants' numbers")
     parser.add_argument("--targets", default="t_amplitude,qrs_duration,frontal_axis,bmi")
+    parser.add_argument("--means", action="store_true", help="of the mean over several targets")
     parser.add_argument("--kind", choices=CASES, help="these rows only")
     arguments = parser.parse_args()
+    if arguments.means:
+        print_means(arguments.cohorts, arguments.seed)
+        return
     if arguments.embedding:
         if len(arguments.embedding) != 2 or not arguments.phenotypes:
             parser.error("expected --embedding twice, and --phenotypes")
