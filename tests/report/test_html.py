@@ -406,10 +406,13 @@ def test_settings_that_the_file_leaves_out_are_told_from_what_the_run_recorded(c
     file = copy_of_run / "settings.json"
     settings = json.loads(file.read_text())
     settings["phewas"] |= {"minimum_cases": 33, "minimum_count": 2}
+    settings["phewas"] |= {"icd10_edition": "who", "until": "2023-03-31"}
     settings["probes"]["adjust"] = ["age", "bmi"]
     file.write_text(json.dumps(settings))
     section = methods_section(read_run(copy_of_run))
     text = " ".join(part.text for part in section.parts)
     assert "of fewer than 33 cases" in text
     assert "codes on at least 2 days" in text
+    assert "ICD-10 are those of the World Health Organization" in text
+    assert "Records end on 2023-03-31." in text
     assert "measured over age and BMI" in text

@@ -28,6 +28,10 @@ _SMALL_GROUPS = {
 _CORRECTED = (
     ", with p-values corrected for the skewness of the latents, which matters in small groups"
 )
+_EDITIONS = {
+    "who": "the World Health Organization's edition",
+    "cm": "the clinical modification (ICD-10-CM)",
+}
 _NULLS = {
     "labels": "of diseases permuted among participants",
     "latents": "of latents permuted among participants",
@@ -139,6 +143,11 @@ def _phewas(run: Run, settings: Mapping) -> Written:
         "deviation of the component, with intervals from the likelihood ratio. Arms were compared "
         "phecode by phecode by paired differences, and their counts by McNemar's exact test."
     )
+    # Neither stands in the settings of older runs.
+    if edition := settings.get("icd10_edition"):
+        text += f" Codes of ICD-10 are those of {_EDITIONS[edition]}."
+    if until := settings.get("until"):
+        text += f" Records end on {until}."
     if settings["null"]:
         kinds = listed([_NULLS[kind] for kind in settings["null"]])
         text += f" The same was done {kinds} ({plural(settings['null_repeats'], 'draw')} each)."
