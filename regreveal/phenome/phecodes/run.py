@@ -14,8 +14,7 @@ from regreveal.errors import InputError
 from regreveal.phenome.phecodes.hospital_records import read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import read_phecode_map
 from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, phecode_records
-from regreveal.phenome.phecodes.status import COUNTED, phecode_status
-from regreveal.progress import track
+from regreveal.phenome.phecodes.status import COUNTED, phecode_status_in_blocks
 from regreveal.store.atomic import atomic_path, write_json
 from regreveal.store.cohort import read_table, write_table
 
@@ -123,17 +122,14 @@ def _write_status(
     phecodes = records.info.index
     schema = pa.schema([("sample_id", pa.string()), *((name, pa.int8()) for name in phecodes)])
     counts = pd.DataFrame(0, index=phecodes, columns=COUNTED)
-    starts = range(0, len(sex), PEOPLE_AT_ONCE)
+    blocks = phecode_status_in_blocks(records, sex, PEOPLE_AT_ONCE, visit=visit, **options)
     with atomic_path(path) as temporary, pa.parquet.ParquetWriter(temporary, schema) as writer:
-        for start in track(starts, "Writing who has what"):
-            block = sex.iloc[start : start + PEOPLE_AT_ONCE]
-            table = phecode_status(records, block, visit=visit, **options)
-            counts += table.counts
-            values = table.status.to_numpy().T
-            columns = [pa.array(block.index.astype(str))]
+        for block in blocks:
+            counts += block.counts
+            columns = [pa.array(block.status.index.astype(str))]
             columns += [
                 pa.array(np.nan_to_num(column).astype(np.int8), mask=np.isnan(column))
-                for column in values
+                for column in block.status.to_numpy().T
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return counts

@@ -8,6 +8,7 @@ References
 Denny et al. (2013), Nat. Biotechnol. 31:1102; docs/phecodes.md, "Phecodes".
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.sparse import csr_array
 from regreveal.errors import InputError
 from regreveal.phenome.phecodes.hospital_records import FIRST_DAY
 from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, day_numbers
+from regreveal.progress import track
 
 TIMINGS = ("ever", "prevalent", "incident")
 
@@ -103,6 +105,46 @@ def phecode_status(
         If no diagnosis is of a participant, a sex is another, or dates are needed and not there.
     """
     _check(records, sex, minimum_count, timing, visit, window_days)
+    return _status(records, sex, minimum_count, timing, visit, window_days)
+
+
+def phecode_status_in_blocks(
+    records: PhecodeRecords, sex: pd.Series, people_at_once: int, **options
+) -> Iterator[PhecodeStatus]:
+    """Say the same of some people after the other, where a table of all would be too large.
+
+    Parameters
+    ----------
+    records, sex
+        As of `phecode_status`.
+    people_at_once : int
+    **options
+        As of `phecode_status`.
+
+    Yields
+    ------
+    PhecodeStatus
+        Of the next of the people, in the order of `sex`.
+
+    Raises
+    ------
+    InputError
+        As of `phecode_status`; what must be true of somebody need not be so in every block.
+    """
+    options = {"minimum_count": 1, "timing": "ever", "visit": None, "window_days": 0} | options
+    _check(records, sex, **options)
+    for start in track(range(0, len(sex), people_at_once), "Writing who has what"):
+        yield _status(records, sex.iloc[start : start + people_at_once], **options)
+
+
+def _status(
+    records: PhecodeRecords,
+    sex: pd.Series,
+    minimum_count: int,
+    timing: str,
+    visit: pd.Series | None,
+    window_days: int,
+) -> PhecodeStatus:
     phecodes = records.info.index
     shape = len(sex), len(phecodes)
     rows = pd.Index(sex.index.astype(str)).get_indexer(records.events["sample_id"].cat.categories)
@@ -175,14 +217,14 @@ def _check(records, sex, minimum_count, timing, visit, window_days) -> None:
             f"diagnoses: none has a date, but timing '{timing}' with a minimum count of "
             f"{minimum_count} days needs them; give a table with dates"
         )
+    if timing != "ever" and np.isnat(_known_by(visit, sex.index, window_days)).all():
+        raise InputError(f"visits: none of {len(sex)} participants has the date of one")
 
 
 def _known_by(visit: pd.Series, participants: pd.Index, window_days: int) -> np.ndarray:
     """Give the last day that belongs to each participant's visit; NaT where it has no date."""
     dates = pd.to_datetime(visit.set_axis(visit.index.astype(str)), errors="coerce")
     dates = dates.reindex(participants.astype(str)).to_numpy("datetime64[s]")
-    if np.isnat(dates).all():
-        raise InputError(f"visits: none of {len(participants)} participants has the date of one")
     return dates + np.timedelta64(window_days, "D")
 
 
