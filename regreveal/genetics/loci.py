@@ -174,12 +174,13 @@ def read_loci(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     InputError
-        There is no such file.
+        There is no such file, or it is another table.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; a finished GWAS leaves one")
-    loci = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    loci = read_site_table(path)
+    need_columns(path, loci, ["row", "chromosome", "position", "variant_id"])
     numbers = [name for name in loci if name not in (*TEXT_COLUMNS, "known")]
     loci[numbers] = loci[numbers].apply(pd.to_numeric, errors="coerce")
     if "known" in loci:

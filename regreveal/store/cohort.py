@@ -196,14 +196,7 @@ def design_matrix(
             f"covariates: '{column}' is missing for {missing[column]} of {len(chosen)} "
             "participants; leave them out or fill it in"
         )
-    numeric = [c for c in columns if pd.api.types.is_numeric_dtype(chosen[c])]
-    categories = [c for c in columns if c not in numeric]
-    crowded = [c for c in categories if chosen[c].nunique() > MOST_CLASSES]
-    if crowded:
-        raise InputError(
-            f"covariates: '{crowded[0]}' has {chosen[crowded[0]].nunique()} different values that "
-            "are no numbers, as a date has; name the covariates to use, without it"
-        )
+    categories = categories_among(chosen)
     # A column of each in the order asked, so that the one named as redundant is the later one.
     encoded = pd.get_dummies(chosen, columns=categories, prefix_sep="=", drop_first=True)
     names = [
@@ -218,6 +211,24 @@ def design_matrix(
         raise InputError(f"covariates: '{column}' has values that are not finite")
     _refuse_collinear(matrix, names, columns)
     return matrix, names
+
+
+def categories_among(covariates: pd.DataFrame) -> list[str]:
+    """Name the columns that are no numbers, and so are made one column a category.
+
+    Raises
+    ------
+    InputError
+        One has more than `MOST_CLASSES` values: a date would have a column for each day.
+    """
+    found = [c for c in covariates if not pd.api.types.is_numeric_dtype(covariates[c])]
+    for column in found:
+        if (values := covariates[column].nunique()) > MOST_CLASSES:
+            raise InputError(
+                f"covariates: '{column}' has {values} different values that are no numbers, as a "
+                "date has; name the covariates to use, without it"
+            )
+    return found
 
 
 def _refuse_collinear(matrix: np.ndarray, names: list[str], columns: Sequence[str]) -> None:

@@ -114,3 +114,13 @@ def test_what_cannot_be_clustered_is_said_in_one_line(data, tmp_path, options, m
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+def test_a_table_of_something_else_is_no_table_of_loci(data, tmp_path):
+    result = invoke(
+        data, "--embedding", data / "good.parquet", "--loci", data / "age.tsv",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert isinstance(result.exception, InputError)
+    assert "age.tsv: no column 'row'" in str(result.exception)
+    assert not (tmp_path / "out").exists()

@@ -17,6 +17,7 @@ from regreveal.phenome.probes.predictors import Predictors
 from regreveal.phenome.probes.single import ProbeResult, probe_targets
 from regreveal.phenome.probes.targets import prepare_target
 from regreveal.progress import track
+from regreveal.store.cohort import categories_among
 
 GAIN_COLUMNS = [
     "arm", "target", "type", "metric", "adjusted_for", "n", "n_missing", "n_without_covariates",
@@ -145,9 +146,7 @@ def _encode(covariates: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             f"probes.adjust: no participant has a value of each of {', '.join(covariates)}"
         )
-    numeric = [c for c in covariates if pd.api.types.is_numeric_dtype(covariates[c])]
-    categories = [c for c in covariates if c not in numeric]
-    encoded = pd.get_dummies(covariates, columns=categories, drop_first=True)
+    encoded = pd.get_dummies(covariates, columns=categories_among(covariates), drop_first=True)
     numbers = encoded.to_numpy(np.float64)
     numbers[~complete] = np.nan
     if not np.isfinite(numbers[complete]).all():

@@ -107,3 +107,11 @@ def test_covariates_that_nobody_has_are_an_error(people):
     endless = covariates.assign(age=np.inf)
     with pytest.raises(InputError, match="not finite"):
         run_probes(arms, targets[["case"]], folds, covariates=endless)
+
+
+def test_days_are_refused_as_a_covariate(people):
+    # A column for each day would let covariates fit everybody, and leave latents nothing.
+    arms, targets, covariates, folds = people
+    days = pd.date_range("2015-01-01", periods=N).strftime("%Y-%m-%d")
+    with pytest.raises(InputError, match="'visit' has 300 different values"):
+        run_probes(arms, targets, folds, covariates=covariates.assign(visit=days))
