@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regreveal.cli.options import (
+    AnalysisSplits,
+    CovariateColumns,
+    Covariates,
+    Genes,
+    GenotypeFiles,
+    Keep,
+    NewFolder,
+    RefFirst,
+    Remove,
+)
 from regreveal.cli.participants import (
     common_participants,
     echo_left_out,
     echo_unmatched,
     read_embeddings,
-    read_participant_list,
+    read_participant_lists,
     split_names,
 )
 from regreveal.errors import InputError
@@ -30,14 +41,8 @@ def clusters(
             help="Latents, as PATH or NAME=PATH; several are compared.", show_default=False
         ),
     ],
-    genotypes: Annotated[
-        list[Path],
-        typer.Option(
-            help="PLINK .bed or .pgen, .bgen, .vcf.gz or .bcf; once for each file.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
+    genotypes: GenotypeFiles,
+    out: NewFolder,
     loci: Annotated[
         list[Path] | None,
         typer.Option(
@@ -48,29 +53,13 @@ def clusters(
     variants: Annotated[
         Path | None, typer.Option(help="List of variant ids to cluster instead.")
     ] = None,
-    ref_first: Annotated[
-        bool,
-        typer.Option(
-            "--ref-first",
-            help="BGEN's first allele is the reference (as UK Biobank's), not its last.",
-        ),
-    ] = False,
-    covariates: Annotated[
-        Path | None, typer.Option(help="Table with sample_id: .tsv, .csv or .parquet.")
-    ] = None,
-    covariate_columns: Annotated[
-        str | None, typer.Option(help="Columns to use, with commas between; all by default.")
-    ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="List of participants, the only ones to analyse.")
-    ] = None,
-    remove: Annotated[Path | None, typer.Option(help="List of participants to leave out.")] = None,
-    genes: Annotated[
-        Path | None, typer.Option(help="Table of genes, to name listed variants by.")
-    ] = None,
+    ref_first: RefFirst = False,
+    covariates: Covariates = None,
+    covariate_columns: CovariateColumns = None,
+    splits: AnalysisSplits = None,
+    keep: Keep = None,
+    remove: Remove = None,
+    genes: Genes = None,
     height: Annotated[
         float | None,
         typer.Option(
@@ -88,7 +77,7 @@ def clusters(
     permutations: Annotated[
         int, typer.Option(help="Of the variants, where embeddings are compared.", min=99)
     ] = 9999,
-    seed: Annotated[int, typer.Option(help="Of samples and permutations.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of samples and permutations.", min=0)] = 0,
 ) -> None:
     """Cluster variants by the direction in which they move people through the latent space.
 
@@ -102,44 +91,46 @@ def clusters(
     from regreveal.genetics.clusters.clustering import cluster_variants
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.matching import match_participants
+    from regreveal.store.atomic import new_folder
     from regreveal.store.cohort import read_splits
 
     if bool(loci) == (variants is not None):
         raise InputError("clusters: give either --loci or --variants")
     embeddings = read_embeddings(embedding)
-    lists = {
-        option: None if path is None else read_participant_list(path)
-        for option, path in (("keep", keep), ("remove", remove))
-    }
     chosen, left_out = common_participants(
-        embeddings, None if splits is None else read_splits(splits), {}, **lists
+        embeddings,
+        None if splits is None else read_splits(splits),
+        {},
+        **read_participant_lists(keep, remove),
     )
     echo_left_out(left_out)
     files = open_genotypes(genotypes, ref_first)
     columns = split_names(covariate_columns) or None
     matched = match_participants(chosen, files.samples, covariates, columns)
     echo_unmatched(matched.counts)
-    leads = _leads(loci, variants, files, genes, matched)
-    dosages = files.dosages(leads["row"].to_numpy(int), matched.sample_ids)
-    found = {}
-    for name, latents in embeddings.items():
-        found[name] = cluster_variants(
-            latents.select(matched.sample_ids),
-            dosages,
-            leads["variant_id"],
-            leads["nearest_gene"],
-            matched.covariates,
-            signed=signed,
-            height=height,
-            bootstraps=bootstraps,
-            seed=seed,
-        )
-        folder = out if len(embeddings) == 1 else out / name
-        found[name].write(folder)
-        _draw(found[name], folder)
-        _echo(name, found[name], folder)
-    if len(found) > 1:
-        _compare(found, out, permutations, seed)
+    with new_folder(out) as folder:
+        leads = _leads(loci, variants, files, genes, matched)
+        dosages = files.dosages(leads["row"].to_numpy(int), matched.sample_ids)
+        found = {}
+        for name, latents in embeddings.items():
+            found[name] = cluster_variants(
+                latents.select(matched.sample_ids),
+                dosages,
+                leads["variant_id"],
+                leads["nearest_gene"],
+                matched.covariates,
+                signed=signed,
+                height=height,
+                bootstraps=bootstraps,
+                seed=seed,
+            )
+            place = folder if len(embeddings) == 1 else folder / name
+            found[name].write(place)
+            _draw(found[name], place)
+            _echo(name, found[name])
+        if len(found) > 1:
+            _compare(found, folder, permutations, seed)
+    typer.echo(f"the results are in {out}")
 
 
 def _leads(
@@ -183,14 +174,14 @@ def _draw(found: "VariantClusters", folder: Path) -> None:
     )
 
 
-def _echo(name: str, found: "VariantClusters", folder: Path) -> None:
+def _echo(name: str, found: "VariantClusters") -> None:
     for reason, count in found.left_out["reason"].value_counts().items():
         typer.echo(f"left out {count:>7}  variants: {reason}")
     told = found.summary()
     stability = "" if told["rand_index"] is None else f", stability {told['rand_index']:.2f}"
     typer.echo(
         f"{name}: {told['participants']} participants, {told['variants']} variants, "
-        f"{told['clusters']} clusters at height {told['height']:.2f}{stability}: {folder}"
+        f"{told['clusters']} clusters at height {told['height']:.2f}{stability}"
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import AnalysisSplits, NewFolder
 from regreveal.cli.participants import (
     common_participants,
     echo_left_out,
@@ -16,9 +17,12 @@ from regreveal.errors import InputError
 
 def directions(
     embedding: Annotated[Path, typer.Option(help="Embedding, not transformed.")],
-    model: Annotated[Path, typer.Option(help="Folder of the model that made it.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Folder of the model that made it, or of the zoo: zoo:ecg_median."),
+    ],
     store: Annotated[Path, typer.Option(help="The TensorStore that the model's tensors are in.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: NewFolder,
     genotypes: Annotated[
         Path | None, typer.Option(help="Genotypes: .bed, .pgen, .bgen or .vcf.gz.")
     ] = None,
@@ -34,9 +38,7 @@ def directions(
     covariate_columns: Annotated[
         str | None, typer.Option(help="Columns of it, by commas; all by default.")
     ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
-    ] = None,
+    splits: AnalysisSplits = None,
     steps: Annotated[
         str, typer.Option(help="Scores to decode at, in standard deviations, by commas.")
     ] = "-3,-2,-1,0,1,2,3",
@@ -53,10 +55,13 @@ def directions(
     """
     from regreveal.directions.run import Model, run_directions
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
+    from regreveal.models.zoo import find_model
+    from regreveal.store.atomic import new_folder
     from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore
 
-    tensor_map, tensors = trained_tensor_map(read_model_json(model)), TensorStore(store)
+    model_folder, tensors = find_model(model), TensorStore(store)
+    tensor_map = trained_tensor_map(read_model_json(model_folder))
     embeddings = read_embeddings([f"latents={embedding}"])
     needed = {"store": tensors.sample_ids(tensor_map.path)}
     table = read_table(covariates) if covariates else None
@@ -66,18 +71,19 @@ def directions(
         embeddings, None if splits is None else read_splits(splits), needed
     )
     taken_out = [] if table is None else split_names(covariate_columns) or list(table.columns)
-    found = run_directions(
-        embeddings["latents"],
-        chosen,
-        _variables(chosen, genotypes, split_names(variants), phenotypes, split_names(columns)),
-        {"variant": taken_out, "phenotype": taken_out},
-        table,
-        Model(model, tensors, tensor_map),
-        out,
-        steps=_numbers(steps),
-        seed=seed,
-    )
-    _draw(out)
+    with new_folder(out) as folder:
+        found = run_directions(
+            embeddings["latents"],
+            chosen,
+            _variables(chosen, genotypes, split_names(variants), phenotypes, split_names(columns)),
+            {"variant": taken_out, "phenotype": taken_out},
+            table,
+            Model(model_folder, tensors, tensor_map),
+            folder,
+            steps=_numbers(steps),
+            seed=seed,
+        )
+        _draw(folder)
     echo_left_out(left_out)
     for _, row in found[found["reason"] != ""].iterrows():
         typer.echo(f"not decoded: {row['name']}: {row['reason']}")

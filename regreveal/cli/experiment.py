@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option("--out", help="The run folder; an unfinished run goes on.")]
-Seed = Annotated[int | None, typer.Option(help="Instead of the experiment's own.")]
+Seed = Annotated[int | None, typer.Option(help="Instead of the experiment's own.", min=0)]
 
 
 def run(

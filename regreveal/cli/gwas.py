@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regreveal.cli.options import (
+    AnalysisSplits,
+    CovariateColumns,
+    Covariates,
+    GenotypeFiles,
+    Keep,
+    Latents,
+    RefFirst,
+    Remove,
+)
 from regreveal.cli.participants import (
     choose_participants,
     echo_unmatched,
@@ -30,47 +40,15 @@ MACHINE = "Where it runs"
 
 
 def gwas(
-    embedding: Annotated[
-        Path, typer.Option(help="Latents: .parquet, or ml4h's hidden_*.tsv.", show_default=False)
-    ],
-    genotypes: Annotated[
-        list[Path],
-        typer.Option(
-            help="PLINK .bed or .pgen, .bgen, .vcf.gz or .bcf; once for each file, such as one a "
-            "chromosome.",
-            show_default=False,
-        ),
-    ],
+    embedding: Latents,
+    genotypes: GenotypeFiles,
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
-    ref_first: Annotated[
-        bool,
-        typer.Option(
-            "--ref-first",
-            help="BGEN's first allele is the reference (as UK Biobank's), not its last.",
-        ),
-    ] = False,
-    covariates: Annotated[
-        Path | None,
-        typer.Option(
-            "--covariates", "--covar", help="Table with sample_id: .tsv, .csv or .parquet."
-        ),
-    ] = None,
-    covariate_columns: Annotated[
-        str | None, typer.Option(help="Columns to use, with commas between; all by default.")
-    ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
-    ] = None,
-    keep: Annotated[
-        Path | None,
-        typer.Option(
-            help="List of participants, the only ones to analyse: a line each, its id or, as in "
-            "PLINK, family id and id."
-        ),
-    ] = None,
-    remove: Annotated[
-        Path | None, typer.Option(help="Such a list of participants to leave out.")
-    ] = None,
+    ref_first: RefFirst = False,
+    covariates: Covariates = None,
+    covariate_columns: CovariateColumns = None,
+    splits: AnalysisSplits = None,
+    keep: Keep = None,
+    remove: Remove = None,
     sex_column: Annotated[
         str | None,
         typer.Option(help="Column of the covariates with sex, for X; by default the genotypes'."),

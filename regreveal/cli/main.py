@@ -27,30 +27,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    demo,
-    run,
-    report,
-    compare,
-    simulate,
-    tensormaps,
-    split,
-    register,
-    register_ready,
-    train,
-    embed,
-    probe,
-    gwas,
-    replicate,
-    regenie_inputs,
-    clusters,
-    phecodes,
-    phewas,
-    directions,
-):
-    app.command()(command)
-app.add_typer(ingest_app, name="ingest")
-app.add_typer(zoo_app, name="zoo")
+COMMANDS = {
+    "Whole experiments": (demo, run, report, compare),
+    "Data": (simulate, tensormaps, split),
+    "From recordings to latents": (register, register_ready, train, embed),
+    "What latents know": (
+        probe,
+        gwas,
+        replicate,
+        regenie_inputs,
+        clusters,
+        phecodes,
+        phewas,
+        directions,
+    ),
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(ingest_app, name="ingest", rich_help_panel="Data")
+app.add_typer(zoo_app, name="zoo", rich_help_panel="From recordings to latents")
 
 
 def main() -> None:

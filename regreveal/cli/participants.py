@@ -140,6 +140,17 @@ def read_participant_list(path: Path) -> frozenset[str]:
     return ids
 
 
+def read_participant_lists(
+    keep: Path | None, remove: Path | None
+) -> dict[str, frozenset[str] | None]:
+    """Read those of the two lists that are given, by the name of the option."""
+    given = {"keep": keep, "remove": remove}
+    return {
+        option: None if path is None else read_participant_list(path)
+        for option, path in given.items()
+    }
+
+
 def choose_participants(
     embedding: Path, splits: Path | None, keep: Path | None, remove: Path | None
 ) -> "tuple[Embedding, list[str]]":
@@ -167,10 +178,7 @@ def choose_participants(
     from regreveal.store.cohort import read_splits
 
     embeddings = read_embeddings([f"latents={embedding}"])
-    lists = {
-        option: None if path is None else read_participant_list(path)
-        for option, path in (("keep", keep), ("remove", remove))
-    }
+    lists = read_participant_lists(keep, remove)
     chosen, left_out = common_participants(
         embeddings, None if splits is None else read_splits(splits), {}, **lists
     )

@@ -1,19 +1,28 @@
 """`regreveal phewas`: which diseases a latent space knows of."""
 
-import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import (
+    AnalysisSplits,
+    Diagnoses,
+    Icd10Edition,
+    Latents,
+    MinimumCount,
+    NewFolder,
+    PhecodeMaps,
+    Until,
+    WindowDays,
+)
 from regreveal.cli.participants import (
     common_participants,
     echo_left_out,
     read_embeddings,
     split_names,
 )
-from regreveal.cli.phecodes import Edition
 from regreveal.errors import InputError
 
 
@@ -25,33 +34,20 @@ class Timing(StrEnum):
 
 
 def phewas(
-    embedding: Annotated[Path, typer.Option(help="Embedding.")],
-    diagnoses: Annotated[
-        list[Path],
-        typer.Option(
-            help="Table with sample_id and icd10 (or icd9), a row an event, or UK Biobank's "
-            "hesin_diag and hesin; may be given several times."
-        ),
-    ],
-    phecodes: Annotated[
-        list[Path],
-        typer.Option(
-            help="Map of codes to phecodes, and its description; may be given several times."
-        ),
-    ],
+    embedding: Latents,
+    diagnoses: Diagnoses,
+    phecodes: PhecodeMaps,
     covariates: Annotated[Path, typer.Option(help="Table with sample_id, sex and the covariates.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: NewFolder,
     phecode_info: Annotated[
         Path | None, typer.Option(help="Description of the phecodes, if not among --phecodes.")
     ] = None,
     covariate_columns: Annotated[
         str, typer.Option(help="Covariates, by commas.")
     ] = "age,sex,ancestry",
-    splits: Annotated[
-        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
-    ] = None,
+    splits: AnalysisSplits = None,
     minimum_cases: Annotated[int, typer.Option(help="Rarer phecodes are not tested.", min=2)] = 20,
-    minimum_count: Annotated[int, typer.Option(help="Days with a code of a case.", min=1)] = 1,
+    minimum_count: MinimumCount = 1,
     timing: Annotated[
         Timing, typer.Option(help="prevalent: only cases by the visit count.")
     ] = Timing.ever,
@@ -74,21 +70,10 @@ def phewas(
         str | None,
         typer.Option(help="Day, or column of the covariates; by default the last diagnosis."),
     ] = None,
-    window_days: Annotated[
-        int, typer.Option(help="Days after the visit that still belong to it.", min=0)
-    ] = 0,
-    until: Annotated[
-        datetime.datetime | None,
-        typer.Option(
-            help="Last day of the records, after which a date is impossible; by default today.",
-            formats=["%Y-%m-%d"],
-        ),
-    ] = None,
-    icd10_edition: Annotated[
-        Edition | None,
-        typer.Option(help="Whose ICD-10 codes to use, where the map has those of both."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the halves and of what is null.")] = 0,
+    window_days: WindowDays = 0,
+    until: Until = None,
+    icd10_edition: Icd10Edition = None,
+    seed: Annotated[int, typer.Option(help="Of the halves and of what is null.", min=0)] = 0,
 ) -> None:
     """Test every phecode for a direction in the latent space, learnt in half of the people.
 
@@ -103,6 +88,7 @@ def phewas(
     from regreveal.phenome.phecodes.phecode_records import phecode_records
     from regreveal.phenome.phewas.null import KINDS
     from regreveal.phenome.phewas.run import PhewasOptions, prepare_phewas, run_phewas
+    from regreveal.store.atomic import new_folder
     from regreveal.store.cohort import read_splits, read_table
 
     kinds = split_names(null)
@@ -125,13 +111,14 @@ def phewas(
     chosen, left_out = common_participants(
         embeddings, None if splits is None else read_splits(splits), {"covariates": table.index}
     )
-    maps = [*phecodes, *([phecode_info] if phecode_info else [])]
-    records = phecode_records(
-        read_diagnoses(*diagnoses, until=until.date() if until else None),
-        read_phecode_map(*maps, edition=icd10_edition.upper() if icd10_edition else None),
-    )
-    data = prepare_phewas(chosen, table, records, options)
-    result = run_phewas(embeddings["latents"], data, out, options, seed, left_out)
+    with new_folder(out) as folder:
+        maps = [*phecodes, *([phecode_info] if phecode_info else [])]
+        records = phecode_records(
+            read_diagnoses(*diagnoses, until=until.date() if until else None),
+            read_phecode_map(*maps, edition=icd10_edition.upper() if icd10_edition else None),
+        )
+        data = prepare_phewas(chosen, table, records, options)
+        result = run_phewas(embeddings["latents"], data, folder, options, seed, left_out)
     echo_left_out(left_out)
     tested = int((result["reason"] == "").sum())
     typer.echo(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import NewFolder
 from regreveal.cli.participants import (
     common_participants,
     echo_left_out,
@@ -21,7 +22,7 @@ def probe(
     ],
     phenotypes: Annotated[Path, typer.Option(help="Table with sample_id and the targets.")],
     splits: Annotated[Path, typer.Option(help="Split file; analysis participants are used.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: NewFolder,
     targets: Annotated[
         str | None, typer.Option(help="Columns to predict, by commas; all by default.")
     ] = None,
@@ -51,7 +52,7 @@ def probe(
     """
     from regreveal.phenome.phenotypes import given_types, read_phenotype_info
     from regreveal.phenome.probes.run import run_probes
-    from regreveal.store.atomic import write_json
+    from regreveal.store.atomic import new_folder, write_json
     from regreveal.store.cohort import read_splits, read_table, write_table
 
     if adjust and not covariates:
@@ -73,26 +74,30 @@ def probe(
         columns = split_names(adjust) or list(adjusting.columns)
         _check_columns(adjusting, columns, covariates)
     chosen, left_out = common_participants(embeddings, split, {"phenotypes": table.index})
-    found = run_probes(
-        {name: each.select(chosen) for name, each in embeddings.items()},
-        table.loc[chosen, names],
-        split["fold"],
-        types=given_types(*given, info),
-        units=None if info is None else info["units"].to_dict(),
-        covariates=adjusting[columns].reindex(chosen) if columns else None,
-        floor=True,
-    )
-    tables = {
-        "probes": found.scores,
-        "differences": found.differences,
-        "means": found.means,
-        "calibration": found.calibration,
-    }
-    if found.adjusted:
-        tables |= {"gains": found.adjusted.gains, "gain_differences": found.adjusted.differences}
-    for name, result in tables.items():
-        write_table(result, out / f"{name}.tsv")
-    write_json({"participants": len(chosen), "left_out": left_out}, out / "probe.json")
+    with new_folder(out) as folder:
+        found = run_probes(
+            {name: each.select(chosen) for name, each in embeddings.items()},
+            table.loc[chosen, names],
+            split["fold"],
+            types=given_types(*given, info),
+            units=None if info is None else info["units"].to_dict(),
+            covariates=adjusting[columns].reindex(chosen) if columns else None,
+            floor=True,
+        )
+        tables = {
+            "probes": found.scores,
+            "differences": found.differences,
+            "means": found.means,
+            "calibration": found.calibration,
+        }
+        if found.adjusted:
+            tables |= {
+                "gains": found.adjusted.gains,
+                "gain_differences": found.adjusted.differences,
+            }
+        for name, result in tables.items():
+            write_table(result, folder / f"{name}.tsv")
+        write_json({"participants": len(chosen), "left_out": left_out}, folder / "probe.json")
     echo_left_out(left_out)
     typer.echo(f"{len(names)} targets, {len(chosen)} participants: {out / 'probes.tsv'}")
 

@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import (
+    AnalysisSplits,
+    CovariateColumns,
+    Covariates,
+    Keep,
+    Latents,
+    Remove,
+)
 from regreveal.cli.participants import (
     choose_participants,
     echo_unmatched,
@@ -13,7 +21,7 @@ from regreveal.cli.participants import (
 
 
 def regenie_inputs(
-    embedding: Annotated[Path, typer.Option(help="Latents.", show_default=False)],
+    embedding: Latents,
     genotypes: Annotated[
         list[Path],
         typer.Option(
@@ -22,19 +30,11 @@ def regenie_inputs(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files.", show_default=False)],
-    covariates: Annotated[
-        Path | None, typer.Option("--covariates", "--covar", help="Table with sample_id.")
-    ] = None,
-    covariate_columns: Annotated[
-        str | None, typer.Option(help="Columns to use, with commas between; all by default.")
-    ] = None,
-    splits: Annotated[
-        Path | None, typer.Option(help="Split file, to use its analysis participants only.")
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="List of participants, the only ones to use.")
-    ] = None,
-    remove: Annotated[Path | None, typer.Option(help="List of participants to leave out.")] = None,
+    covariates: Covariates = None,
+    covariate_columns: CovariateColumns = None,
+    splits: AnalysisSplits = None,
+    keep: Keep = None,
+    remove: Remove = None,
     transform: Annotated[str, typer.Option(help="radial, rint or none.")] = "radial",
     project_out: Annotated[
         str | None, typer.Option(help="Columns of the covariates to project out of the latents.")

@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regreveal.cli.options import (
+    CovariateColumns,
+    Covariates,
+    Genes,
+    GenotypeFiles,
+    Keep,
+    Latents,
+    RefFirst,
+    Remove,
+)
 from regreveal.cli.participants import choose_participants, split_names
 from regreveal.errors import InputError
 
@@ -13,41 +23,20 @@ if TYPE_CHECKING:
 
 
 def replicate(
-    embedding: Annotated[
-        Path, typer.Option(help="Latents: .parquet, or ml4h's hidden_*.tsv.", show_default=False)
-    ],
-    genotypes: Annotated[
-        list[Path],
-        typer.Option(
-            help="PLINK .bed or .pgen, .bgen, .vcf.gz or .bcf; once for each file.",
-            show_default=False,
-        ),
-    ],
+    embedding: Latents,
+    genotypes: GenotypeFiles,
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
-    ref_first: Annotated[
-        bool, typer.Option("--ref-first", help="BGEN's first allele is the reference.")
-    ] = False,
-    covariates: Annotated[
-        Path | None,
-        typer.Option(
-            "--covariates", "--covar", help="Table with sample_id: .tsv, .csv or .parquet."
-        ),
-    ] = None,
-    covariate_columns: Annotated[
-        str | None, typer.Option(help="Columns to use, with commas between; all by default.")
-    ] = None,
+    ref_first: RefFirst = False,
+    covariates: Covariates = None,
+    covariate_columns: CovariateColumns = None,
     splits: Annotated[
         Path | None,
         typer.Option(
             help="Split file, to use its analysis participants only, halved within its folds."
         ),
     ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="List of participants, the only ones to analyse.")
-    ] = None,
-    remove: Annotated[
-        Path | None, typer.Option(help="Such a list of participants to leave out.")
-    ] = None,
+    keep: Keep = None,
+    remove: Remove = None,
     coding: Annotated[
         str, typer.Option(help="genotype (three groups) or additive (a trend).")
     ] = "genotype",
@@ -65,10 +54,8 @@ def replicate(
         float | None, typer.Option(help="Smallest minor allele frequency.", min=0, max=0.5)
     ] = None,
     threshold: Annotated[float, typer.Option(help="Significance of discovery.")] = 5e-8,
-    genes: Annotated[
-        Path | None, typer.Option(help="Gene table, to name loci: chromosome, start, end, gene.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the halves.")] = 0,
+    genes: Genes = None,
+    seed: Annotated[int, typer.Option(help="Of the halves.", min=0)] = 0,
     threads: Annotated[int | None, typer.Option(help="All cores by default.", min=1)] = None,
 ) -> None:
     """Find loci in half of the participants, test their lead variants in the other; then in turn.

@@ -10,7 +10,7 @@ def simulate(
     folder: Annotated[Path, typer.Argument(help="Where the biobank is to be.")],
     participants: Annotated[int, typer.Option(help="How many participants.")] = 4000,
     variants: Annotated[int, typer.Option(help="How many genotyped variants.")] = 20000,
-    seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 1,
+    seed: Annotated[int, typer.Option(help="All randomness comes from it.", min=0)] = 1,
     modalities: Annotated[
         list[str] | None,
         typer.Option(

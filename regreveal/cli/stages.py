@@ -195,7 +195,7 @@ def train(
     steps: Annotated[int, typer.Option(help="Batches to learn from.")] = 2000,
     batch_size: Annotated[int, typer.Option(help="Participants a batch.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Largest step size of Adam.")] = 5e-3,
-    seed: Annotated[int, typer.Option(help="Of initial weights and order.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of initial weights and order.", min=0)] = 1,
     precision: Annotated[
         str, typer.Option(help="float32, or on a GPU mixed_float16 or mixed_bfloat16.")
     ] = "float32",

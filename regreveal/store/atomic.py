@@ -75,6 +75,40 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
+def new_folder(target: str | os.PathLike) -> Iterator[Path]:
+    """Give a folder to write results into; it becomes `target`, whole, if the block succeeds.
+
+    Parameters
+    ----------
+    target : path-like
+        Not there yet, or an empty folder: beside files of an earlier call, nobody could tell which
+        belong together.
+
+    Yields
+    ------
+    Path
+        The folder to write into.
+
+    Raises
+    ------
+    InputError
+        There is something already, or nothing can be written there.
+    """
+    target = Path(target)
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file; expected a folder for the results")
+    try:
+        if target.is_dir() and any(target.iterdir()):
+            raise InputError(f"{target}: holds files already; choose another folder, or empty it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written to ({error.strerror})") from None
+    with atomic_folder(target) as folder:
+        folder.mkdir()
+        yield folder
+
+
+@contextmanager
 def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
     """Hold a lock; the system releases it if the process dies.
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = "demo run report simulate tensormaps split register train embed probe gwas ingest"
-COMMANDS += " phecodes phewas"
+COMMANDS = "demo run report compare simulate tensormaps split register train embed probe gwas"
+COMMANDS += " ingest zoo phecodes phewas clusters replicate directions regenie-inputs"
 
 
 def regreveal(*arguments: str, folder: Path) -> subprocess.CompletedProcess:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,7 @@ def _run(command, data, *more, **changed):
         | changed
     )
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    shutil.rmtree(options["out"], ignore_errors=True)
     return CliRunner().invoke(app, [command, *arguments, *more])
 
 
