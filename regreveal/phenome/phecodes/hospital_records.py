@@ -279,9 +279,9 @@ def _read_dates(
 
 
 def _parse_dates(texts: pd.Index, path: str, column: str) -> np.ndarray:
-    """Read yyyy-mm-dd and dd/mm/yyyy; NaT where there is no such day."""
+    """Read the days of yyyy-mm-dd, dd/mm/yyyy and of dates; NaT where there is no such day."""
     if pd.api.types.is_datetime64_any_dtype(texts) or not pd.api.types.is_string_dtype(texts):
-        return pd.to_datetime(texts).to_numpy("datetime64[s]")
+        return pd.to_datetime(texts).to_numpy("datetime64[D]").astype("datetime64[s]")
     given = pd.Series(texts[~texts.isin(ABSENT)])
     iso = given.str.extract(_ISO, expand=False)
     day_first = given.str.extract(_DAY_FIRST).astype(float)

@@ -91,6 +91,16 @@ def test_the_format_makes_no_difference(file, tmp_path, suffix):
     assert _rows(read_diagnoses(*paths, until=END)) == EXPECTED
 
 
+def test_the_time_of_a_day_does_not_matter_on_the_last_day_of_the_records_either(tmp_path):
+    times = ["2023-03-31 12:30", "2023-04-01 00:00", "1960-01-02 23:00"]
+    table = pd.DataFrame({"eid": ["1", "2", "3"], "icd10": "I48", "date": pd.to_datetime(times)})
+    for name, dates in (("plain", table["date"]), ("zoned", table["date"].dt.tz_localize("UTC"))):
+        table.assign(date=dates).to_parquet(tmp_path / f"{name}.parquet")
+        diagnoses = read_diagnoses(tmp_path / f"{name}.parquet", until=END)
+        assert diagnoses.events["date"].astype(str).tolist() == ["2023-03-31", "NaT", "1960-01-02"]
+        assert diagnoses.counts["date_impossible"] == 1
+
+
 def test_one_merged_table_is_read_and_the_order_of_files_does_not_matter(file):
     merged = (
         "eid,ins_index,diag_icd10,epistart\n7,0,I48.0,2010-02-03\n7,1,i10,2011-12-31 00:00:00\n"
