@@ -161,14 +161,15 @@ def prepare_phewas(
 
 
 def days(cohort: pd.DataFrame, column: str) -> pd.Series:
-    """Read a column of days.
+    """Read a column of days; a time after the day is ignored.
 
     Raises
     ------
     InputError
         If a value is no day.
     """
-    read = pd.to_datetime(cohort[column], errors="coerce", format="ISO8601")
+    read = pd.to_datetime(cohort[column], errors="coerce", format="ISO8601", utc=True)
+    read = read.dt.tz_localize(None).dt.normalize()
     wrong = cohort[column][read.isna() & cohort[column].notna()]
     if len(wrong):
         raise InputError(

@@ -147,6 +147,19 @@ def test_disease_after_the_visit_is_tested_among_those_free_of_it(study):
     assert row["beta"] == pytest.approx(tests.loc["427.2", "beta"])
 
 
+def test_the_time_of_the_visit_does_not_matter(study):
+    # Those of 2012 now fall ill on the day after their visit.
+    study.cohort["visit"] = "2012-05-31"
+    data, _ = study.prepare(incident=True, visit="visit")
+    for time in ("T12:30:00", "T12:30:00Z"):
+        study.cohort["visit"] = "2012-05-31" + time
+        timed, _ = study.prepare(incident=True, visit="visit")
+        pd.testing.assert_frame_equal(timed.incident.status, data.incident.status)
+        np.testing.assert_array_equal(timed.incident.years("427.2"), data.incident.years("427.2"))
+    ill = data.incident.status["427.2"] == 1
+    assert data.incident.years("427.2")[ill].min() == pytest.approx(1 / 365.25)
+
+
 def test_follow_up_ends_with_the_records_or_with_a_person(study):
     data, _ = study.prepare(incident=True, visit="visit")
     assert (data.incident.end == pd.Timestamp("2020-06-01")).all()
