@@ -86,6 +86,12 @@ def run(tmp_path_factory, experiment) -> Path:
     return folder
 
 
+@pytest.fixture
+def copy(run, tmp_path) -> Path:
+    """A copy of the run that may be changed; files are replaced whole, so links do."""
+    return shutil.copytree(run, tmp_path / "copy", copy_function=os.link)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a run but the manifest and what it draws."""
     left_out = {"manifest.json", "report.html"}
@@ -157,17 +163,21 @@ def test_a_finished_run_is_not_run_again(run, experiment, capsys):
     assert contents(run) == before
 
 
-def test_only_what_a_change_touches_is_run_again(run, experiment, tmp_path, capsys):
+def test_only_what_a_change_touches_is_run_again(copy, tmp_path, capsys):
     changed = tmp_path / "changed.toml"
     changed.write_text(EXPERIMENT.replace('"sex", "registered', '"registered'))
-    run_experiment(changed, run)
+    run_experiment(changed, copy)
     again = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" …")]
     assert again == ["comparisons/alignment/probes …", "table2 …", "report …"]
-    run_experiment(experiment, run)
 
 
-def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, experiment, tmp_path):
-    folder = tmp_path / "killed"
+def test_a_run_killed_again_and_again_ends_like_one_that_was_not(run, tmp_path):
+    # Of the analyses, what the last of the stages killed is for.
+    experiment, folder = tmp_path / "killed.toml", tmp_path / "killed"
+    until = EXPERIMENT.index("[probes]")
+    experiment.write_text(
+        EXPERIMENT[:until] + '[gwas]\n[recurrence]\narms = ["registered"]\nseeds = 1\n'
+    )
     code = "import sys; from regreveal.experiment.run import run_experiment as r; r(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(experiment), str(folder)]
     awaited_ones = "arms/registered/register", "arms/native/train", "arms/registered/seeds/4/train"
@@ -232,30 +242,29 @@ def test_unknown_names_are_errors_before_anything_is_made(tmp_path, old, new, me
     assert not (tmp_path / "out").exists()
 
 
-def test_turning_a_comparison_round_turns_its_differences_round(run, experiment, tmp_path):
+def test_turning_a_comparison_round_turns_its_differences_round(copy, tmp_path):
     turned = tmp_path / "turned.toml"
     turned.write_text(
         EXPERIMENT.replace('baseline = "native"', 'baseline = "registered"').replace(
             'against = "registered"', 'against = "native"'
         )
     )
-    table = run / "comparisons/alignment/probe_differences.tsv"
+    table = copy / "comparisons/alignment/probe_differences.tsv"
     before = pd.read_csv(table, sep="\t")
-    run_experiment(turned, run)
+    run_experiment(turned, copy)
     after = pd.read_csv(table, sep="\t")
     assert set(after["arm"]) == {"native"}
     np.testing.assert_allclose(after["difference"], -before["difference"], atol=1e-9)
-    run_experiment(experiment, run)
 
 
-def test_an_analysis_no_longer_asked_for_leaves_nothing_behind(run, experiment, tmp_path):
+def test_an_analysis_no_longer_asked_for_leaves_nothing_behind(copy, tmp_path):
     fewer = tmp_path / "fewer.toml"
     fewer.write_text(EXPERIMENT[: EXPERIMENT.index("[gwas]")])
-    run_experiment(fewer, run)
-    compared = run / "comparisons/alignment"
+    run_experiment(fewer, copy)
+    compared = copy / "comparisons/alignment"
+    assert (compared / "probes.tsv").exists()
     assert not (compared / "truth.tsv").exists()
     assert not (compared / "native/gwas").exists()
-    run_experiment(experiment, run)
 
 
 def test_arms_compared_by_way_of_another_share_their_participants():
