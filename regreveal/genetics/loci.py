@@ -180,7 +180,7 @@ def read_loci(path: str | os.PathLike) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a finished GWAS leaves one")
     loci = read_site_table(path)
-    need_columns(path, loci, ["row", "chromosome", "position", "variant_id"])
+    need_columns(path, loci, ["row", "variant_id"])
     numbers = [name for name in loci if name not in (*TEXT_COLUMNS, "known")]
     loci[numbers] = loci[numbers].apply(pd.to_numeric, errors="coerce")
     if "known" in loci:
