@@ -1,4 +1,4 @@
-"""GWAS from files to files: match participants, scan the genotypes, write tables and loci."""
+"""Latent GWAS from files to files: match participants, scan genotypes, write tables and loci."""
 
 import os
 import time
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -17,40 +16,29 @@ from regreveal.genetics.analyses import (
     POINTS,
     TABLE,
     LatentAnalysis,
-    TraitAnalysis,
     check_options,
-    hits_of,
-    points_of,
 )
+from regreveal.genetics.examined_leads import examine_leads
 from regreveal.genetics.genotypes import Genotypes, open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
 from regreveal.genetics.known import mark_novel
-from regreveal.genetics.loci import GENOME_WIDE, LOCUS_COLUMNS, find_loci
+from regreveal.genetics.loci import GENOME_WIDE, find_loci
 from regreveal.genetics.loco import LocoPredictions, read_loco_list
-from regreveal.genetics.matching import Matched, match_participants
+from regreveal.genetics.matching import Matched
 from regreveal.genetics.minp import MinimumP, draw_tested_variants, overlap
 from regreveal.genetics.output.files import ResultFiles, fingerprint, read_hits, scanned
 from regreveal.genetics.output.plot_points import PlotPoints, read_points
 from regreveal.genetics.output.summary import describe_run
 from regreveal.genetics.output.sumstats import ssf_metadata, ssf_metadata_path
-from regreveal.genetics.permuted import permuted_tests
 from regreveal.genetics.prepare import prepare_latents
 from regreveal.genetics.relatedness import once_for_the_same, related_pairs
 from regreveal.genetics.scan import LISTED, Scanner, genome_stretches, unit_size
 from regreveal.genetics.spaces import LatentSpaces
-from regreveal.genetics.transforms import transform_latents
-from regreveal.genetics.univariate import TraitSpace
 from regreveal.store.embedding import Embedding
 
 # With fewer carriers, false positives multiply on latents that are not elliptical, even radial ones
 # (docs/statistics.md, "Transforms").
 MINIMUM_COUNT = 20
-
-# Of single traits, whose ranks make even small groups behave. REGENIE's default for carriers.
-TRAIT_MINIMUM_COUNT = 5
-
-# Lead variants whose genotypes are held at a time.
-LEADS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -296,7 +284,7 @@ def run_gwas(
                 hits, scanner.dosages, genes, threshold, matched.covariates, autosomes=autosomes
             )
             if examine:
-                loci = _examined_leads(
+                loci = examine_leads(
                     loci, spaces, scanner, analysis, coding, minimum_count, threshold
                 )
             else:
@@ -323,109 +311,11 @@ def run_gwas(
                 for name, table in zip(names, tables, strict=True):
                     files.close_table(table, indexed=layout == "ssf")
                     if layout == "ssf":
-                        _describe_table(files, table, f"latent dimension {name}", matched, build)
+                        describe_table(files, table, f"latent dimension {name}", matched, build)
             if prepared.nullspace is not None:
                 files.add_table("nullspace.tsv", prepared.nullspace)
             summary = files.publish(loci, summary)
     return GwasResult(folder, {"manova": folder / TABLE}, loci, summary, {"manova": points})
-
-
-def run_univariate_gwas(
-    traits: pd.DataFrame,
-    genotypes: Genotypes | str | os.PathLike | Sequence[str | os.PathLike],
-    covariates: pd.DataFrame | str | os.PathLike | None,
-    folder: str | os.PathLike,
-    *,
-    covariate_columns: list[str] | None = None,
-    participants: Iterable[str] | None = None,
-    genes: pd.DataFrame | None = None,
-    transform: str = "rint",
-    minimum_count: int = TRAIT_MINIMUM_COUNT,
-    threshold: float = GENOME_WIDE,
-    block_size: int | None = None,
-    threads: int | None = None,
-    dtype: str = "float64",
-) -> GwasResult:
-    """Test every variant's additive effect on each of several traits: an ordinary GWAS of each.
-
-    Writes gwas_<trait>.tsv.gz (GWAS-SSF columns, with .tbi) for each trait, loci.tsv with a
-    leading column `trait`, and gwas.json into `folder`.
-
-    Parameters
-    ----------
-    traits : DataFrame
-        Indexed by sample id, a column a trait; who lacks a value is left out of all.
-    genotypes, covariates, folder, covariate_columns, participants, genes
-        As in `run_gwas`.
-    transform : "rint" or "none"
-    threshold : float
-        Genome-wide significance of one trait; divided by the number of traits.
-    minimum_count, block_size, threads, dtype
-        As in `run_gwas`.
-
-    Returns
-    -------
-    GwasResult
-        Loci are numbered through over all traits.
-
-    Raises
-    ------
-    InputError
-        Inputs that cannot be read or do not fit together; see `TraitSpace`.
-    """
-    started, folder = time.monotonic(), Path(folder)
-    genotypes = genotypes if isinstance(genotypes, Genotypes) else open_genotypes(genotypes)
-    complete = traits[traits.notna().all(axis=1)]
-    matched = match_participants(
-        [str(name) for name in complete.index],
-        genotypes.samples,
-        covariates,
-        covariate_columns,
-        participants,
-    )
-    matched.counts["incomplete_traits"] = len(traits) - len(complete)
-    threshold = threshold / traits.shape[1]
-    settings = {
-        "analysis": "univariate",
-        "traits": [str(name) for name in traits.columns],
-        "coding": "additive",
-        "transform": transform,
-        "minimum_count": minimum_count,
-        "threshold": threshold,
-        "dtype": dtype,
-    }
-    with threadpool_limits(threads, user_api="blas"):
-        values = complete.set_axis(complete.index.map(str)).loc[matched.sample_ids]
-        transformed = transform_latents(values, transform, matched.covariates)
-        space = TraitSpace(
-            pd.DataFrame(transformed, columns=settings["traits"]),
-            matched.covariates,
-            dtype,
-            threads=threads,
-        )
-        analysis = TraitAnalysis(space, minimum_count, threshold)
-        scanner = Scanner(genotypes, matched.sample_ids, analysis, VariantFilter())
-        decided_by = fingerprint(
-            settings, [values, matched.covariates, matched.sample_ids], genotypes.paths
-        )
-        size = block_size or unit_size(len(matched.sample_ids))
-        stretches = genome_stretches(genotypes)
-        with scanned(folder, scanner, stretches, size, decided_by) as files:
-            points, found = {}, []
-            for name, table in analysis.tables.items():
-                points[name] = read_points(files.path(points_of(name)))
-                hits = read_hits(files.path(hits_of(name)))
-                loci = find_loci(hits, scanner.dosages, genes, threshold, matched.covariates)
-                found.append(loci.assign(trait=name))
-                files.close_table(table)
-                _describe_table(files, table, name, matched)
-            loci = _concatenate(found)[["trait", *LOCUS_COLUMNS]]
-            loci = loci.assign(locus=np.arange(1, len(loci) + 1))
-            more = {"seconds": round(time.monotonic() - started, 2)}
-            summary = describe_run(settings, matched, files.counts, points, loci, more)
-            summary = files.publish(loci, summary)
-    tables = {name: folder / table for name, table in analysis.tables.items()}
-    return GwasResult(folder, tables, loci, summary, points)
 
 
 def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataFrame) -> dict:
@@ -438,48 +328,7 @@ def _minimum_p_summary(smallest: MinimumP, joint: pd.DataFrame, others: pd.DataF
     }
 
 
-def _examined_leads(
-    loci: pd.DataFrame,
-    spaces: LatentSpaces,
-    scanner: Scanner,
-    analysis: LatentAnalysis,
-    coding: str,
-    minimum_count: int,
-    threshold: float,
-) -> pd.DataFrame:
-    """Add what a closer look at the leads gives, beside the scan's p-values.
-
-    Among participants whose genotype is known, `neg_log10_p_exact`; and where genotype groups are
-    small, by permutation, `neg_log10_p_permuted` with its standard error and whether it is only
-    a lower bound. Which variants are significant was decided by the scan: the locus stays, and
-    `confirmed` says whether permutation agrees, where it was asked.
-    """
-    look = pd.DataFrame(
-        {
-            "neg_log10_p_exact": np.full(len(loci), np.nan),
-            "neg_log10_p_permuted": np.nan,
-            "permuted_standard_error": np.nan,
-            "permuted_at_least": False,
-        }
-    )
-    on_x = scanner.is_on_x(loci)
-    rows = loci["row"].to_numpy()
-    for (chromosome, with_sex), leads in loci.groupby(["chromosome", on_x]).indices.items():
-        space = spaces.of(chromosome, with_sex)
-        for some in np.array_split(leads, -(-len(leads) // LEADS_AT_ONCE)):
-            dosages = scanner.dosages(rows[some])
-            tested = space.test_exact(dosages, coding, minimum_count)
-            permuted = permuted_tests(space, dosages, coding, minimum_count, threshold)
-            look.iloc[some, 0] = analysis.corrected(space, tested, space.project(dosages, coding))
-            look.iloc[some, 1:] = permuted.to_numpy()
-    loci = loci.rename(columns={"neg_log10_p": CORRECTED})
-    look["confirmed"] = ~(look["neg_log10_p_permuted"] <= -np.log10(threshold))
-    place = loci.columns.get_loc(CORRECTED) + 1
-    parts = loci.iloc[:, :place], look.set_axis(loci.index), loci.iloc[:, place:]
-    return pd.concat(parts, axis=1)
-
-
-def _describe_table(
+def describe_table(
     files: ResultFiles, table: str, trait: str, matched: Matched, build: str | None = None
 ) -> None:
     """Put GWAS-SSF's metadata beside a finished table."""
@@ -492,8 +341,3 @@ def _describe_table(
         genome_assembly=build,
     )
     files.add(str(ssf_metadata_path(table)), metadata.encode())
-
-
-def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join tables of which most are empty; where all are, only their columns count."""
-    return pd.concat([table for table in tables if len(table)] or tables[:1])

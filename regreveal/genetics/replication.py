@@ -16,9 +16,10 @@ from scipy import stats
 
 from regreveal.errors import InputError
 from regreveal.genetics.analyses import CORRECTED
+from regreveal.genetics.examined_leads import LEADS_AT_ONCE
 from regreveal.genetics.genotypes import Genotypes, open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.gwas import LEADS_AT_ONCE, MINIMUM_COUNT, run_gwas
+from regreveal.genetics.gwas import MINIMUM_COUNT, run_gwas
 from regreveal.genetics.halves import HALVES, Half, split_in_halves
 from regreveal.genetics.loci import GENOME_WIDE
 from regreveal.genetics.matching import match_participants

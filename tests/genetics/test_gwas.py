@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from regreveal.errors import InputError
 from regreveal.genetics.analyses import CORRECTED, TABLE_COLUMNS
 from regreveal.genetics.genotypes import open_genotypes
-from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
+from regreveal.genetics.gwas import run_gwas
 from regreveal.genetics.loci import read_loci
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.matching import match_participants
 from regreveal.genetics.skewness import SkewnessCorrection
+from regreveal.genetics.trait_gwas import run_univariate_gwas
 from regreveal.genetics.transforms import transform_latents
 from regreveal.store.embedding import Embedding
 

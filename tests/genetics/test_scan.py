@@ -15,10 +15,11 @@ from regreveal.errors import InputError
 from regreveal.genetics.analyses import CORRECTED
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
+from regreveal.genetics.gwas import run_gwas
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.output.files import ResultFiles
 from regreveal.genetics.scan import genome_stretches, units
+from regreveal.genetics.trait_gwas import run_univariate_gwas
 from regreveal.store.embedding import Embedding
 from tests.genetics.conftest import write_bed
 

@@ -10,9 +10,10 @@ import pandas as pd
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
-from regreveal.genetics.gwas import run_gwas, run_univariate_gwas
+from regreveal.genetics.gwas import run_gwas
 from regreveal.genetics.loci import compare_with_truth, read_loci
 from regreveal.genetics.matching import match_participants
+from regreveal.genetics.trait_gwas import run_univariate_gwas
 from regreveal.store.cohort import read_table, write_table
 
 ORACLE = "oracle"
