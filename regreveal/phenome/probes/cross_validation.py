@@ -1,6 +1,6 @@
 """Out-of-fold predictions of many outcomes, their scores, and how each participant moved these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,50 +53,74 @@ def cross_validate_ridge(
 
 
 def cross_validate_logistic(
-    predictors: Predictors, outcomes: np.ndarray, fold: np.ndarray
-) -> CrossValidated:
+    predictors: Predictors,
+    outcomes: np.ndarray,
+    fold: np.ndarray,
+    shuffled: np.ndarray | None = None,
+) -> tuple[CrossValidated, np.ndarray]:
     """Predict classes, (n, t) of bool, each by a logistic regression of its own; scored by AUC.
 
-    The parameters are those of `cross_validate_ridge`.
+    The parameters are those of `cross_validate_ridge`, and `shuffled` the same classes of people
+    who changed places. They are predicted by ridge regression: where there is nothing to know it is
+    the logistic regression, but for a factor, at a fraction of the work, since the logistic
+    likelihood curves alike for everybody near the null model.
+
+    Returns
+    -------
+    CrossValidated
+    ndarray, shape (folds, t)
+        Areas under the ROC curve of shuffled classes; NaN without them.
     """
+    near, floors = _ridge_beforehand(predictors, outcomes, fold, shuffled)
     parts = []
-    for column in outcomes.T:
-        fits = _WarmStarts(predictors, column)
+    for column, of_folds in zip(outcomes.T, near.T, strict=True):
+        fits = _WarmStarts(predictors, column, iter(of_folds))
         parts.append(
             _cross_validate(fits.fit, column[:, None], fold, scores.auc, scores.auc_derivatives)
         )
-    return CrossValidated(
+    found = CrossValidated(
         predicted=np.concatenate([part.predicted for part in parts], axis=1),
         fold_scores=np.concatenate([part.fold_scores for part in parts], axis=1),
         influence=np.concatenate([part.influence for part in parts], axis=2),
     )
+    return found, floors
 
 
-def shuffled_scores(predictors: Predictors, outcomes: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Areas under the ROC curve of shuffled classes, (folds, t), predicted by ridge regression.
-
-    Where there is nothing to know it is the logistic regression, but for a factor, at a fraction of
-    the work: the logistic likelihood curves alike for everybody near the null model.
-    """
-    names = np.unique(fold[fold != LEFT_OUT])
-    found = np.empty((len(names), outcomes.shape[1]))
+def _ridge_beforehand(
+    predictors: Predictors,
+    outcomes: np.ndarray,
+    fold: np.ndarray,
+    shuffled: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the penalties of ridge regressions, and areas of shuffled classes, (folds, t) both."""
+    names, t = np.unique(fold[fold != LEFT_OUT]), outcomes.shape[1]
+    near, floors = np.empty((len(names), t)), np.full((len(names), t), np.nan)
+    regressed = outcomes if shuffled is None else np.concatenate([outcomes, shuffled], axis=1)
     for index, name in enumerate(names):
         held_out = fold == name
         fitted = (fold != LEFT_OUT) & ~held_out
-        fits = fit_ridge(predictors.rotate(fitted), outcomes.astype(float), fitted)
-        for column, predicted in enumerate(fits.predict(held_out).T):
-            found[index, column] = scores.auc(outcomes[held_out, column], predicted)
-    return found
+        fits = fit_ridge(predictors.rotate(fitted), regressed.astype(float), fitted)
+        near[index] = fits.penalties[:t]
+        if shuffled is not None:
+            for column, predicted in enumerate(fits.predict(held_out)[:, t:].T):
+                floors[index, column] = scores.auc(shuffled[held_out, column], predicted)
+    return near, floors
 
 
 class _WarmStarts:
-    """Fits of one outcome, each from that of the fold before: they differ little."""
+    """Fits of one outcome, each from that of the fold before: they differ little.
 
-    def __init__(self, predictors: Predictors, outcome: np.ndarray):
-        self.predictors, self.outcome, self.last = predictors, outcome, None
+    The fold before has seen those held out. So only the coefficients start from it, which end where
+    they would anyway; the search for a penalty starts where this fold's own ridge regression says.
+    """
+
+    def __init__(self, predictors: Predictors, outcome: np.ndarray, near: Iterator[float]):
+        self.predictors, self.outcome, self.near, self.last = predictors, outcome, near, None
 
     def fit(self, fitted: np.ndarray):
-        self.last = fit_ridge_logistic(self.predictors, self.outcome, fitted, self.last)
+        self.last = fit_ridge_logistic(
+            self.predictors, self.outcome, fitted, self.last, next(self.near)
+        )
         return self.last
 
 

@@ -120,6 +120,7 @@ def fit_ridge_logistic(
     outcome: np.ndarray,
     fitted: np.ndarray,
     start: LinearFits | None = None,
+    near: float | None = None,
 ) -> LinearFits:
     """L2-penalised logistic regression with the penalty of least leave-one-out deviance.
 
@@ -134,7 +135,12 @@ def fit_ridge_logistic(
         Holds both values among those fitted to.
     fitted : ndarray of bool, shape (n,)
     start : LinearFits, optional
-        Of one similar outcome, such as that of another fold, from which less is left to do.
+        Of one similar outcome, such as that of another fold, from which less is left to do. It
+        lends its coefficients, which change nothing but the way to the maximum.
+    near : float, optional
+        Penalty, on the scale of squared errors, where the search begins: by default that of ridge
+        regression of the outcome. It may decide between minima, so it must not know of those held
+        out.
 
     Returns
     -------
@@ -145,7 +151,7 @@ def fit_ridge_logistic(
     Rad and Maleki (2020), J. R. Statist. Soc. B 82:965; docs/probes.md, "Logistic regression".
     """
     model = _Logistic(predictors, np.asarray(outcome, float), fitted)
-    state, index = model.begin(start)
+    state, index = model.begin(start, near)
     deviances: dict[int, float] = {}
     settled = False
     while True:
@@ -173,26 +179,23 @@ class _Logistic:
         self.n = int(fitted.sum())
         self.penalties = self.n * LOGISTIC_PENALTIES
 
-    def begin(self, start: LinearFits | None) -> tuple[LinearFits, int]:
-        """Give a first state, and the place of its penalty on the grid."""
-        if start is None:
-            rate = self.outcome[self.fitted].mean()
-            # Near the null model the log likelihood curves rate·(1 − rate) times as the squared
-            # error does.
-            curves = rate * (1 - rate)
+    def begin(self, start: LinearFits | None, near: float | None) -> tuple[LinearFits, int]:
+        """Give a first state, and the place on the grid of the penalty to begin with."""
+        rate = self.outcome[self.fitted].mean()
+        # Near the null model the log likelihood curves rate·(1 − rate) times as the squared error
+        # does.
+        curves = rate * (1 - rate)
+        if start is None or near is None:
             rotation = self.predictors.rotate(self.fitted)
             ridge = fit_ridge(rotation, (self.outcome - rate)[:, None], self.fitted)
+            near = ridge.penalties[0]
+        if start is None:
             null = np.zeros(len(rotation.axes))
             null[0] = np.log(rate / (1 - rate))
             on_axes = rotation.coordinates @ null + ridge.on_axes[:, 0] / curves
             rotation = replace(rotation, curvature=curves * rotation.curvature)
-            start = replace(
-                ridge,
-                rotation=rotation,
-                on_axes=on_axes[:, None],
-                penalties=ridge.penalties * curves,
-            )
-        nearest = np.abs(np.log(self.penalties / start.penalties[0])).argmin()
+            start = replace(ridge, rotation=rotation, on_axes=on_axes[:, None])
+        nearest = np.abs(np.log(self.penalties / (near * curves))).argmin()
         return start, int(nearest)
 
     def solve(self, state: LinearFits, penalty: float) -> LinearFits:

@@ -18,7 +18,6 @@ from regreveal.phenome.probes.cross_validation import (
     CrossValidated,
     cross_validate_logistic,
     cross_validate_ridge,
-    shuffled_scores,
 )
 from regreveal.phenome.probes.predictors import Predictors
 from regreveal.phenome.probes.targets import Target, prepare_target
@@ -195,9 +194,9 @@ def _probe_alike(
         found = cross_validate_ridge(predictors, np.column_stack([outcomes, shuffled]), fold)
         floors[: shuffled.shape[1]] = found.fold_scores[:, columns:].mean(axis=0)
     else:
-        found = cross_validate_logistic(predictors, outcomes, fold)
-        if ids is not None:
-            floors = shuffled_scores(predictors, shuffled, fold).mean(axis=0)
+        exchanged = None if ids is None else shuffled
+        found, of_shuffled = cross_validate_logistic(predictors, outcomes, fold, exchanged)
+        floors = of_shuffled.mean(axis=0)
     results, first = [], 0
     for target in targets:
         own = slice(first, first + target.outcomes.shape[1])

@@ -4,6 +4,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
+from regreveal.phenome.probes.cross_validation import cross_validate_logistic
 from regreveal.phenome.probes.predictors import Predictors
 from regreveal.phenome.probes.ridge import (
     LOGISTIC_PENALTIES,
@@ -87,6 +88,24 @@ def test_a_warm_start_ends_where_a_cold_one_does():
     cold = fit_ridge_logistic(predictors, outcome, second)
     assert warm.penalties == pytest.approx(cold.penalties)
     np.testing.assert_allclose(warm.coefficients, cold.coefficients, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", [19, 29, 38])
+def test_a_fold_knows_nothing_of_the_fit_of_the_one_before(seed):
+    # Of these people the deviance has several minima: a search that began at the penalty of the
+    # fold before, which was fitted to those held out now, would end in another one.
+    generator = np.random.default_rng(seed)
+    latents = generator.normal(size=(126, 24))
+    outcome = 0.5 * latents[:, 0] + generator.normal(size=126) > 1
+    fold = np.empty(126, int)
+    fold[np.argsort(outcome, kind="stable")] = np.arange(126) % 5
+    predictors = Predictors(latents)
+    found, floors = cross_validate_logistic(predictors, outcome[:, None], fold)
+    for held_out in (fold == name for name in range(5)):
+        alone = fit_ridge_logistic(predictors, outcome, ~held_out)
+        expected = alone.predict(held_out)
+        np.testing.assert_allclose(found.predicted[held_out], expected, atol=1e-6)
+    assert np.isnan(floors).all()
 
 
 def test_covariates_are_not_penalised_and_leave_one_out_counts_them():
