@@ -110,9 +110,10 @@ def _render(
     environment.filters["unbroken"] = _unbroken
     script = (templates / "page.js").read_text("utf-8")
     numbers = {Figure: count(1), Table: count(1)}
+    shown: dict[Picture, int] = {}
 
     def section(chapter: Section) -> dict:
-        parts = [_described(part, numbers, run.folder, pictures) for part in chapter.parts]
+        parts = [_described(part, numbers, run.folder, pictures, shown) for part in chapter.parts]
         return vars(chapter) | {"parts": parts}
 
     chapters = [
@@ -148,8 +149,12 @@ def _described(
     numbers: dict[type, Iterator[int]],
     folder: Path,
     pictures: Mapping[str, Picture],
+    shown: dict[Picture, int],
 ) -> dict:
-    """Give what the template needs of a part: its number, and for figures the picture."""
+    """Give what the template needs of a part: its number, and for figures the picture.
+
+    A picture that is on the page already, by its number in `shown`, is not embedded again.
+    """
     described = dict(vars(part))
     if isinstance(part, Figure | Table):
         described["number"] = next(numbers[type(part)])
@@ -162,7 +167,10 @@ def _described(
     if isinstance(part, Figure):
         names = [f"{FIGURES}/{part.name}.{suffix}" for suffix in ("png", "pdf")]
         described["links"] = [_link(name) for name in names] + described["links"]
-        described |= {"kind": "figure", "picture": pictures[part.name]}
+        picture, number = pictures[part.name], described["number"]
+        described |= {"kind": "figure", "picture": picture}
+        first = shown.setdefault(picture, number)
+        described["same_as"] = first if first != number else None
     return described
 
 

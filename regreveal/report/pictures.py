@@ -16,7 +16,9 @@ from regreveal.report.parts import Figure
 SHARED_OUT = 12
 # Root mean square error of a palette, in grey levels of 256, up to which no eye sees it.
 PALETTE_ERROR = 2.0
-PHOTOGRAPH_QUALITY = 80  # of 100
+PHOTOGRAPH_QUALITY = 70  # of 100
+# Of its width and height: about a pixel of the page for each of its own.
+PHOTOGRAPH_SHARE = 0.8125
 
 
 @dataclass(frozen=True)
@@ -75,23 +77,23 @@ def embedded(png: Path) -> Picture:
 
     with Image.open(png) as opened:
         picture = opened.convert("RGB")
-    by_palette = _by_palette(picture, Image.Quantize.FASTOCTREE)
-    if by_palette is None:
-        as_photograph = io.BytesIO()
-        picture.save(as_photograph, "WEBP", quality=PHOTOGRAPH_QUALITY)
-        found = _by_palette(picture, Image.Quantize.MEDIANCUT), as_photograph.getvalue()
-        data = min(filter(None, found), key=len)
-    else:
-        data = by_palette
+    data = _by_palette(picture)
+    if data is None:
+        share = [round(PHOTOGRAPH_SHARE * length) for length in picture.size]
+        stream = io.BytesIO()
+        picture.resize(share, Image.Resampling.LANCZOS).save(
+            stream, "WEBP", quality=PHOTOGRAPH_QUALITY
+        )
+        data = stream.getvalue()
     text = base64.b64encode(data).decode("ascii")
     return Picture(f"data:image/webp;base64,{text}", *picture.size)
 
 
-def _by_palette(picture, method: int) -> bytes | None:
+def _by_palette(picture) -> bytes | None:
     """Write a picture with 256 colours; None where that would be seen."""
     from PIL import Image
 
-    palette = picture.quantize(256, method=method, dither=Image.Dither.NONE)
+    palette = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     indices, exact = np.asarray(palette), np.asarray(picture)
     colours = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
     # The palette's white is the mean of all that is nearly white: seen on a page that is white.

@@ -19,7 +19,7 @@ ARM_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 INK, GREY, PALE = "#1a1a1a", "#8a8a8a", "#d9d9d9"
 
 WIDTH = 7.2  # inches: two columns of a journal page
-DOTS_PER_INCH = 200
+DOTS_PER_INCH = 160
 
 _INSTALLED = set(font_manager.get_font_names())
 _FONT = next(name for name in ("Arial", "Liberation Sans", "DejaVu Sans") if name in _INSTALLED)
@@ -69,7 +69,7 @@ def write_figure(figure: Figure, path: str | os.PathLike) -> None:
     """
     path = Path(path)
     with atomic_path(path.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH)
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, pil_kwargs={"compress_level": 3})
     with atomic_path(path.with_suffix(".pdf")) as temporary:
         figure.savefig(temporary, dpi=2 * DOTS_PER_INCH, metadata={"CreationDate": None})
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from regreveal.ecg_leads import LEADS
@@ -30,6 +33,7 @@ CHANGES = LinearSegmentedColormap.from_list(
 STRONGEST = 0.995  # quantile of the changes that gets the full colour
 TITLE, GAP = 0.22, 0.2  # inches for a direction's title, and below it
 STEPS = 0.15  # inches for what stands over the pictures
+BETWEEN = 0.04  # inches between rows of pictures
 
 
 @dataclass(frozen=True)
@@ -188,46 +192,71 @@ def decoded_images(directions: Sequence[Decoded], units: str, path: str | os.Pat
         PNG to write; a PDF is written beside it.
     """
     shown = [_pictures_of(direction) for direction in directions]
-    columns = len(directions[0].steps) + 2
+    steps = len(directions[0].steps)
     left, right = 0.18, 0.6  # inches: for names of views, and for the scale
-    width = (WIDTH - left - right) / columns
+    width = (WIDTH - left - right) / (steps + 2)
     heights = [width * view.walk[0].shape[0] / view.walk[0].shape[1] for view in shown[0]]
-    block = TITLE + STEPS + sum(heights) + 0.04 * (len(heights) - 1) + GAP
+    block = TITLE + STEPS + sum(heights) + BETWEEN * (len(heights) - 1) + GAP
     height = block * len(directions)
     figure = Figure(figsize=(WIDTH, height))
+    # One pair of axes in inches, and the pictures of a row as one: axes for each picture take
+    # most of the time of a report.
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+    axes.set_axis_off()
     for number, (direction, rows) in enumerate(zip(directions, shown, strict=True)):
         top = height - number * block
         _write_title(figure, direction.title, top)
-        grid = GridSpec(
-            len(rows), columns, figure, left=left / WIDTH,
-            right=1 - right / WIDTH, top=(top - TITLE - STEPS) / height,
-            bottom=(top - block + GAP) / height, wspace=0.03, hspace=0.04, height_ratios=heights,
-        )  # fmt: skip
         strongest = max(
             np.quantile(np.abs(changes), STRONGEST) for row in rows for changes in row.changes
         )
         low, high = np.quantile(
             np.concatenate([row.walk.ravel() for row in rows]), (DARKEST, BRIGHTEST)
         )
+        upper = top - TITLE - STEPS
         titles = [*(_signed(step) for step in direction.steps), "decoded", "people"]
-        for line, row in enumerate(rows):
-            for column, image in enumerate([*row.walk, *row.changes]):
-                axes = figure.add_subplot(grid[line, column])
-                changes = column >= len(row.walk)
-                drawn = axes.imshow(
-                    image,
-                    cmap=CHANGES if changes else "gray",
-                    vmin=-strongest if changes else low,
-                    vmax=strongest if changes else high,
-                    interpolation="nearest",
-                )
-                _frame(axes)
-                if line == 0:
-                    axes.set_title(titles[column], pad=2, fontsize=7)
-                if column == 0 and row.view:
-                    axes.set_ylabel(row.view, fontsize=6.5, labelpad=1)
+        for column, title in enumerate(titles):
+            middle = left + (column + 0.5) * width
+            axes.text(middle, upper + 0.03, title, fontsize=7, ha="center", va="bottom")
+        for row, tall in zip(rows, heights, strict=True):
+            axes.text(
+                left - 0.03, upper - tall / 2, row.view,
+                fontsize=6.5, rotation=90, ha="right", va="center",
+            )  # fmt: skip
+            place = upper - tall, tall, width
+            _draw_row(axes, row.walk, left, place, cmap="gray", vmin=low, vmax=high)
+            drawn = _draw_row(
+                axes, row.changes, left + steps * width, place,
+                cmap=CHANGES, vmin=-strongest, vmax=strongest,
+            )  # fmt: skip
+            upper -= tall + BETWEEN
         _add_change_scale(figure, drawn, units, (top - block + GAP) / height, sum(heights) / height)
     write_figure(figure, path)
+
+
+def _draw_row(
+    axes: Axes, images: np.ndarray, left: float, place: tuple[float, float, float], **scale
+) -> AxesImage:
+    """Draw images (n, rows, columns) side by side as one, with white between them, each framed.
+
+    `place` is the bottom, the height and the width that each has, in inches.
+    """
+    bottom, tall, width = place
+    count, rows, columns = images.shape
+    gap = max(1, round(0.03 * columns))  # of its columns
+    row = np.full((rows, count * (columns + gap)), np.nan, np.float32)
+    for number, image in enumerate(images):
+        row[:, number * (columns + gap) :][:, :columns] = image
+    drawn = axes.imshow(
+        row, extent=(left, left + count * width, bottom, bottom + tall),
+        interpolation="none", aspect="auto", **scale,
+    )  # fmt: skip
+    across = width * columns / (columns + gap)
+    frames = [Rectangle((left + n * width, bottom), across, tall) for n in range(count)]
+    axes.add_collection(
+        PatchCollection(frames, facecolor="none", edgecolor=INK, linewidth=0.4), autolim=False
+    )
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -244,16 +273,9 @@ def _pictures_of(direction: Decoded) -> list[_View]:
     return [_View(*view) for view in zip(names, walks, changes, strict=True)]
 
 
-def _frame(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_linewidth(0.4)
-        spine.set_color(INK)
-
-
-def _add_change_scale(figure: Figure, drawn, units: str, bottom: float, height: float) -> None:
+def _add_change_scale(
+    figure: Figure, drawn: AxesImage, units: str, bottom: float, height: float
+) -> None:
     length = min(height, 1.3 / figure.get_figheight())
     axes = figure.add_axes((1 - 0.54 / WIDTH, bottom + (height - length) / 2, 0.012, length))
     scale = figure.colorbar(drawn, axes)

@@ -165,7 +165,7 @@ def _panels(
         for column, (image, title) in enumerate(zip(images, titles, strict=True)):
             panel = figure.add_subplot(grid[0, column])
             panel.set_title(title, fontsize=7.5, pad=3)
-            panel.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            panel.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
             panel.set_xticks([])
             panel.set_yticks([])
             for spine in panel.spines.values():

@@ -62,15 +62,33 @@ def test_signals_of_any_channels_and_no_rate_are_drawn_by_sample(drawn):
 )
 def test_images_are_drawn_step_by_step_and_their_changes_about_zero(drawn, shape, views):
     decoded_images([decoded(shape)], "SD of the image", "unused.png")
-    images = [axes.images[0] for axes in drawn[0].axes if axes.images]
-    titles = [axes.get_title() for axes in drawn[0].axes if axes.get_title()]
-    assert titles == ["−3", "−2", "−1", "0", "+1", "+2", "+3", "decoded", "people"]
-    labels = {axes.get_ylabel() for axes in drawn[0].axes}
-    assert set(views) <= labels
-    assert "change, SD of the image" in labels
-    low, high = images[-1].get_clim()
-    assert low == -high
-    assert images[-2].get_clim() == (low, high)
-    steps = [image for image in images if image.get_cmap().name == "gray"]
+    panels, scale = drawn[0].axes
+    told = [text.get_text() for text in panels.texts]
+    assert told[:9] == ["−3", "−2", "−1", "0", "+1", "+2", "+3", "decoded", "people"]
+    assert set(views) <= set(told[9:])
+    assert scale.get_ylabel() == "change, SD of the image"
+    steps = [image for image in panels.images if image.get_cmap().name == "gray"]
+    changes = [image for image in panels.images if image not in steps]
+    (limits,) = {image.get_clim() for image in changes}
+    assert limits[0] == -limits[1]
     assert len({image.get_clim() for image in steps}) == 1
-    assert len(steps) % 7 == 0
+    assert len(steps) == len(changes) == max(1, len(told[9:]))
+
+
+def test_pictures_of_a_row_stand_side_by_side_apart_and_under_their_titles(drawn):
+    one = decoded((40, 16, 1))
+    decoded_images([one], "mV", "unused.png")
+    panels = drawn[0].axes[0]
+    walk, changes = (np.ma.getdata(image.get_array()) for image in panels.images)
+    apart = walk.shape[1] // 7
+    for number in range(7):
+        shown = walk[:, number * apart :][:, :16]
+        np.testing.assert_allclose(shown, one.walk[number, ..., 0], rtol=1e-6)
+    np.testing.assert_allclose(changes[:, :16], one.decoded[..., 0], rtol=1e-6)
+    np.testing.assert_allclose(changes[:, apart:][:, :16], one.people[..., 0], rtol=1e-6)
+    assert np.isnan(walk[:, 16]).all()
+    frames = [box for group in panels.collections for box in group.get_paths()]
+    titles = [text.get_position()[0] for text in panels.texts[:9]]
+    for frame, middle in zip(frames, titles, strict=True):
+        low, high = frame.get_extents().intervalx
+        assert low < middle < high
