@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,19 @@ from regreveal.errors import InputError
 from regreveal.experiment.arm_settings import Arm
 from regreveal.experiment.data import DataPaths
 from regreveal.experiment.estimates import (
+    AGREEMENT_SECONDS,
     BYTES,
+    CLUSTERS_SECONDS,
     CYCLE_SECONDS,
     CYCLE_SLOWNESS,
     CYCLE_START_SECONDS,
     DEFORMATION_BYTES,
     DEFORMATION_SECONDS,
+    DIRECTIONS_SECONDS,
     REGISTRATIONS,
     SCAN_SECONDS,
+    SHARED_LOCI_SECONDS,
+    TABLE2_SECONDS,
     Network,
     measure_cycle,
     measure_network,
@@ -36,6 +41,8 @@ from regreveal.tensormap import TensorMap, find_tensor_map
 
 if TYPE_CHECKING:
     from regreveal.registration import VoxelMorph
+
+RESULT_BYTES = 300  # of one variant's row of a scan, as a table in memory
 
 COLUMNS = ["stage", "input", "output", "participants", "weights", "gigabytes", "seconds"]
 
@@ -137,6 +144,12 @@ class _Planner:
             yield from self._fuse(name)
         for name in self.experiment.comparisons:
             yield from self._compare(name)
+        if self.experiment.directions:
+            for name, comparison in self.experiment.comparisons.items():
+                for arm in comparison.arms:
+                    yield self._decode(name, arm)
+        rows = f"{len(self.experiment.arms)} arms"
+        yield ("Table 2", rows, "table2.tsv", self.analysed, None, 0.1, TABLE2_SECONDS)
 
     def _map(self, name: str) -> TensorMap:
         return find_tensor_map(name, self.experiment.tensormaps)
@@ -301,9 +314,62 @@ class _Planner:
             if self.experiment.replication:
                 # Two scans of half of the people.
                 yield self._scan(f"{name}: replication of {arm}", arm, "leads.tsv")
+        if self.experiment.gwas:
+            yield (
+                f"{name}: shared loci",
+                "scans of both arms",
+                "shared_loci.tsv",
+                analysed,
+                None,
+                2 * RESULT_BYTES * self.variants / 1e9,
+                SHARED_LOCI_SECONDS * self.variants,
+            )
+        if self.experiment.clusters:
+            yield from self._cluster(name, comparison.arms)
         for arm in comparison.arms if self.experiment.phewas else ():
             latents = f"{self._latent_size(arm)} latents"
             yield (f"{name}: PheWAS of {arm}", latents, "phewas.tsv", analysed, None, None, None)
+
+    def _cluster(self, name: str, arms: Sequence[str]) -> Iterator[tuple]:
+        """Plan the trees of some twenty lead variants of either arm, and how far they agree."""
+        bootstraps = self.experiment.clusters.bootstraps
+        sizes = [self._latent_size(arm) for arm in arms]
+        stages = [f"{name}: clusters of {arm}" for arm in arms]
+        planned = [
+            (stage, size, CLUSTERS_SECONDS, "clusters.tsv")
+            for stage, size in zip(stages, sizes, strict=True)
+        ]
+        both = (f"{name}: agreement of clusters", max(sizes), AGREEMENT_SECONDS)
+        for stage, size, seconds, output in (*planned, (*both, "cluster_agreement.tsv")):
+            values = self.analysed * size
+            yield (
+                stage,
+                f"{size} latents, {bootstraps} bootstraps",
+                output,
+                self.analysed,
+                None,
+                2 * 2 * BYTES * values / 1e9,
+                seconds * values * bootstraps,
+            )
+
+    def _decode(self, name: str, arm: str) -> tuple:
+        """Plan the directions of an arm: a few steps decoded, and the people at either end read."""
+        from regreveal.models.source import BLOCK_BYTES
+
+        settings = self.experiment.directions
+        count = settings.variants + settings.phecodes
+        tensor_map = self._map(self.experiment.arms[arm].tensor_map)
+        # What is decoded, and the changes; and a block of people, read, summed and encoded.
+        tensors = count * (len(settings.steps) + 2)
+        return (
+            f"{name}: directions of {arm}",
+            f"{count} directions, {len(settings.steps)} steps",
+            "directions.tsv",
+            self.analysed,
+            None,
+            (BYTES * math.prod(tensor_map.shape) * tensors + 3 * BLOCK_BYTES) / 1e9,
+            DIRECTIONS_SECONDS,
+        )
 
     def _scan(self, stage: str, arm: str, output: str) -> tuple:
         latents = self._latent_size(arm)

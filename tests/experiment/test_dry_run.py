@@ -80,8 +80,10 @@ def test_every_stage_is_listed_with_what_it_takes_and_costs(constant_rate):
         "alignment: probes",
         "alignment: latent GWAS of native",
         "alignment: latent GWAS of registered",
+        "alignment: shared loci",
         "alignment: PheWAS of native",
         "alignment: PheWAS of registered",
+        "Table 2",
     ]
     assert assumed == ["1,000 participants", "50,000 variants"]
     by_stage = plan.set_index("stage")
@@ -246,3 +248,26 @@ def test_further_seeds_and_replication_are_planned(monkeypatch):
     assert added == [*again, *scans, *replicated]
     of = plan.set_index("stage")
     assert of.loc["native: train", "weights"] == of.loc["native: train with seed 2", "weights"]
+
+
+def test_clusters_directions_and_the_table_of_all_arms_are_planned(constant_rate):
+    more = "[clusters]\nbootstraps = 50\n[directions]\nvariants = 3\n"
+    of = {}
+    for bootstraps in (50, 100):
+        text = EXPERIMENT + more.replace("50", str(bootstraps))
+        plan, _ = plan_run(parse_experiment(text, "dry.toml"), 1000, 5000)
+        of[bootstraps] = plan.set_index("stage")
+    clusters = [f"alignment: clusters of {arm}" for arm in ("native", "registered")]
+    clusters.append("alignment: agreement of clusters")
+    directions = [f"alignment: directions of {arm}" for arm in ("native", "registered")]
+    assert plan["stage"].tolist()[-3:] == [*directions, "Table 2"]
+    ratio = of[100].loc[clusters, "seconds"] / of[50].loc[clusters, "seconds"]
+    assert ratio.tolist() == pytest.approx([2, 2, 2])
+    assert of[50].loc[directions[0], "input"] == "4 directions, 7 steps"
+    new = ["alignment: shared loci", *clusters, *directions, "Table 2"]
+    assert (of[50].loc[new, ["gigabytes", "seconds"]] > 0).all(axis=None)
+
+
+def test_an_experiment_without_them_plans_neither_clusters_nor_directions(constant_rate):
+    plan, _ = plan_run(parse_experiment(EXPERIMENT, "dry.toml"), 1000, 5000)
+    assert not plan["stage"].str.contains("clusters|directions").any()
