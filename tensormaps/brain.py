@@ -43,10 +43,14 @@ t1_mni_6mm = _volume("t1_mni_6mm", (30, 36, 30), "T1 in the space of the MNI152 
 
 # What registration to a template of the brain alone allows: scalp, skull and neck taken away.
 t1_brain = _region(
-    "t1_brain", ("brain",), (19, 19, 0), (145, 181, 155), "Brain of t1_mni, without the head."
+    "t1_brain", ("brain",), (19, 19, 0), (145, 181, 155), "Brain alone in the template's space."
 )
 t1_brain_6mm = _region(
-    "t1_brain_6mm", ("brain",), (3, 3, 0), (24, 30, 26), "Brain of t1_mni_6mm, without the head."
+    "t1_brain_6mm",
+    ("brain",),
+    (3, 3, 0),
+    (24, 30, 26),
+    "Brain alone in the template's space, 6 mm.",
 )
 
 _GREY, _WHITE = ("cerebellar_grey",), ("cerebellar_white",)

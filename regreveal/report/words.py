@@ -23,6 +23,7 @@ def spoken(name: str) -> str:
 
 
 _SPOKEN = {
+    "pc": "PC",
     "pr": "PR",
     "qrs": "QRS",
     "qt": "QT",

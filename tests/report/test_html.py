@@ -176,7 +176,10 @@ def test_images_are_the_figures_beside_the_page_and_each_has_its_pdf(full_run, f
     files = sorted((full_run / "figures").glob("*.png"))
     assert len(files) == len(embedded) >= 9
     sizes = {Image.open(io.BytesIO(picture)).size for picture in embedded}
-    assert {Image.open(file).size for file in files} == sizes
+    # Of photographs the page has fewer pixels than the file.
+    for width, height in {Image.open(file).size for file in files}:
+        smaller = round(0.8125 * width), round(0.8125 * height)
+        assert sizes & {(width, height), smaller}
     for file in files:
         assert matplotlib.image.imread(file).std() > 0.01
         assert file.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
@@ -385,7 +388,7 @@ def test_the_methods_are_of_this_run_with_their_sources_ready_to_be_copied(full_
         "registered (QRSAlignment, from ecg.rest_10s)",
         "16 latents, 2,000 steps of 32 at a step size of 0.005",
         "the dosage of the alternate allele, by Pillai's trace (Pillai 1955)",
-        "after regression on age and sex=male",
+        "after regression on age and sex;",
         "fewer than 5 carriers",
         "3,999 variants were tested",
         "of fewer than 20 cases or controls",

@@ -101,8 +101,22 @@ def test_retrieval_among_few_tells_no_counts():
     ]
 
 
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([30, 3, 9], ["30", "<5", "not told"]),
+        ([30, 3, 1], ["30", "<5", "<5"]),
+        ([3], ["<5"]),
+        ([30, 9], ["30", "9"]),
+    ],
+)
+def test_a_hidden_count_does_not_follow_from_how_many_an_arm_left_out_in_all(counts, told):
+    dropped = pd.DataFrame({"stage": "registration", "arm": "a", "reason": "", "count": counts})
+    assert [row[-1].text for row in dropped_table(dropped).rows] == told
+
+
 def test_small_groups_are_hidden_in_every_table_that_counts_people():
-    dropped = pd.DataFrame({"stage": "gwas", "arm": "", "reason": "why", "count": [3, 30]})
+    dropped = pd.DataFrame({"stage": "gwas", "arm": ["a", "b"], "reason": "why", "count": [3, 30]})
     assert [row[-1].text for row in dropped_table(dropped).rows] == ["<5", "30"]
     scan = pd.DataFrame(
         {"name": "Gout", "category": "other", "n_cases": 2, "n_controls": 1, "odds_ratio": 2.0}
@@ -113,7 +127,7 @@ def test_small_groups_are_hidden_in_every_table_that_counts_people():
         {"difference": 0.2, "low": 0.1, "high": 0.3, "q_value": 0.01}, index=["274"]
     )
     row = phewas_table({"native": scan}, ["274"], differences).rows[0]
-    assert [cell.text for cell in row[2:4]] == ["<5"] * 2
+    assert row[2].text == "<5 / <5"
     scores, differences = _probes(0.1, 0.0, 0.2)
     assert probe_table(scores, differences.assign(n=4), "native", "aligned").rows[0][2].text == "<5"
 

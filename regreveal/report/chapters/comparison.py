@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -36,8 +37,12 @@ def comparison_section(run: Run, files: tuple[str, str] = FILES) -> Section:
         "are those of the comparison, so an arm that stands in several has a row in each. "
         f"Everything here is in {files[0]}, and as it stands in {files[1]}."
     )
-    tables = table2_tables(run.table2, sources(run.manifest), files)
-    return Section("table-2", "All arms", [lead, *tables.values()])
+    made_with = sources(run.manifest)
+    tables = table2_tables(run.table2, made_with, files).values()
+    # The page says once what in a paper has to stand beside each.
+    note = Text(" ".join([made_with, *_why_empty(run.table2)]))
+    shown = [replace(table, note="") for table in tables]
+    return Section("table-2", "All arms", [lead, *shown, note])
 
 
 def sources(manifest: Mapping) -> str:

@@ -204,8 +204,11 @@ def phewas_table(
         cells = [
             Cell(f"{first.loc[phecode, 'name']} ({phecode})"),
             Cell(first.loc[phecode, "category"]),
-            Cell(hide_small(first.loc[phecode, "n_cases"])),
-            Cell(hide_small(first.loc[phecode, "n_controls"])),
+            Cell(
+                " / ".join(
+                    hide_small(first.loc[phecode, name]) for name in ("n_cases", "n_controls")
+                )
+            ),
         ]
         for table in hits.values():
             row = table.loc[phecode]
@@ -224,8 +227,7 @@ def phewas_table(
         columns=(
             Column("Phecode", wrap=True),
             Column("Category"),
-            Column("Cases", number=True),
-            Column("Controls", number=True),
+            Column("Cases / controls", number=True),
             *(
                 Column(f"{title}, {arm}", number=True)
                 for arm in hits

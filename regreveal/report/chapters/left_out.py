@@ -4,7 +4,7 @@ import pandas as pd
 
 from regreveal.report.folder.run import Run
 from regreveal.report.parts import Section, Text
-from regreveal.report.tables import Cell, Column, Table, hide_small
+from regreveal.report.tables import SMALLEST_COUNT, Cell, Column, Table, hide_small
 from regreveal.report.words import listed
 
 _PURPOSES = {"train": "training", "validation": "validation", "analysis": "analysis"}
@@ -57,17 +57,26 @@ def dropped_table(dropped: pd.DataFrame) -> Table:
     dropped : DataFrame
         `stage`, `arm`, `reason`, `count`.
     """
+    counts = dropped["count"]
+    few = counts.between(1, SMALLEST_COUNT - 1)
+    withheld = set()
+    for _, of_arm in dropped.groupby(["stage", "arm"]).groups.items():
+        # A single hidden count would follow from how many were left out in all.
+        rest = counts[of_arm][~few[of_arm] & (counts[of_arm] > 0)]
+        if few[of_arm].sum() == 1 and len(rest):
+            withheld.add(rest.idxmin())
     return Table(
         title="What was left out.",
-        caption="Participants by stage and reason. Counts of 1 to 4 are not told.",
+        caption="Participants by stage and reason. Counts of 1 to 4 are not told, nor one by which "
+        "a single such count would be known.",
         columns=(Column("Stage"), Column("Arm"), Column("Reason"), Column("Count", number=True)),
         rows=[
             [
                 Cell(row["stage"]),
                 Cell(row["arm"] or "all"),
                 Cell(row["reason"]),
-                Cell(hide_small(row["count"])),
+                Cell("not told" if place in withheld else hide_small(row["count"])),
             ]
-            for _, row in dropped.iterrows()
+            for place, row in dropped.iterrows()
         ],
     )

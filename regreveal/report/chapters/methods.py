@@ -6,7 +6,7 @@ from regreveal.report.chapters.methods_analyses import ANALYSES
 from regreveal.report.folder.reading import read_json
 from regreveal.report.folder.run import ArmRun, Run
 from regreveal.report.parts import Section, Text
-from regreveal.report.words import listed
+from regreveal.report.words import listed, spoken
 
 _REGISTRATIONS = {
     "QRSAlignment": (
@@ -129,7 +129,7 @@ def _asked(arm: ArmRun, settings: Mapping) -> str:
         return ""
     told = [f"from {registration['input']}"]
     if registration["exemplar"]:
-        told.append(f"onto the training participant of median {registration['exemplar']}")
+        told.append(f"onto the training participant of median {spoken(registration['exemplar'])}")
     if registration["parameters"]:
         told.append(_given(registration["parameters"]))
     return ", " + ", ".join(told)
@@ -152,7 +152,7 @@ def _autoencoders(run: Run, settings: Mapping) -> str:
         "that are compared with each other learned from the same participants. Mean squared error "
         "was minimised by Adam (Kingma and Ba 2015) with clipped gradients and a step size that "
         "rises over the first twentieth of the steps; the checkpoint with the least validation "
-        f"loss was kept. Trained were {'; '.join(each)}."
+        f"loss was kept. Plans of training: {'; '.join(each)}."
     )
 
 
@@ -198,7 +198,7 @@ def _dropfuse(run: Run, settings: Mapping) -> str:
 def _given(settings: Mapping) -> str:
     """Write settings as they stand in the experiment file; those that are nothing, not at all."""
     told = [
-        f"{name.replace('_', ' ')} {_plain(value)}"
+        f"{_SETTINGS.get(name, name.replace('_', ' '))} {_plain(value)}"
         for name, value in settings.items()
         if value not in (None, [], {})
     ]
@@ -208,4 +208,7 @@ def _given(settings: Mapping) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"from {listed(map(str, value))}" if isinstance(value, list) else str(value)
+    return listed(map(str, value)) if isinstance(value, list) else str(value)
+
+
+_SETTINGS = {"warm_start": "warm start from"}

@@ -85,7 +85,9 @@ def _gwas(run: Run, settings: Mapping) -> Written:
     described = [arm.description for c in run.comparisons for arm in c.gwas.values()]
     made = described[0]["settings"]
     covariates = made["covariates"]
-    adjusted = f" after regression on {listed(covariates)}" if covariates else ""
+    # Of a category each value has a column, "sex=male"; a reader wants to know the category.
+    names = dict.fromkeys(spoken(column.split("=")[0]) for column in covariates)
+    adjusted = f" after regression on {listed(names)}" if covariates else ""
     text = (
         f"{_TRANSFORMS[made['transform']]}{adjusted}; then "
         "multivariate analysis of variance of the whole latent vector on "
@@ -130,7 +132,7 @@ def _phewas(run: Run, settings: Mapping) -> Written:
     text = (
         "Diagnoses were mapped to phecodes (Denny et al. 2013) with their roll-up, exclusion "
         f"ranges and limits to one sex; a case has codes on at least {days}, people with "
-        "a phecode of the exclusion range were no controls, and phecodes of fewer than "
+        "a phecode of the exclusion range were not controls, and phecodes of fewer than "
         f"{settings['minimum_cases']} cases or controls were not tested. In one half of the "
         "participants, the direction from the centroid of controls to that of cases was taken in "
         "the whitened latent space; the other half was projected on it, standardised, and the "
@@ -193,12 +195,13 @@ def _clusters(run: Run, settings: Mapping) -> Written:
 
 
 def _directions(run: Run, settings: Mapping) -> Written:
-    steps = settings["steps"]
+    low, *_, high = settings["steps"]
+    ends = f"{low:g} to {high:g}".replace("-", "−")
     text = (
         f"For at most {plural(settings['variants'], 'lead variant')} and "
         f"{plural(settings['phecodes'], 'phecode')} an arm, the strongest, the latents were "
         "regressed on the variant or the disease with the covariates of its analysis; from the "
-        f"mean latents, scores of {steps[0]:g} to {steps[-1]:g} standard deviations along the "
+        f"mean latents, scores of {ends} standard deviations along the "
         "pattern of that direction (Haufe et al. 2014) were decoded. The decoded tensors were "
         "encoded again, to see whether the scores come back, and compared with the mean tensors of "
         "participants at either end of the score."

@@ -295,7 +295,7 @@ def headlines(comparison: Comparison) -> list[Headline]:
     scored = int(comparison.probes.differences["difference"].notna().sum())
     told = f"{len(wins)} better, {len(losses)} worse of {scored}"
     favours = int(np.sign(len(wins) - len(losses)))
-    counted = "phenotypes that one predicts better than the other"
+    counted = "phenotypes predicted better"
     shown = [Headline("Phenotypes", told, favours, counted, len(losses), len(wins), scored)]
     for mean in comparison.probes.means.itertuples():
         if mean.metric == "r2":

@@ -93,6 +93,8 @@ def pairs_table(pairs: pd.DataFrame, arm: str, files: tuple[str, ...] = ()) -> T
 def sentence(found: ArmRecurrence, arm: str) -> str:
     """Say how many loci the seeds of an arm find, and how many recur."""
     told, seeds = found.description, found.seeds
+    if not told["places_in_any"]:
+        return f"{arm} finds no locus with any of {len(seeds)} training seeds."
     own = told["loci"][str(seeds[0])]
     places = plural(told["places_in_any"], "locus", "loci")
     parts = [f"{told['places_in_all']} in all of them"]

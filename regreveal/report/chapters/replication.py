@@ -11,7 +11,7 @@ from regreveal.report.folder.comparison import Comparison
 from regreveal.report.folder.replication import ArmReplication
 from regreveal.report.parts import Figure, Text
 from regreveal.report.tables import MOST_ROWS, Cell, Column, Table, hide_small, number, rest
-from regreveal.report.words import listed, plural
+from regreveal.report.words import listed
 
 TITLE, ANCHOR, ANALYSIS = "Replication between halves", "replication", "replication"
 
@@ -160,14 +160,14 @@ def findings(comparison: Comparison) -> list[str]:
     told = []
     for arm in reversed(comparison.arms):
         row = comparison.replication[arm].summary.loc["either"]
-        found = plural(int(row["leads"]), "locus", "loci")
+        found = int(row["leads"])
         if not row["tested"]:
-            told.append(f"{found} of {arm}")
+            told.append(f"none of {found} could be tested in {arm}" if found else f"none in {arm}")
             continue
         count = int(row["direction_replicated"])
         jointly = int(row["joint_replicated"])
-        told.append(f"{count} of {found} of {arm} ({jointly} by the joint test)")
+        told.append(f"{count} of {found} in {arm} ({jointly} by the joint test)")
     return [
-        "With half of the participants to find loci and the other half to test them, and the "
-        f"halves then changing roles, there replicated {listed(told)}."
+        "Loci found in one half of the participants that replicated in the other, along the "
+        f"direction first found: {listed(told)}."
     ]

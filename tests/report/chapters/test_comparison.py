@@ -111,7 +111,11 @@ def test_the_chapter_shows_the_table_of_the_run(full_run):
     section = comparison_section(run)
     shown = {part.title: part for part in section.parts if hasattr(part, "rows")}
     assert len(shown) == 6
-    assert all("seed 7" in table.note for table in shown.values())
+    assert [table.note for table in shown.values()] == [""] * 6
+    told = [part.text for part in section.parts if "seed 7" in getattr(part, "text", "")]
+    assert told == [section.parts[-1].text]
+    in_paper = table2_tables(run.table2, "Made with seed 7.")
+    assert all("seed 7" in table.note for table in in_paper.values())
     assert cells(shown["Genome."], 1)["Loci"].text == "19"
     assert not re.search("person-", str(shown))
 

@@ -76,7 +76,7 @@ def test_replication_is_counted_with_intervals_and_expectations(comparison):
     assert len(leads) == 2
     assert "too few carriers in the other half" in [row[-1] for row in rows(leads[1])]
     (told,) = replication.findings(comparison)
-    assert "there replicated 4 of 6 loci of registered (5 by the joint test)" in told
+    assert "direction first found: 4 of 6 in registered (5 by the joint test)" in told
 
 
 def test_an_arm_that_found_nothing_in_either_half_has_no_row_of_leads(comparison):
@@ -87,7 +87,7 @@ def test_an_arm_that_found_nothing_in_either_half_has_no_row_of_leads(comparison
     parts = replication.parts(without, COLOURS)
     assert len(of_kind(parts, Table)) == 2
     assert rows(of_kind(parts, Table)[0])[0][4:] == ["–"] * 4
-    assert "and no loci of native" in replication.findings(without)[0]
+    assert "and none in native" in replication.findings(without)[0]
 
 
 def test_neither_arm_has_leads_and_nothing_is_drawn(comparison):
