@@ -348,7 +348,8 @@ def _echo(result: "GwasResult", folder: Path) -> None:
     kinds = ("read", "tested", "missing_genotypes", "unplaced", "male_heterozygotes", NOWHERE)
     for reason, count in variants.items():
         if count and reason not in kinds and not reason.startswith("no_gwas_ssf_row"):
-            typer.echo(f"left out {count:>7}  variants: {reason.replace('_', ' ')}")
+            told = reason.replace("_", " ").replace("too few", "too few people in a tested group")
+            typer.echo(f"left out {count:>7}  variants: {told}")
     if variants.get(NOWHERE):
         typer.echo(f"warning: {variants[NOWHERE]} listed ids are not in the genotypes", err=True)
     related = summary.get("relatedness", {})

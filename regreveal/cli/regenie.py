@@ -11,6 +11,7 @@ from regreveal.cli.options import (
     Covariates,
     Keep,
     Latents,
+    NewFolder,
     Remove,
 )
 from regreveal.cli.participants import (
@@ -29,7 +30,7 @@ def regenie_inputs(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the files.", show_default=False)],
+    out: NewFolder,
     covariates: Covariates = None,
     covariate_columns: CovariateColumns = None,
     splits: AnalysisSplits = None,
@@ -49,6 +50,7 @@ def regenie_inputs(
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.prepare import prepare_latents
     from regreveal.genetics.regenie import read_family_ids, write_regenie_inputs
+    from regreveal.store.atomic import new_folder
 
     latents, chosen = choose_participants(embedding, splits, keep, remove)
     prepared = prepare_latents(
@@ -61,11 +63,12 @@ def regenie_inputs(
         transform=transform,
     )
     sample_ids = prepared.matched.sample_ids
-    write_regenie_inputs(
-        out,
-        prepared.transformed.set_axis(sample_ids),
-        prepared.matched.covariates,
-        read_family_ids(genotypes[0], sample_ids),
-    )
+    with new_folder(out) as folder:
+        write_regenie_inputs(
+            folder,
+            prepared.transformed.set_axis(sample_ids),
+            prepared.matched.covariates,
+            read_family_ids(genotypes[0], sample_ids),
+        )
     echo_unmatched(prepared.matched.counts)
     typer.echo(f"{len(sample_ids)} participants, {prepared.transformed.shape[1]} phenotypes: {out}")

@@ -12,6 +12,16 @@ from pathlib import Path
 from regreveal.errors import InputError
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, if it is not there; raise InputError where there can be none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{folder}: is a file; expected a folder") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
 @contextmanager
 def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside `target`; rename it to `target` if the block succeeds.
@@ -28,9 +38,16 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     ------
     Path
         The temporary file to write.
+
+    Raises
+    ------
+    InputError
+        There can be no such file: a folder has its name, or a file that of its folder.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder; expected a file to write")
+    make_folder(target.parent)
     suffix = "".join(target.suffixes)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{suffix}")
     try:
@@ -95,14 +112,11 @@ def new_folder(target: str | os.PathLike) -> Iterator[Path]:
         There is something already, or nothing can be written there.
     """
     target = Path(target)
+    make_folder(target.parent)
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: is a file; expected a folder for the results")
-    try:
-        if target.is_dir() and any(target.iterdir()):
-            raise InputError(f"{target}: holds files already; choose another folder, or empty it")
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written to ({error.strerror})") from None
+    if target.is_dir() and any(target.iterdir()):
+        raise InputError(f"{target}: holds files already; choose another folder, or empty it")
     with atomic_folder(target) as folder:
         folder.mkdir()
         yield folder
@@ -125,8 +139,8 @@ def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
         The folder cannot be written to; or another process holds the lock, and `wait` is False.
     """
     path = Path(path)
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be written to ({error.strerror})") from None

@@ -533,7 +533,7 @@ def test_traits_that_cannot_name_files_are_refused(study, names):
 
 def test_a_folder_that_is_a_file_is_one_line(study):
     (study[0] / "taken").write_text("")
-    with pytest.raises(InputError, match="cannot be written to"):
+    with pytest.raises(InputError, match="taken: is a file; expected a folder"):
         gwas(study, "taken")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.store.atomic import new_folder
+from regreveal.store.atomic import atomic_path, new_folder
 
 
 def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path):
@@ -36,3 +36,10 @@ def test_a_file_in_the_way_is_named(tmp_path, place):
     with pytest.raises(InputError, match="file"), new_folder(tmp_path / place):
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("place", "told"), [("file/below", "file: is a file"), (".", "a folder")])
+def test_where_no_file_can_be_is_told_in_one_line(tmp_path, place, told):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=told), atomic_path(tmp_path / place):
+        pass
