@@ -19,7 +19,6 @@ from scipy.spatial.transform import Rotation
 BINS = 24
 UNIT_MM = 50.0
 COARSEST_MM = 12.0
-MARGIN_MM = 0.0
 MAXIMUM_SAMPLES = 50_000
 SCREEN_SAMPLES = 1_000
 FOREGROUND = 0.1  # of the range of values
