@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.privacy import SMALLEST_COUNT
 
-SMALLEST_COUNT = 5  # participants; fewer than this are not counted out
 OPTIONS = {
     "participants": "--common-participants",
     "latents": "--allow-different-latents",

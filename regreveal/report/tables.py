@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SMALLEST_COUNT = 5  # participants; fewer than this are not counted out
+from regreveal.privacy import SMALLEST_COUNT
+
 MOST_ROWS = 300
 
 
