@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from regreveal.report.parts import Figure
+from regreveal.report.folder.run import read_run
+from regreveal.report.html import write_page
+from regreveal.report.parts import Figure, Section
 from regreveal.report.pictures import draw_figures, embedded
 from regreveal.report.style import styled, write_figure
 
@@ -75,3 +78,15 @@ def test_many_figures_are_drawn_in_other_processes_to_the_same_files(tmp_path):
 def test_two_figures_of_one_name_are_a_defect(tmp_path):
     with pytest.raises(ValueError, match="curve-1"):
         draw_figures([_drawn(1), _drawn(1)], tmp_path)
+
+
+def test_a_picture_that_is_on_the_page_already_is_named_instead_of_embedded_again(
+    full_run, tmp_path
+):
+    first = _drawn(1)
+    figures = [first, _drawn(2), replace(first, name="again")]
+    run = replace(read_run(full_run), folder=tmp_path)
+    page = write_page(run, [Section("a", "A", figures)], [], tmp_path / "report.html").read_text()
+    assert page.count("data:image/webp") == 2
+    assert page.count('The same picture as <a href="#figure-1">Figure 1</a>') == 1
+    assert (tmp_path / "figures" / "again.pdf").is_file()

@@ -110,6 +110,13 @@ def test_seeds_are_told_as_a_range_beside_the_number(comparison):
     assert recurrence.findings(comparison) == [f"Trained again, {text.text}"]
 
 
+def test_seeds_that_find_nothing_are_told_in_few_words(comparison):
+    found = comparison.recurrence["registered"]
+    nothing = replace(found, description=found.description | {"places_in_any": 0})
+    told = "registered finds no locus with any of 3 training seeds."
+    assert recurrence.sentence(nothing, "registered") == told
+
+
 def test_arms_that_were_not_trained_again_have_no_chapter(comparison):
     without = replace(comparison, recurrence={})
     assert recurrence.parts(without, COLOURS) == []
