@@ -92,10 +92,17 @@ class Table:
     files: tuple[str, ...] = ()
 
 
-def hide_small(count: int) -> str:
+def hide_small(count: int, of: int | None = None) -> str:
     """Write a number of participants; 1 to 4 as "<5".
 
     Nobody is pointed at by 0, which stays.
+
+    Parameters
+    ----------
+    count : int
+    of : int, optional
+        A number told elsewhere that these are some of. Where 1 to 4 are the others, the count says
+        no more than that: "≥2,986" of 2,990.
 
     Raises
     ------
@@ -104,6 +111,8 @@ def hide_small(count: int) -> str:
     """
     if count < 0:
         raise ValueError(f"{count} participants: expected 0 or more")
+    if of is not None and SMALLEST_COUNT <= of - SMALLEST_COUNT < count < of:
+        return f"≥{int(of) - SMALLEST_COUNT + 1:,}"
     return f"<{SMALLEST_COUNT}" if 0 < count < SMALLEST_COUNT else f"{int(count):,}"
 
 

@@ -68,7 +68,9 @@ def write_two_runs(
     tables = table2_tables(run.table2, " ".join(notes))
     if comparison.probes is not None:
         probed = comparison.probes
-        tables["probes"] = probe_table(probed.scores, probed.differences, *arms)
+        tables["probes"] = probe_table(
+            probed.scores, probed.differences, *arms, comparison.participants
+        )
     with atomic_path(folder / LATEX) as temporary:
         parts = [to_latex(one, f"comparison-{key}") for key, one in tables.items()]
         temporary.write_text("\n".join(["% Needs the package booktabs.", *parts]))

@@ -31,6 +31,14 @@ def test_counts_out_of_a_data_frame_are_hidden_too(kind):
     assert hide_small(kind(1234)) == "1,234"
 
 
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(2990, "2,990"), (2989, "≥2,986"), (2986, "≥2,986"), (2985, "2,985"), (4, "<5")],
+)
+def test_one_to_four_others_are_not_to_be_counted_out(count, told):
+    assert hide_small(count, of=2990) == told
+
+
 def test_a_negative_count_is_a_defect():
     with pytest.raises(ValueError, match="-1"):
         hide_small(-1)
@@ -67,7 +75,7 @@ def _probes(difference: float, low: float, high: float) -> tuple[pd.DataFrame, p
 def test_an_arm_is_bold_only_where_the_interval_leaves_out_zero(
     interval, native_bold, aligned_bold
 ):
-    native, aligned = probe_table(*_probes(*interval), "native", "aligned").rows[0][3:5]
+    native, aligned = probe_table(*_probes(*interval), "native", "aligned", 100).rows[0][3:5]
     assert (native.strong, aligned.strong) == (native_bold, aligned_bold)
 
 
@@ -126,10 +134,26 @@ def test_small_groups_are_hidden_in_every_table_that_counts_people():
     differences = pd.DataFrame(
         {"difference": 0.2, "low": 0.1, "high": 0.3, "q_value": 0.01}, index=["274"]
     )
-    row = phewas_table({"native": scan}, ["274"], differences).rows[0]
+    row = phewas_table({"native": scan}, ["274"], differences, 500).rows[0]
     assert row[2].text == "<5 / <5"
     scores, differences = _probes(0.1, 0.0, 0.2)
-    assert probe_table(scores, differences.assign(n=4), "native", "aligned").rows[0][2].text == "<5"
+    table = probe_table(scores, differences.assign(n=4), "native", "aligned", 100)
+    assert table.rows[0][2].text == "<5"
+
+
+def test_people_without_a_value_do_not_follow_from_how_many_have_one():
+    scores, differences = _probes(0.1, 0.0, 0.2)
+    table = probe_table(scores, differences.assign(n=97), "native", "aligned", 100)
+    assert table.rows[0][2].text == "≥96"
+    scan = pd.DataFrame(
+        {"name": "Gout", "category": "other", "n_cases": 30, "n_controls": 468, "odds_ratio": 2.0}
+        | {"low": 1.5, "high": 2.5, "neg_log10_p": 9.0, "bonferroni": 0.001},
+        index=["274"],
+    )
+    differences = pd.DataFrame(
+        {"difference": 0.2, "low": 0.1, "high": 0.3, "q_value": 0.01}, index=["274"]
+    )
+    assert phewas_table({"native": scan}, ["274"], differences, 500).rows[0][2].text == "30 / ≥466"
 
 
 @pytest.mark.parametrize(

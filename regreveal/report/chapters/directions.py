@@ -42,7 +42,10 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     arms = [arm for arm in reversed(comparison.arms) if len(comparison.directions[arm].decoded)]
     if arms:
         files = tuple(comparison.file(f"{arm}/directions/directions.tsv") for arm in arms)
-        tables = (table(comparison.directions, arms) for table in (size_table, belief_table))
+        tables = (
+            size_table(comparison.directions, arms, comparison.participants),
+            belief_table(comparison.directions, arms),
+        )
         shown += [replace(table, files=files) for table in tables]
     return shown
 
@@ -104,7 +107,7 @@ def draw_directions(
         decoded_images(directions, units, path)
 
 
-def size_table(found: Mapping[str, ArmDirections], arms: Sequence[str]) -> Table:
+def size_table(found: Mapping[str, ArmDirections], arms: Sequence[str], participants: int) -> Table:
     """Make the table of how far people are along the directions.
 
     Parameters
@@ -113,6 +116,8 @@ def size_table(found: Mapping[str, ArmDirections], arms: Sequence[str]) -> Table
         By arm.
     arms : sequence of str
         In the order of the table.
+    participants : int
+        Analysed; who of them has no value is not to be counted out.
     """
     return Table(
         title="How far alleles and diseases take people along the decoded directions.",
@@ -133,7 +138,7 @@ def size_table(found: Mapping[str, ArmDirections], arms: Sequence[str]) -> Table
             [
                 Cell(arm),
                 Cell(_name(row)),
-                Cell(hide_small(row["n"])),
+                Cell(hide_small(row["n"], of=participants)),
                 Cell(f"{number(row['effect'], 2)} per {row['unit']}"),
                 Cell(number(row["certainty"], 2)),
                 Cell(_scores(found[arm].groups, row["file"])),

@@ -84,7 +84,12 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     passing = pd.concat([scan["bonferroni"] < 0.05 for scan in by_phecode.values()], axis=1)
     told = best[passing.any(axis=1)].sort_values(ascending=False).index
     if len(told):
-        table = phewas_table(by_phecode, list(told), diseases.differences.set_index("phecode"))
+        table = phewas_table(
+            by_phecode,
+            list(told),
+            diseases.differences.set_index("phecode"),
+            comparison.participants,
+        )
         shown.append(replace(table, files=(*results, *differences)))
     else:
         shown.append(Text("No phecode passes Bonferroni's correction in either arm."))
@@ -184,7 +189,10 @@ def _incident(comparison: Comparison, scans: Mapping[str, pd.DataFrame]) -> list
 
 
 def phewas_table(
-    hits: Mapping[str, pd.DataFrame], told: Sequence[str], differences: pd.DataFrame
+    hits: Mapping[str, pd.DataFrame],
+    told: Sequence[str],
+    differences: pd.DataFrame,
+    participants: int,
 ) -> Table:
     """Make the table of phecodes that at least one arm is associated with.
 
@@ -197,18 +205,17 @@ def phewas_table(
         Phecodes to show.
     differences : DataFrame
         `difference` with low, high and `q_value`, indexed by phecode.
+    participants : int
+        Analysed; who of them is neither case nor control is not to be counted out.
     """
     rows = []
     first = next(iter(hits.values()))
     for phecode in told[:MOST_ROWS]:
+        cases, controls = first.loc[phecode, ["n_cases", "n_controls"]]
         cells = [
             Cell(f"{first.loc[phecode, 'name']} ({phecode})"),
             Cell(first.loc[phecode, "category"]),
-            Cell(
-                " / ".join(
-                    hide_small(first.loc[phecode, name]) for name in ("n_cases", "n_controls")
-                )
-            ),
+            Cell(f"{hide_small(cases)} / {hide_small(controls, of=participants - cases)}"),
         ]
         for table in hits.values():
             row = table.loc[phecode]

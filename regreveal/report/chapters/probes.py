@@ -32,7 +32,12 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
     files = tuple(comparison.file(name) for name in ("probes.tsv", "probe_differences.tsv"))
     shown = [Text(f"On average: {'; '.join(told)}.")] if told else []
     shown.append(
-        replace(probe_table(probes.scores, probes.differences, baseline, against), files=files)
+        replace(
+            probe_table(
+                probes.scores, probes.differences, baseline, against, comparison.participants
+            ),
+            files=files,
+        )
     )
     if probes.differences["difference"].notna().any():
         shown.append(_forest(comparison, colours, files))
@@ -88,7 +93,11 @@ def differs(difference: pd.Series) -> bool:
 
 
 def probe_table(
-    scores: pd.DataFrame, differences: pd.DataFrame, baseline: str, against: str
+    scores: pd.DataFrame,
+    differences: pd.DataFrame,
+    baseline: str,
+    against: str,
+    participants: int,
 ) -> Table:
     """Make the table of the probes: a row a target, the arms side by side, their difference.
 
@@ -98,6 +107,8 @@ def probe_table(
         As `regreveal.phenome.probes.run.run_probes` returns them.
     baseline, against : str
         The arms.
+    participants : int
+        Analysed; who of them has no value is not to be counted out.
 
     Returns
     -------
@@ -122,7 +133,7 @@ def probe_table(
             [
                 Cell(spoken(row["target"])),
                 Cell(METRICS[row["metric"]]),
-                Cell(hide_small(row["n"])),
+                Cell(hide_small(row["n"], of=participants)),
                 *arms,
                 Cell(difference),
                 Cell(_p_value(row["p_corrected"])),

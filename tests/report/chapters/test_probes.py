@@ -57,7 +57,7 @@ def _rows(table):
 
 
 def test_the_table_gives_the_difference_with_its_corrected_p_and_says_what_was_not_scored(probes):
-    table = probe_table(probes.scores, probes.differences, *ARMS)
+    table = probe_table(probes.scores, probes.differences, *ARMS, 200)
     of_interval, of_sex, of_constant = _rows(table)
     assert of_interval[:3] == ["QRS duration", "R²", "200"]
     assert of_interval[-1] == "≤0.0001"
