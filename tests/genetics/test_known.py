@@ -22,6 +22,8 @@ def loci():
     return pd.DataFrame(
         {
             "locus": [1, 2, 3],
+            "row": [7, 70, 700],
+            "variant_id": ["rs1", "rs2", "rs3"],
             "chromosome": ["1", "1", "X"],
             "start": [1_000_000, 5_000_000, 100],
             "end": [1_200_000, 5_000_000, 100],
