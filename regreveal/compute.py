@@ -1,4 +1,4 @@
-"""Where work runs: in this process, on this machine's cores, or on a Dask cluster."""
+"""Where work runs: in this process, on this machine's cores, or on a cluster."""
 
 import ctypes
 import math
@@ -8,10 +8,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+from regreveal.cluster import cluster_address, cluster_map
 from regreveal.errors import InputError
 from regreveal.progress import track
 
@@ -62,7 +64,8 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Apply `function` to each item, over several processes, in the order of the items.
 
-    At most two items a worker are in flight, so memory does not grow with their number.
+    At most two items a worker are in flight, so memory does not grow with their number. Within
+    `regreveal.cluster.on_cluster` the workers of a Dask cluster do it all.
 
     Parameters
     ----------
@@ -74,8 +77,8 @@ def parallel_map(
     description : str
         For the progress shown.
     workers : int, optional
-        Processes; by default one a core, and never more than there are items. With 1, everything
-        runs in this process.
+        Processes of this machine; by default one a core, and never more than there are items.
+        With 1, everything runs in this process.
 
     Yields
     ------
@@ -86,7 +89,12 @@ def parallel_map(
     total = len(items) if hasattr(items, "__len__") else None
     if total is not None:
         workers = max(1, min(workers, total))
-    results = map(function, items) if workers == 1 else _in_processes(function, items, workers)
+    if address := cluster_address():
+        results = cluster_map(function, items, address)
+    elif workers == 1:
+        results = map(function, items)
+    else:
+        results = _in_processes(function, items, workers)
     yield from track(results, description, total=total)
 
 
@@ -95,14 +103,23 @@ def _in_processes(function, items, workers) -> Iterator:
     pool = ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_start_worker, initargs=(function, os.getpid())
     )
-    with pool:
-        pending = deque()
+    pending, finished = deque(), False
+    try:
         for item in items:
             pending.append(pool.submit(_work_on, item))
             if len(pending) == 2 * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        finished = True
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process of this command was killed, most often for want of memory; let it have "
+            "more, and run the same again"
+        ) from error
+    finally:
+        # Who breaks off, as by Ctrl-C, must not wait for what is still being worked on.
+        pool.shutdown(wait=finished, cancel_futures=not finished)
 
 
 def end_with_parent(parent: int) -> None:
@@ -130,6 +147,7 @@ def _start_worker(function: Callable[[Item], Result], parent: int) -> None:
     from threadpoolctl import threadpool_limits
 
     end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to answer
     _of_this_worker.append(function)
     threadpool_limits(1)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported
@@ -140,74 +158,3 @@ _of_this_worker: list[Callable] = []
 
 def _work_on(item: Item) -> Result:
     return _of_this_worker[-1](item)
-
-
-# Seconds to wait for a scheduler that does not answer.
-SCHEDULER_TIMEOUT = 10
-
-
-def cluster_map(
-    function: Callable[[Item], Result], items: Iterable[Item], address: str
-) -> Iterator[Result]:
-    """Apply `function` to each item on a Dask cluster, in the order of the items.
-
-    Results are drawn as they are taken: at most four items a worker thread are in flight. Work of a
-    worker that dies is done again by another.
-
-    Parameters
-    ----------
-    function : callable
-        Goes to every worker once, with whatever data it holds.
-    items : iterable
-    address : str
-        Of the scheduler, such as "tcp://head:8786".
-
-    Yields
-    ------
-    object
-        `function(item)`, whose exceptions are raised here.
-
-    Raises
-    ------
-    InputError
-        No scheduler answers at the address, it has no workers, or it is lost on the way.
-    """
-    import dask
-    from distributed import CancelledError, Client
-
-    try:
-        client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{address}: no Dask scheduler answers there ({error})") from None
-    with client:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise InputError(f"{address}: the Dask scheduler has no workers; start some")
-        # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
-        # die. It is large, which is meant.
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
-            shared = client.submit(_itself, function, pure=False)
-        pending = deque()
-
-        def first_result():
-            try:
-                return pending.popleft().result()
-            except CancelledError:
-                raise InputError(
-                    f"{address}: the Dask scheduler was lost; run the same again to go on"
-                ) from None
-
-        for item in items:
-            pending.append(client.submit(_apply, shared, item, pure=False))
-            if len(pending) == 4 * threads:
-                yield first_result()
-        while pending:
-            yield first_result()
-
-
-def _itself(value: Item) -> Item:
-    return value
-
-
-def _apply(function: Callable[[Item], Result], item: Item) -> Result:
-    return function(item)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from regreveal import compute
-from regreveal.compute import available_cores, cluster_map, parallel_map
-from regreveal.errors import InputError
+from regreveal.compute import available_cores, parallel_map
 
 
 def square(x: int) -> int:
@@ -124,68 +123,3 @@ def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, files, cor
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert available_cores() == cores
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    from distributed import LocalCluster
-
-    # The address alone reaches the code under test, as in real use.
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as local:
-        yield local
-
-
-class Doubler:
-    """Work that carries data of its own."""
-
-    def __init__(self, by, marker=None):
-        self.by, self.marker = by, marker
-
-    def __call__(self, x):
-        if x == 3 and self.marker is not None and not Path(self.marker).exists():
-            Path(self.marker).touch()
-            os._exit(1)
-        if x == 3 and self.by is None:
-            raise InputError("three is not allowed")
-        return x * self.by if self.by else x, os.getpid()
-
-
-def test_a_cluster_gives_results_in_the_order_of_the_items(cluster):
-    results = list(cluster_map(Doubler(2), range(30), cluster.scheduler_address))
-    assert [value for value, _ in results] == [2 * x for x in range(30)]
-    assert os.getpid() not in {process for _, process in results}
-
-
-def test_work_of_a_worker_that_dies_is_done_by_another(cluster, tmp_path):
-    dies_once = Doubler(2, str(tmp_path / "died"))
-    results = list(cluster_map(dies_once, range(30), cluster.scheduler_address))
-    assert (tmp_path / "died").exists()
-    assert [value for value, _ in results] == [2 * x for x in range(30)]
-
-
-def test_an_error_on_a_worker_reaches_the_caller(cluster):
-    with pytest.raises(InputError, match="three is not allowed"):
-        list(cluster_map(Doubler(None), range(8), cluster.scheduler_address))
-
-
-def test_items_for_a_cluster_are_drawn_only_as_results_are_taken(cluster):
-    drawn = []
-
-    def items():
-        for x in range(1000):
-            drawn.append(x)
-            yield x
-
-    results = cluster_map(Doubler(2), items(), cluster.scheduler_address)
-    next(results)
-    assert len(drawn) <= 2 * 4
-    results.close()
-
-
-def test_an_address_where_nobody_answers_is_one_clear_line(monkeypatch):
-    monkeypatch.setattr(compute, "SCHEDULER_TIMEOUT", 0.5)
-    with pytest.raises(InputError, match="no Dask scheduler answers there") as error:
-        list(cluster_map(Doubler(2), range(3), "tcp://127.0.0.1:9"))
-    assert "\n" not in str(error.value)

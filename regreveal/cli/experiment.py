@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import Dask
+
 Out = Annotated[Path, typer.Option("--out", help="The run folder; an unfinished run goes on.")]
 Seed = Annotated[int | None, typer.Option(help="Instead of the experiment's own.", min=0)]
 
@@ -17,6 +19,7 @@ def run(
         Path | None, typer.Option("--out", help="The run folder; an unfinished run goes on.")
     ] = None,
     seed: Seed = None,
+    dask: Dask = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the stages and what they would cost.")
     ] = False,
@@ -29,12 +32,15 @@ def run(
     if dry_run:
         _list_stages(experiment, participants, variants)
         return
+    from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.experiment.run import run_experiment
 
     if out is None:
         raise InputError("--out is missing; expected the run folder")
-    print(f"The report is at {run_experiment(experiment, out, seed)}")
+    with on_cluster(dask):
+        report = run_experiment(experiment, out, seed)
+    print(f"The report is at {report}")
 
 
 def _list_stages(experiment: Path, participants: int, variants: int) -> None:

@@ -9,6 +9,7 @@ from regreveal.cli.options import (
     AnalysisSplits,
     CovariateColumns,
     Covariates,
+    Dask,
     GenotypeFiles,
     Keep,
     Latents,
@@ -240,13 +241,7 @@ def gwas(
             rich_help_panel=MACHINE,
         ),
     ] = "numpy",
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Dask scheduler whose workers shall do the blocks.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = None,
+    dask: Dask = None,
 ) -> None:
     """Test every variant against the whole latent vector (MANOVA, Pillai's trace).
 
@@ -255,6 +250,7 @@ def gwas(
     nullspace.tsv where columns were projected out. Participants that the embedding's model was
     trained or validated on are left out. A run that was killed goes on where it was.
     """
+    from regreveal.cluster import on_cluster
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.genotypes.filters import VariantFilter, read_variant_list
     from regreveal.genetics.gwas import run_gwas
@@ -276,35 +272,35 @@ def gwas(
         autosomes=autosomes,
     )
     latents, chosen = choose_participants(embedding, splits, keep, remove)
-    result = run_gwas(
-        latents,
-        open_genotypes(genotypes, ref_first),
-        covariates,
-        out,
-        covariate_columns=split_names(covariate_columns) or None,
-        participants=chosen,
-        sex_column=sex_column,
-        variant_filter=variant_filter,
-        project_out_columns=split_names(project_out),
-        loco=loco,
-        coding=coding,
-        transform=transform,
-        criteria=split_names(criteria),
-        minimum_p=min_p or permutations > 0,
-        permutations=permutations,
-        per_dimension=per_dimension,
-        regenie_tables=regenie,
-        top=top,
-        minimum_count=minimum_count,
-        threshold=threshold,
-        genes=None if genes is None else read_genes(genes),
-        known=None if known is None else read_known_loci(known),
-        build=build,
-        threads=threads,
-        dtype=dtype,
-        backend=backend,
-        cluster=dask,
-    )
+    with on_cluster(dask):
+        result = run_gwas(
+            latents,
+            open_genotypes(genotypes, ref_first),
+            covariates,
+            out,
+            covariate_columns=split_names(covariate_columns) or None,
+            participants=chosen,
+            sex_column=sex_column,
+            variant_filter=variant_filter,
+            project_out_columns=split_names(project_out),
+            loco=loco,
+            coding=coding,
+            transform=transform,
+            criteria=split_names(criteria),
+            minimum_p=min_p or permutations > 0,
+            permutations=permutations,
+            per_dimension=per_dimension,
+            regenie_tables=regenie,
+            top=top,
+            minimum_count=minimum_count,
+            threshold=threshold,
+            genes=None if genes is None else read_genes(genes),
+            known=None if known is None else read_known_loci(known),
+            build=build,
+            threads=threads,
+            dtype=dtype,
+            backend=backend,
+        )
     _echo(result, out)
     variants = result.summary["variants"]
     if not variants["tested"]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regreveal.cli.options import Dask
 from regreveal.cli.stages import TensorMaps
 
 if TYPE_CHECKING:
@@ -46,12 +47,16 @@ def ecg(
     ],
     store: Store,
     report: Report = None,
+    dask: Dask = None,
 ) -> None:
     """Read ECGs into a store as 12 leads in mV at 500 Hz; one that is there already is skipped."""
+    from regreveal.cluster import on_cluster
     from regreveal.ingest.ecg import ingest_ecg
     from regreveal.store.tensors import TensorStore
 
-    _tell(ingest_ecg(paths, TensorStore(store)), report)
+    with on_cluster(dask):
+        files = ingest_ecg(paths, TensorStore(store))
+    _tell(files, report)
 
 
 @ingest_app.command()
@@ -69,6 +74,7 @@ def dxa(
     allow_burned_in_text: BurnedInText = False,
     package: TensorMaps = "tensormaps",
     report: Report = None,
+    dask: Dask = None,
 ) -> None:
     """Read DXA images into a store, cropped or padded about their centre."""
     from regreveal.errors import InputError
@@ -83,6 +89,7 @@ def dxa(
         to,
         package,
         report,
+        dask,
         series=series,
         voxel_size=voxel_size,
         allow_burned_in_text=allow_burned_in_text,
@@ -100,9 +107,10 @@ def brain(
     voxel_size: VoxelSize = "",
     package: TensorMaps = "tensormaps",
     report: Report = None,
+    dask: Dask = None,
 ) -> None:
     """Read brains into a store in RAS+, as scanned or in MNI space as the tensor map says."""
-    _ingest_images("brain", paths, store, to, package, report, voxel_size=voxel_size)
+    _ingest_images("brain", paths, store, to, package, report, dask, voxel_size=voxel_size)
 
 
 @ingest_app.command()
@@ -131,6 +139,7 @@ def cardiac(
     allow_burned_in_text: BurnedInText = False,
     package: TensorMaps = "tensormaps",
     report: Report = None,
+    dask: Dask = None,
 ) -> None:
     """Read cines of one heart beat into a store, cropped or padded about their centre."""
     _ingest_images(
@@ -140,6 +149,7 @@ def cardiac(
         to,
         package,
         report,
+        dask,
         series=series,
         voxel_size=voxel_size,
         resample_frames=resample_frames,
@@ -154,11 +164,13 @@ def _ingest_images(
     to: str,
     package: str,
     report: Path | None,
+    dask: str | None,
     *,
     voxel_size: str,
     series: str = "",
     **allowed: bool,
 ) -> None:
+    from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.ingest.images import ingest_images
     from regreveal.store.tensors import TensorStore
@@ -170,14 +182,15 @@ def _ingest_images(
             f"--to {to}: is of modality '{tensor_map.modality}'; expected '{modality}'"
         )
     spatial = tensor_map.spatial_dimensions or len(tensor_map.shape) - 1
-    files = ingest_images(
-        paths,
-        TensorStore(store),
-        tensor_map,
-        series or None,
-        voxel_size=_lengths(voxel_size, spatial),
-        **allowed,
-    )
+    with on_cluster(dask):
+        files = ingest_images(
+            paths,
+            TensorStore(store),
+            tensor_map,
+            series or None,
+            voxel_size=_lengths(voxel_size, spatial),
+            **allowed,
+        )
     _tell(files, report)
 
 

@@ -83,6 +83,15 @@ Icd10Edition = Annotated[
     typer.Option(help="Whose ICD-10 codes to use, where the map has those of both."),
 ]
 
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        help="Address of a Dask scheduler whose workers do the work, such as tcp://head:8786.",
+        show_default=False,
+    ),
+]
+
 NewFolder = Annotated[
     Path, typer.Option(help="Folder for the results: a new one, or empty.", show_default=False)
 ]

@@ -8,6 +8,7 @@ import typer
 
 from regreveal.cli.options import (
     AnalysisSplits,
+    Dask,
     Diagnoses,
     Icd10Edition,
     Latents,
@@ -74,6 +75,7 @@ def phewas(
     until: Until = None,
     icd10_edition: Icd10Edition = None,
     seed: Annotated[int, typer.Option(help="Of the halves and of what is null.", min=0)] = 0,
+    dask: Dask = None,
 ) -> None:
     """Test every phecode for a direction in the latent space, learnt in half of the people.
 
@@ -83,6 +85,7 @@ def phewas(
     phewas_incident.tsv. Participants that the embedding's model was trained or validated on are
     left out.
     """
+    from regreveal.cluster import on_cluster
     from regreveal.phenome.phecodes.hospital_records import read_diagnoses
     from regreveal.phenome.phecodes.phecode_map import read_phecode_map
     from regreveal.phenome.phecodes.phecode_records import phecode_records
@@ -111,7 +114,7 @@ def phewas(
     chosen, left_out = common_participants(
         embeddings, None if splits is None else read_splits(splits), {"covariates": table.index}
     )
-    with new_folder(out) as folder:
+    with on_cluster(dask), new_folder(out) as folder:
         maps = [*phecodes, *([phecode_info] if phecode_info else [])]
         records = phecode_records(
             read_diagnoses(*diagnoses, until=until.date() if until else None),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import Dask
 from regreveal.cli.participants import echo_left_out
 
 Store = Annotated[Path, typer.Option(help="The TensorStore.")]
@@ -74,12 +75,11 @@ def register(
     reference: Annotated[
         Path | None, typer.Option(help="Image to register to (.npy, NIfTI, PNG), instead.")
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers do the work.")
-    ] = None,
+    dask: Dask = None,
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Register a tensor of everyone in a store, or embed it by a method that gives latents."""
+    from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.registration.latents import (
         LATENTS,
@@ -120,13 +120,14 @@ def register(
     saved = out / "registration"
     if registration_class(method).gives_latents:
         check_gives_latents(method, input_map, output_map)
-        if exemplar or reference or dask:
-            raise InputError(f"{method}: leave --exemplar, --reference and --dask out")
+        if exemplar or reference:
+            raise InputError(f"{method}: leave --exemplar and --reference out")
         model = out / "model"
         fit_latents(
             method, chosen, tensors, input_map, list(learn_from), list(validation), saved, model
         )
-        qc = embed_store(method, saved, model, tensors, input_map, out)
+        with on_cluster(dask):
+            qc = embed_store(method, saved, model, tensors, input_map, out)
         typer.echo(f"{qc['ok'].sum()} of {len(qc)} embedded: {out / LATENTS}")
         echo_left_out(count_failures(qc))
         return
@@ -138,7 +139,8 @@ def register(
         chosen_one = median_participant(values, tensors, input_map, learn_from)
         image = input_map.read(tensors, [chosen_one])[0]
     fit_registration(method, chosen, tensors, input_map, learn_from, saved, image)
-    qc = register_store(method, saved, tensors, input_map, output_map, out, dask)
+    with on_cluster(dask):
+        qc = register_store(method, saved, tensors, input_map, output_map, out)
     typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
     echo_left_out(count_failures(qc))
 
@@ -258,8 +260,10 @@ def embed(
     ],
     store: Store,
     out: Annotated[Path, typer.Option(help="The embedding (parquet).")],
+    dask: Dask = None,
 ) -> None:
     """Embed everyone in a store by a trained encoder."""
+    from regreveal.cluster import on_cluster
     from regreveal.models import embedding
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.models.zoo import check_registered, find_model
@@ -270,7 +274,8 @@ def embed(
     trained_on = trained_tensor_map(facts)
     check_registered(folder, tensors)
     trained_on.check_stored(tensors)
-    embedded = embedding.embed(folder, tensors, tensors.sample_ids(trained_on.path))
+    with on_cluster(dask):
+        embedded = embedding.embed(folder, tensors, tensors.sample_ids(trained_on.path))
     embedded.write(out)
     if "learned_from" in facts:
         seed = facts["learned_from"]["seed"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
+from regreveal.cluster import cluster_address, use_cluster
 from regreveal.compute import available_cores, end_with_parent
 from regreveal.errors import InputError
 from regreveal.experiment.memory import forget_peak, peak_memory
@@ -87,7 +88,10 @@ class Workers:
             # "spawn": a process that has TensorFlow's threads running must not be forked.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                AT_ONCE, context, initializer=_start_worker, initargs=(threads, os.getpid())
+                AT_ONCE,
+                context,
+                initializer=_start_worker,
+                initargs=(threads, os.getpid(), cluster_address()),
             )
         return self._pool
 
@@ -102,9 +106,10 @@ def _result(future: Future, name: str) -> tuple[float, int | None]:
         ) from error
 
 
-def _start_worker(threads: int, parent: int) -> None:
-    """End with the parent, leave Ctrl-C to it, and compute with a share of the cores."""
+def _start_worker(threads: int, parent: int, cluster: str | None) -> None:
+    """End with the parent, leave Ctrl-C to it, and compute where it does, with half the cores."""
     end_with_parent(parent)
+    use_cluster(cluster)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Read by the libraries when they are imported, which in this process is later.
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from regreveal.cluster import cluster_address
 from regreveal.genetics.analyses import (
     CORRECTED,
     HITS,
@@ -94,7 +95,6 @@ def run_gwas(
     threads: int | None = None,
     dtype: str = "float64",
     backend: str = "numpy",
-    cluster: str | None = None,
     examine: bool = True,
 ) -> GwasResult:
     """Test every variant against the whole latent vector.
@@ -158,9 +158,6 @@ def run_gwas(
         Precision of the matrix products.
     backend : str
         Where they are made, see `BlockProjector`.
-    cluster : str, optional
-        Address of a Dask scheduler, whose workers then do the blocks. They must see the genotype
-        files under the same paths.
     examine : bool
         Look closer at lead variants, see `permuted_tests`, and count relatives. Without, loci are
         those of the scan: for scans that others follow, of the same participants.
@@ -220,7 +217,7 @@ def run_gwas(
         matched, names = prepared.matched, list(prepared.latents.columns)
         settings["dimensions"] = len(names)
         # On a cluster each worker thread has a block of its own.
-        threads = 1 if cluster else threads
+        threads = 1 if cluster_address() else threads
         spaces = LatentSpaces(
             prepared.transformed,
             matched.covariates,
@@ -277,7 +274,7 @@ def run_gwas(
             [*genotypes.paths, *(loco.paths if loco else [])],
         )
         size = block_size or unit_size(len(matched.sample_ids))
-        with scanned(folder, scanner, stretches, size, decided_by, cluster) as files:
+        with scanned(folder, scanner, stretches, size, decided_by) as files:
             points = read_points(files.path(POINTS))
             hits = read_hits(files.path(HITS))
             loci = find_loci(

@@ -5,10 +5,12 @@ number of independent dimensions and, where asked, by permuting participants.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.genetics.genotypes import Genotypes
 from regreveal.genetics.genotypes.filters import VariantFilter
@@ -16,7 +18,6 @@ from regreveal.genetics.genotypes.ploidy import chromosome_kind
 from regreveal.genetics.loci import MERGE_DISTANCE
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.univariate import Effects
-from regreveal.progress import track
 
 # Null genotypes projected at a time: some 100 MB with their design in double precision.
 BLOCK_GENOTYPES = 2**22
@@ -329,13 +330,24 @@ def _null_draws(
         raise InputError("minimum p: none of the variants to permute varies; give others")
     dosages = dosages[varies]
     size = max(1, BLOCK_GENOTYPES // space.participants)
-    null = []
-    for start in track(range(0, draws, size), "Permuting participants, in blocks"):
-        rows = np.arange(start, min(start + size, draws)) % len(dosages)
-        permuted = generator.permuted(dosages[rows], axis=1)
-        _, largest = minimum_p(space.effects(space.project(permuted, "additive")).neg_log10_p)
-        null.append(largest)
-    return np.concatenate(null)
+    rows = [
+        np.arange(start, min(start + size, draws)) % len(dosages) for start in range(0, draws, size)
+    ]
+    blocks = list(zip(rows, generator.spawn(len(rows)), strict=True))
+    work = partial(_null_block, space, dosages)
+    # One process has the kernel's threads.
+    return np.concatenate(
+        list(parallel_map(work, blocks, "Permuting participants, in blocks", workers=1))
+    )
+
+
+def _null_block(
+    space: LatentSpace, dosages: np.ndarray, block: tuple[np.ndarray, np.random.Generator]
+) -> np.ndarray:
+    rows, generator = block
+    permuted = generator.permuted(dosages[rows], axis=1)
+    _, largest = minimum_p(space.effects(space.project(permuted, "additive")).neg_log10_p)
+    return largest
 
 
 def _log_of_complement(x: np.ndarray) -> np.ndarray:

@@ -6,15 +6,15 @@ a few variants the tail can be simulated: by levels, each a tenth of the one bef
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from regreveal.compute import available_cores
+from regreveal.compute import available_cores, parallel_map
 from regreveal.genetics.kernel.dosages import HARD_CALL_MARGIN, in_threads, whole_dosages
 from regreveal.genetics.manova import LatentSpace, pillai_f
-from regreveal.progress import track
 
 # Chains of one simulation, the share of them that makes a level, and simulations; the spread of
 # the latter tells the error.
@@ -128,22 +128,32 @@ def permuted_tests(
         dosages = whole_dosages(dosages)
     depth = int(np.ceil(-np.log10(threshold))) + DECADES_BEYOND
     missing = (np.nan, np.nan, False)
-    rows = []
-    for row in track(range(len(tests)), "Permuting lead variants"):
+    rows, simulated = [missing] * len(tests), []
+    for row in range(len(tests)):
         test = tests.iloc[row]
         weights = None
         if not np.isnan(test["neg_log10_p"]):
             both = test["df1"] > space.dimensions
             weights = design_weights(np.asarray(dosages[row], dtype=float), coding, both)
         if weights is None or largest_leverage(weights, space.participants) < LEAST_LEVERAGE:
-            rows.append(missing)
             continue
         trace = trace_without_covariates(
             test["neg_log10_p"], weights.shape[1], *space.whitened.shape
         )
-        tail = permutation_tail(space.whitened, weights, depth, trace, seed)
-        rows.append(tail.neg_log10_p(trace))
+        simulated.append((row, weights, trace))
+    work = partial(_simulated_test, space.whitened, depth, seed)
+    # One process, which simulates with a thread a core.
+    results = parallel_map(work, simulated, "Permuting lead variants", workers=1)
+    for (row, *_), result in zip(simulated, results, strict=True):
+        rows[row] = result
     return pd.DataFrame(rows, columns=["neg_log10_p_permuted", "standard_error", "at_least"])
+
+
+def _simulated_test(
+    whitened: np.ndarray, depth: int, seed: int, variant: tuple[int, np.ndarray, float]
+) -> tuple[float, float, bool]:
+    _, weights, trace = variant
+    return permutation_tail(whitened, weights, depth, trace, seed).neg_log10_p(trace)
 
 
 def design_weights(dosages: np.ndarray, coding: str, both: bool) -> np.ndarray | None:

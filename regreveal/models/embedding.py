@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from regreveal.cluster import Loaded
+from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.models.model_folder import load_model, read_model_json, trained_tensor_map
-from regreveal.models.source import BLOCK_BYTES, Source
+from regreveal.models.source import BLOCK_BYTES
 from regreveal.models.weights import weights_sha256
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
@@ -59,20 +62,29 @@ def embed(
             f"{model_folder}: trained on {trained_map.name} of shape {trained_map.shape}; "
             f"{tensor_map.name} has shape {tensor_map.shape}"
         )
-    encoder = load_model(model_folder, "encoder")
-    source = Source(store, tensor_map, sample_ids)
-    latents = np.empty((len(source), facts["latent_size"]), np.float32)
-    for rows in source.blocks(f"Embedding {tensor_map.name}"):
-        latents[rows] = predict(encoder, source.load(rows))
+    encoder = Loaded(partial(load_model, Path(model_folder), "encoder"))
+    work = partial(_embed_block, encoder, TensorStore(store.path), tensor_map)
+    ids = [str(sample_id) for sample_id in sample_ids]
+    size = max(1, BLOCK_BYTES // (4 * math.prod(tensor_map.shape)))
+    blocks = [ids[start : start + size] for start in range(0, len(ids), size)]
+    # One process: networks take all cores.
+    embedded = parallel_map(work, blocks, f"Embedding {tensor_map.name}", workers=1)
+    latents = np.concatenate([np.empty((0, facts["latent_size"]), np.float32), *embedded])
     _check_not_collapsed(latents, model_folder)
     metadata = {
         "tensor_map": tensor_map.name,
-        "model": weights_sha256(encoder),
+        "model": weights_sha256(encoder.value()),
         "seed": facts["seed"],
         "trained_on": facts["trained_on"],
         "validated_on": facts["validated_on"],
     }
-    return Embedding([str(sample_id) for sample_id in sample_ids], latents, metadata)
+    return Embedding(ids, latents, metadata)
+
+
+def _embed_block(
+    encoder: Loaded, store: TensorStore, tensor_map: TensorMap, sample_ids: list[str]
+) -> np.ndarray:
+    return predict(encoder.value(), tensor_map.load(store, sample_ids))
 
 
 def reconstruct(model_folder: str | Path, tensors: np.ndarray) -> np.ndarray:

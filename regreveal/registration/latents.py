@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from regreveal.cluster import Loaded
+from regreveal.compute import parallel_map
 from regreveal.errors import InputError
-from regreveal.progress import track
+from regreveal.registration.base import Registered, Registration
 from regreveal.registration.stage import (
     StoredTensors,
     count_failures,
@@ -117,14 +120,15 @@ def embed_store(
     from regreveal.models.model_folder import read_model_json
 
     tensor_map.check_stored(source)
-    registration = registration_class(method).load(saved)
     facts = read_model_json(model)
     ids = source.sample_ids(tensor_map.path)
-    tensors = StoredTensors(source, tensor_map, ids, normalised=True)
     size = max(1, CHUNK_BYTES // (4 * math.prod(tensor_map.shape)))
+    chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
+    loaded = Loaded(partial(registration_class(method).load, saved))
+    work = partial(_embed_chunk, loaded, TensorStore(source.path), tensor_map)
     latents, quality = [], []
-    for start in track(range(0, len(ids), size), f"Embedding by {method}"):
-        of_chunk = registration.transform(tensors[start : start + size])
+    # One process: networks take all cores.
+    for of_chunk in parallel_map(work, chunks, f"Embedding by {method}", workers=1):
         latents.append(of_chunk.tensors)
         quality.append(of_chunk.qc)
     qc = pd.concat(quality, ignore_index=True)
@@ -147,3 +151,13 @@ def embed_store(
     )
     write_table(qc, folder / "qc.parquet")
     return qc
+
+
+def _embed_chunk(
+    registration: Loaded[Registration],
+    store: TensorStore,
+    tensor_map: TensorMap,
+    sample_ids: list[str],
+) -> Registered:
+    tensors = StoredTensors(store, tensor_map, sample_ids, normalised=True)
+    return registration.value().transform(tensors[:])

@@ -1,9 +1,9 @@
-"""Registration of a whole store, over this machine's cores or a Dask cluster."""
+"""Registration of a whole store."""
 
 import inspect
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from regreveal import registration as registrations
-from regreveal.compute import cluster_map, parallel_map
+from regreveal.cluster import Loaded
+from regreveal.compute import parallel_map
 from regreveal.errors import InputError
-from regreveal.progress import track
 from regreveal.store.atomic import atomic_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
@@ -172,7 +172,6 @@ def register_store(
     input_map: TensorMap,
     output_map: TensorMap,
     folder: Path,
-    dask_address: str | None = None,
 ) -> pd.DataFrame:
     """Register everyone in a store who has a tensor.
 
@@ -190,9 +189,6 @@ def register_store(
         `qc.parquet`, a row for everyone. Where the method moves by matrices, the store also holds
         `transforms.parquet`: everyone's matrix, by rows. `registered/` appears last and whole, in
         the place of an earlier one.
-    dask_address : str, optional
-        Of a Dask scheduler whose workers do the work, such as "tcp://head:8786"; they must see
-        the same files. By default this machine's cores do.
 
     Returns
     -------
@@ -208,7 +204,8 @@ def register_store(
     target = folder / "registered"
     if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise InputError(f"{target}: is where the tensors come from; choose another folder")
-    registration = registration_class(method).load(saved)
+    loaded = Loaded(partial(registration_class(method).load, saved))
+    registration = loaded.value()
     if registration.gives_latents:
         raise InputError(f"{method} gives latents, not tensors; nothing can be registered by it")
     units = registration.output_units or input_map.units
@@ -223,11 +220,12 @@ def register_store(
     attributes = source.attributes(input_map.path)
     rate = registration.output_sampling_rate or attributes.get("sampling_rate")
     voxel_size = registration.output_voxel_size or attributes.get("voxel_size")
-    work = partial(_register_chunk, registration, source.path, input_map)
+    work = partial(_register_chunk, loaded, TensorStore(source.path), input_map)
     quality, matrices = [], []
     with atomic_folder(target) as unfinished:
         registered = TensorStore(unfinished)
-        done = _everywhere(work, chunks, f"Registering by {method}", registration, dask_address)
+        workers = 1 if registration.uses_all_cores else None
+        done = parallel_map(work, chunks, f"Registering by {method}", workers)
         for chunk, (tensors, qc, transforms) in zip(chunks, done, strict=True):
             stored = (len(tensors), *output_map.stored_shape)
             if tensors.shape not in (stored, (*stored, 1)):
@@ -272,26 +270,13 @@ def _rows_of(tensor_map: TensorMap, most_bytes: int, most: int) -> int:
     return max(1, min(most, most_bytes // (4 * math.prod(tensor_map.shape))))
 
 
-def _everywhere(
-    work: Callable,
-    chunks: list,
-    description: str,
-    registration: registrations.Registration,
-    dask_address: str | None,
-) -> Iterable:
-    """Do the work of each chunk, in their order, wherever it is to be done."""
-    if dask_address:
-        return track(cluster_map(work, chunks, dask_address), description, total=len(chunks))
-    return parallel_map(work, chunks, description, 1 if registration.uses_all_cores else None)
-
-
 def _register_chunk(
-    registration: registrations.Registration,
-    store: Path,
+    registration: Loaded[registrations.Registration],
+    store: TensorStore,
     input_map: TensorMap,
     sample_ids: list[str],
 ) -> tuple[np.ndarray, pd.DataFrame, np.ndarray | None]:
-    registered = registration.transform(input_map.read(TensorStore(store), sample_ids))
+    registered = registration.value().transform(input_map.read(store, sample_ids))
     small = all(np.ndim(t) == 2 and np.size(t) <= LARGEST_MATRIX for t in registered.transforms)
     matrices = np.stack(registered.transforms) if small and registered.transforms else None
     return (

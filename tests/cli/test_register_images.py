@@ -98,7 +98,7 @@ def test_a_cluster_does_the_same_work(folder, by_exemplar, tmp_path):
 def test_what_cannot_be_is_said_and_leaves_nothing_registered(
     folder, tmp_path, monkeypatch, options, message
 ):
-    monkeypatch.setattr("regreveal.compute.SCHEDULER_TIMEOUT", 1)
+    monkeypatch.setattr("regreveal.cluster.SCHEDULER_TIMEOUT", 1)
     with pytest.raises(InputError, match=message):
         register(folder, tmp_path / "out", *[option.format(folder) for option in options])
     assert not (tmp_path / "out" / "registered").exists()

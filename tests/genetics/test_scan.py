@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regreveal.cluster import on_cluster
 from regreveal.errors import InputError
 from regreveal.genetics.analyses import CORRECTED
 from regreveal.genetics.genotypes import open_genotypes
@@ -215,7 +216,8 @@ def cluster():
 
 def test_a_cluster_writes_the_same_bytes(study, cluster):
     gwas(study, "here", **ALL_OUTPUTS)
-    gwas(study, "there", cluster=cluster.scheduler_address, **ALL_OUTPUTS)
+    with on_cluster(cluster.scheduler_address):
+        gwas(study, "there", **ALL_OUTPUTS)
     assert published(study[0] / "there") == published(study[0] / "here")
 
 
@@ -233,7 +235,8 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(study, cluster, mon
         add_unit(files, parts, counts)
 
     monkeypatch.setattr(ResultFiles, "add_unit", kill_a_worker)
-    gwas(study, "there", block_size=2, cluster=cluster.scheduler_address)
+    with on_cluster(cluster.scheduler_address):
+        gwas(study, "there", block_size=2)
     assert published(study[0] / "there") == published(study[0] / "here")
 
 
@@ -546,11 +549,9 @@ def test_a_folder_that_is_a_file_is_one_line(study):
         ({"project_out_columns": ["height"]}, "no column 'height'"),
         ({"loco": "nowhere.list"}, "nowhere.list"),
         ({"build": "hg19"}, "hg19"),
-        ({"cluster": "tcp://127.0.0.1:9"}, "no Dask scheduler"),
     ],
 )
-def test_bad_options_are_one_line(study, options, message, monkeypatch):
-    monkeypatch.setattr("regreveal.compute.SCHEDULER_TIMEOUT", 0.5)
+def test_bad_options_are_one_line(study, options, message):
     with pytest.raises(InputError, match=message) as error:
         gwas(study, **options)
     assert "\n" not in str(error.value)

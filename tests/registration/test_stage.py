@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regreveal.cluster import on_cluster
 from regreveal.errors import InputError
 from regreveal.registration import QRSAlignment, Registered, Registration, stage
 from regreveal.registration.stage import fit_registration, register_store, registration_class
@@ -282,9 +283,11 @@ def test_a_cluster_registers_as_this_machine_does(scans, tmp_path, monkeypatch):
     saved = tmp_path / "registration"
     fit_registration("Shift", {}, scans, SCAN, list("abc"), saved, np.ones((4, 3, 1)))
     here = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "here")
-    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
-        address = cluster.scheduler_address
-        there = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "there", address)
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        on_cluster(cluster.scheduler_address),
+    ):
+        there = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "there")
     pd.testing.assert_frame_equal(here, there)
     np.testing.assert_array_equal(
         TensorStore(tmp_path / "here" / "registered").read("site/scan"),

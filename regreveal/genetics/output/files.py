@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regreveal.compute import cluster_map
+from regreveal.cluster import cluster_address, cluster_map
 from regreveal.genetics.output.bgzf import BGZF_END
 from regreveal.genetics.output.tabix import index_table
 from regreveal.genetics.output.unfinished import UnfinishedFiles
@@ -80,7 +80,6 @@ def scanned(
     stretches: Sequence[Stretch],
     unit_size: int,
     decided_by: str,
-    cluster: str | None = None,
 ) -> Iterator[ResultFiles]:
     """Scan all variants into a folder, from where an earlier run of the same was killed.
 
@@ -94,8 +93,6 @@ def scanned(
         Variants a unit of work.
     decided_by : str
         See `fingerprint`.
-    cluster : str, optional
-        Address of a Dask scheduler.
 
     Yields
     ------
@@ -112,7 +109,8 @@ def scanned(
     with locked(folder / LOCK, wait=False):
         files = ResultFiles(folder, f"{decided_by} {unit_size}", scanner.headers())
         to_do = islice(units(stretches, unit_size), files.units_done, None)
-        results = scan(scanner, to_do) if cluster is None else cluster_map(scanner, to_do, cluster)
+        cluster = cluster_address()
+        results = cluster_map(scanner, to_do, cluster) if cluster else scan(scanner, to_do)
         description = "Testing variants, in blocks"
         if files.units_done:
             description += f" (the first {files.units_done} are done)"

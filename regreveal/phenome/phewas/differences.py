@@ -5,6 +5,7 @@ to the log odds ratio of either is subtracted before squares are taken; docs/phe
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -103,16 +104,7 @@ def _compare(
     baseline: SplitSpace, arm: SplitSpace, values: np.ndarray, errors: np.ndarray
 ) -> tuple[pd.DataFrame, dict]:
     """Compare the log odds ratios of each phecode, and their mean in units of `errors`."""
-
-    def of_block(block: Block):
-        columns = slice(block.first, block.first + len(block.varying))
-        mine = influences(baseline, block)
-        others = influences(arm, arm.block(values[:, columns], block.first))
-        tested, learnt = others.tested - mine.tested, others.learnt - mine.learnt
-        estimates = np.column_stack([mine.beta, others.beta, *_variance(tested, learnt)])
-        units = 1 / (len(errors) * errors[columns])
-        return estimates, units @ tested, units @ learnt
-
+    of_block = partial(_compare_block, baseline, arm, errors)
     results = baseline.over_blocks(values, of_block, "Comparing phecodes")
     estimates, tested, learnt = zip(*results, strict=True)
     before, after, variance, freedom = np.concatenate(estimates).T
@@ -123,6 +115,18 @@ def _compare(
         np.ones(1),
     )
     return _estimates(after - before, variance, freedom, errors), means | overall.iloc[0].to_dict()
+
+
+def _compare_block(
+    baseline: SplitSpace, arm: SplitSpace, errors: np.ndarray, block: Block
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    columns = slice(block.first, block.first + len(block.varying))
+    mine = influences(baseline, block)
+    others = influences(arm, arm.block(block.status, block.first))
+    tested, learnt = others.tested - mine.tested, others.learnt - mine.learnt
+    estimates = np.column_stack([mine.beta, others.beta, *_variance(tested, learnt)])
+    units = 1 / (len(errors) * errors[columns])
+    return estimates, units @ tested, units @ learnt
 
 
 def _variance(tested: np.ndarray, learnt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

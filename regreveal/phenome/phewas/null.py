@@ -6,13 +6,16 @@ gives a threshold that one draw in twenty passes, with phecodes as correlated as
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kstest, norm
 
+from regreveal.cluster import cluster_address, cluster_map
 from regreveal.phenome.phewas.scan import MINIMUM_CASES, scan
 from regreveal.phenome.phewas.split_half import SplitSpace
+from regreveal.progress import track
 
 # labels: everybody's diseases are somebody else's, who keeps latents and covariates.
 # latents: everybody's latents are somebody else's; diseases still follow the covariates.
@@ -49,22 +52,36 @@ def null_scans(
         method.
     """
     generators = np.random.default_rng(seed).spawn(len(kinds) * repeats)
-    tables = []
-    for draw, generator in enumerate(generators):
-        kind, repeat = kinds[draw // repeats], draw % repeats + 1
-        tests = scan(*_without_association(space, status, kind, generator), minimum_cases)
-        tests = tests[tests["reason"] == ""]
-        table = pd.DataFrame(
-            {
-                "null": kind,
-                "repeat": repeat,
-                "phecode": tests.index,
-                "neg_log10_p": -norm.logsf(tests["z"].to_numpy()) / np.log(10),
-                "method": tests["method"].to_numpy(),
-            }
-        )
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    draws = [
+        (kinds[draw // repeats], draw % repeats + 1, generator)
+        for draw, generator in enumerate(generators)
+    ]
+    work = partial(_null_scan, space, status, minimum_cases)
+    if cluster := cluster_address():
+        tables = track(cluster_map(work, draws, cluster), "Testing draws of the null", len(draws))
+    else:  # each scan has all cores, and shows its progress
+        tables = map(work, draws)
+    return pd.concat(list(tables), ignore_index=True)
+
+
+def _null_scan(
+    space: SplitSpace,
+    status: pd.DataFrame,
+    minimum_cases: int,
+    draw: tuple[str, int, np.random.Generator],
+) -> pd.DataFrame:
+    kind, repeat, generator = draw
+    tests = scan(*_without_association(space, status, kind, generator), minimum_cases)
+    tests = tests[tests["reason"] == ""]
+    return pd.DataFrame(
+        {
+            "null": kind,
+            "repeat": repeat,
+            "phecode": tests.index,
+            "neg_log10_p": -norm.logsf(tests["z"].to_numpy()) / np.log(10),
+            "method": tests["method"].to_numpy(),
+        }
+    )
 
 
 def null_summary(nulls: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,8 @@ halves' directions. They are therefore combined as one test seen twice, not as t
 docs/phewas.md, "Combining the halves".
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
@@ -101,7 +103,7 @@ def scan(
     eligible = np.flatnonzero(table["reason"] == "")
     if len(eligible):
         results = space.over_blocks(
-            values[:, eligible], lambda block: _test_block(block, space.shared), description
+            values[:, eligible], partial(_test_block, space.shared), description
         )
         table.iloc[eligible] = np.concatenate(list(results))
     return table.astype(dict.fromkeys(TESTS, np.float64))
@@ -128,7 +130,7 @@ def needs_firth(regressions: LogisticRegressions) -> np.ndarray:
     return few.reshape(2, -1).any(axis=0)
 
 
-def _test_block(block: Block, shared: SharedCovariates) -> np.ndarray:
+def _test_block(shared: SharedCovariates, block: Block) -> np.ndarray:
     """Test each half on the other's direction and combine the two: (b, the columns of `scan`)."""
     b = len(block.varying)
     rows = np.full((b, len(TESTS) + 2), np.nan, object)

@@ -7,12 +7,14 @@ space; the other half is projected on it. The PheWAS tests that projection.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from regreveal.cluster import cluster_address, cluster_map
 from regreveal.compute import available_cores
 from regreveal.errors import InputError
 from regreveal.phenome.phewas.logistic import LogisticRegressions, SharedCovariates
@@ -53,6 +55,12 @@ class Block:
     components: np.ndarray
     deviations: np.ndarray
     varying: np.ndarray
+
+    @property
+    def status(self) -> np.ndarray:
+        """What it was made of, (n, b): 1 case, 0 control, NaN neither."""
+        known = np.where(self.controls.any(axis=0), 0.0, np.nan)
+        return np.where(self.cases.any(axis=0), 1.0, known).T
 
     def regressions(self, shared: SharedCovariates) -> LogisticRegressions:
         """Give the regressions of the first half, then those of the second."""
@@ -131,13 +139,13 @@ class SplitSpace:
     def over_blocks(
         self, status: np.ndarray, work: Callable[[Block], Result], description: str
     ) -> Iterator[Result]:
-        """Work on all phecodes, a block after the other, on all cores.
+        """Work on all phecodes, a block after the other, on all cores or a cluster.
 
         Parameters
         ----------
         status : ndarray, shape (n, phecodes)
         work : callable
-            Of a `Block`.
+            Of a `Block`; a function of a module, or a partial of one.
         description : str
             For the progress shown.
 
@@ -150,13 +158,26 @@ class SplitSpace:
         size = max(1, min(PEOPLE_TIMES_PHECODES // len(status), -(-status.shape[1] // cores)))
         starts = range(0, status.shape[1], size)
 
-        def of_block(start):
-            return work(self.block(status[:, start : start + size], start))
+        def at(start):
+            return start, status[:, start : start + size]
 
+        of_block, described = partial(_of_block, self, work), f"{description}, {size} at once"
+        if cluster_address():
+            # Everybody's status may be larger than all else: workers get that of their blocks.
+            results = cluster_map(of_block, map(at, starts), cluster_address())
+            yield from track(results, described, len(starts))
+            return
         # Each block is worked on by one thread: matrices this small gain nothing from more.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
-            described = f"{description}, {size} at once"
-            yield from track(pool.map(of_block, starts), described, len(starts))
+            results = pool.map(lambda start: of_block(at(start)), starts)
+            yield from track(results, described, len(starts))
+
+
+def _of_block(
+    space: SplitSpace, work: Callable[[Block], Result], part: tuple[int, np.ndarray]
+) -> Result:
+    first, status = part
+    return work(space.block(status, first))
 
 
 def whiten(latents: np.ndarray, covariates: np.ndarray | None, n: int) -> np.ndarray:

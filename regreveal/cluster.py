@@ -1,0 +1,210 @@
+"""Work on a Dask cluster: pieces of a stage go to its workers, results come back in order."""
+
+import contextlib
+import io
+import pickle
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from regreveal.errors import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Seconds to wait for a scheduler that does not answer, and after which a lack of workers is told.
+SCHEDULER_TIMEOUT = 10
+PATIENCE = 30
+
+# Pieces of work in flight for each of a cluster's threads.
+AHEAD = 4
+
+_cluster: ContextVar[str | None] = ContextVar("cluster", default=None)
+
+
+@contextlib.contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Let the workers of a Dask cluster do what stages divide into pieces, within this block.
+
+    Everything else stays in this process, which also puts results in order and writes them. Workers
+    need the same versions of RegReveal and its libraries, and must see the same files under the
+    same paths.
+
+    Parameters
+    ----------
+    address : str or None
+        Of the scheduler, such as "tcp://head:8786"; with None, this machine does the work.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at the address.
+    """
+    if address is not None:
+        with _connected(address):  # said at once, and not when the first stage comes to use it
+            pass
+    before = _cluster.set(address)
+    try:
+        yield
+    finally:
+        _cluster.reset(before)
+
+
+def cluster_address() -> str | None:
+    """Give the address of the cluster that does the work here; None where this machine does."""
+    return _cluster.get()
+
+
+def use_cluster(address: str | None) -> None:
+    """Let this process, started by another, work where that one does."""
+    _cluster.set(address)
+
+
+def cluster_map(
+    function: Callable[[Item], Result], items: Iterable[Item], address: str
+) -> Iterator[Result]:
+    """Apply `function` to each item on a Dask cluster, in the order of the items.
+
+    Results are drawn as they are taken: at most four items a worker thread are in flight, also for
+    workers that come later. Work of a worker that dies is done again by another; without any, new
+    ones are waited for. Each piece is computed with one thread of the linear algebra libraries.
+
+    Parameters
+    ----------
+    function : callable
+        Goes to every worker once, with whatever data it holds. Paths that it or an item holds may
+        be relative to this process's working directory.
+    items : iterable
+    address : str
+        Of the scheduler, such as "tcp://head:8786".
+
+    Yields
+    ------
+    object
+        `function(item)`, whose exceptions are raised here.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at the address, it has no workers, it is lost on the way, or an item
+        has ended several workers.
+    """
+    import dask
+
+    with _connected(address) as client:
+        if not _threads(client, address):
+            raise InputError(f"{address}: the Dask scheduler has no workers; start some")
+        # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
+        # die. It is large, which is meant.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
+            shared = client.submit(_unpacked, _packed(function), pure=False)
+        pending = deque()
+        for item in items:
+            pending.append(client.submit(_apply, shared, _packed(item), pure=False))
+            while len(pending) >= AHEAD * max(1, _threads(client, address)):
+                yield _result(client, pending.popleft(), address)
+        while pending:
+            yield _result(client, pending.popleft(), address)
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{address}: no Dask scheduler answers there ({error})") from None
+    with client:
+        yield client
+
+
+def _threads(client, address: str) -> int:
+    """Count the workers' threads."""
+    try:
+        return sum(client.nthreads().values())
+    except OSError:
+        raise _lost(address) from None
+
+
+def _result(client, future, address: str):
+    """Wait for a piece of work, and say so if there is nobody to do it."""
+    from distributed import CancelledError, KilledWorker
+
+    while True:
+        try:
+            return future.result(timeout=PATIENCE)
+        except CancelledError:
+            raise _lost(address) from None
+        except KilledWorker as error:
+            raise InputError(
+                f"{address}: a piece of work has ended {error.allowed_failures + 1} workers one "
+                "after another, most often for want of memory; give each worker more, or fewer "
+                "threads, and run the same again to go on"
+            ) from None
+        except TimeoutError:
+            if future.done():  # the work's own error
+                raise
+            if not _threads(client, address):
+                print(f"{address}: no workers now; waiting for some", file=sys.stderr, flush=True)
+
+
+def _lost(address: str) -> InputError:
+    return InputError(f"{address}: the Dask scheduler was lost; run the same again to go on")
+
+
+class Loaded(Generic[Item]):
+    """What each process loads for itself when it first needs it, such as a network.
+
+    It goes to other processes as the way in which it is loaded.
+
+    Parameters
+    ----------
+    load : callable
+        A function of a module, or a partial of one.
+    """
+
+    def __init__(self, load: Callable[[], Item]):
+        self._load, self._lock = load, threading.Lock()
+        self._value: Item | None = None
+
+    def __reduce__(self) -> tuple:
+        return Loaded, (self._load,)
+
+    def value(self) -> Item:
+        """Load it, or give what was loaded."""
+        with self._lock:
+            if self._value is None:
+                self._value = self._load()
+            return self._value
+
+
+class _Packer(pickle.Pickler):
+    """Pickles what goes to workers, with absolute paths: they were started in other folders."""
+
+    def reducer_override(self, value):
+        """Say how to make a value again."""
+        if isinstance(value, Path):
+            return Path, (str(value.absolute()),)
+        return NotImplemented
+
+
+def _packed(value: object) -> bytes:
+    stream = io.BytesIO()
+    _Packer(stream, pickle.HIGHEST_PROTOCOL).dump(value)
+    return stream.getvalue()
+
+
+def _unpacked(data: bytes) -> object:
+    return pickle.loads(data)
+
+
+def _apply(function: Callable[[Item], Result], item: bytes) -> Result:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    return function(_unpacked(item))
