@@ -98,7 +98,10 @@ def ingest_ecg(
     if workers is None and len(to_read) < FILES_WORTH_PROCESSES:
         workers = 1
     batch: list[_Read] = []
-    for result in parallel_map(_read, to_read, "Reading ECGs", workers):
+    results = parallel_map(_read, to_read, "Reading ECGs", workers)
+    for (path, _), result in zip(to_read, results, strict=True):
+        # A cluster's workers read absolute paths; the report says the file as it was given.
+        result = replace(result, outcome=replace(result.outcome, file=str(path)))
         if result.outcome.outcome == KEPT:
             batch.append(result)
         else:

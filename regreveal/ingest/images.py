@@ -132,7 +132,10 @@ def ingest_images(
         workers = 1
     shard_size = max(1, SHARD_BYTES // (4 * int(np.prod(wanted.shape))))
     batch: list[Read] = []
-    for result in parallel_map(partial(read_tensor, wanted), to_read, "Reading images", workers):
+    results = parallel_map(partial(read_tensor, wanted), to_read, "Reading images", workers)
+    for source, result in zip(to_read, results, strict=True):
+        # A cluster's workers read absolute paths; the report says the file as it was given.
+        result = replace(result, outcome=replace(result.outcome, file=str(source.path)))
         if result.outcome.outcome == KEPT:
             batch.append(result)
         else:

@@ -7,6 +7,7 @@ from autoencoder_toy import IDS, SHAPE, TENSOR_MAP, draw_heights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regreveal.cluster import on_cluster
 from regreveal.errors import InputError
 from regreveal.models.embedding import embed, reconstruct
 from regreveal.models.model_folder import load_model
@@ -116,3 +117,17 @@ def test_tensors_that_cannot_be_reconstructed_are_named(model_folder):
     tensors[1, 5] = np.inf
     with pytest.raises(InputError, match="in row 1"):
         reconstruct(model_folder, tensors)
+
+
+def test_a_cluster_embeds_as_this_machine_does(model_folder, store, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("regreveal.models.embedding.BLOCK_BYTES", 10 * 4 * int(np.prod(SHAPE)))
+    here = embed(model_folder, store, IDS)
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        on_cluster(cluster.scheduler_address),
+    ):
+        there = embed(model_folder, store, IDS)
+    np.testing.assert_array_equal(here.latents, there.latents)
+    assert (here.sample_ids, here.metadata) == (there.sample_ids, there.metadata)
