@@ -1,7 +1,6 @@
 """The manifest of a run: which stages are done, from which inputs, with which versions."""
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from regreveal.errors import InputError
 from regreveal.experiment.workers import Workers, measured
-from regreveal.store.atomic import write_json
+from regreveal.store.atomic import remove_unfinished, take_lock, write_json
 
 REPORTED_PACKAGES = (
     "bed-reader", "h5py", "keras", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pysam",
@@ -39,23 +38,31 @@ class Manifest:
     Raises
     ------
     InputError
-        If another process works in the folder.
+        If another process works in the folder, or its manifest is damaged.
     """
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.seed = folder, seed
         self.path = folder / "manifest.json"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (folder / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise InputError(f"{folder}: another run is at work in this folder") from error
-        self.stages = json.loads(self.path.read_text())["stages"] if self.path.exists() else {}
+        self._lock = take_lock(folder / ".lock", wait=False)
+        remove_unfinished(folder)
+        self.stages = self._read()
         self.used: list[str] = []
         self._fingerprints: dict[tuple, str] = {}
         self._queue: dict[str, tuple[Callable[[], object], dict]] | None = None
+
+    def _read(self) -> dict:
+        """Read the stages of an earlier run in the folder."""
+        if not self.path.exists():
+            return {}
+        try:
+            return json.loads(self.path.read_text())["stages"]
+        except (ValueError, KeyError, TypeError) as error:
+            self._lock.close()
+            raise InputError(
+                f"{self.path}: not the manifest of a run ({error}); delete it to run all stages "
+                "again, or name another folder"
+            ) from None
 
     def __enter__(self) -> "Manifest":
         return self

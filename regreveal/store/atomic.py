@@ -3,13 +3,20 @@
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from regreveal.errors import InputError
+from regreveal.store.faults import NO_LOCKS, explained, explaining
+
+# Twelve random digits, as `atomic_path` and the shards of a store have them.
+UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?")
 
 
 def make_folder(folder: Path) -> None:
@@ -42,7 +49,8 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     Raises
     ------
     InputError
-        There can be no such file: a folder has its name, or a file that of its folder.
+        There can be no such file: a folder has its name, a file that of its folder, the disk is
+        full, or the folder cannot be written to.
     """
     target = Path(target)
     if target.is_dir():
@@ -53,6 +61,12 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, target)
+    except OSError as error:
+        # Before the free space is told: how much there was for the file.
+        temporary.unlink(missing_ok=True)
+        if error.filename in (str(temporary), temporary):
+            error.filename = str(target)
+        raise explained(error, target) or error from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,17 +92,33 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
     ------
     Path
         The temporary folder, which does not exist yet.
+
+    Raises
+    ------
+    InputError
+        The disk is full, or the folder cannot be written to.
     """
     target = Path(target)
     temporary = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        yield temporary
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(temporary, target)
+        with explaining(target):
+            yield temporary
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder.
+
+    Those who write into the folder must be this process alone, or none.
+    """
+    for path in folder.rglob(".*"):
+        if UNFINISHED.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 @contextmanager
@@ -136,20 +166,55 @@ def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
     Raises
     ------
     InputError
-        The folder cannot be written to; or another process holds the lock, and `wait` is False.
+        As `take_lock` does.
+    """
+    with take_lock(path, wait):
+        yield
+
+
+def take_lock(path: str | os.PathLike, wait: bool = True) -> TextIO:
+    """Take a lock, which is held until the file that is given back is closed.
+
+    The lock is not the file, which stays and says who took it last, but the system's, which
+    releases it when the process ends, however that comes: none is ever stale.
+
+    Parameters
+    ----------
+    path, wait
+        As of `locked`.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written to, or its file system has no locks; or another process holds
+        the lock, and `wait` is False.
     """
     path = Path(path)
     make_folder(path.parent)
     try:
-        path.touch()
+        lock = path.open("a+")
     except OSError as error:
         raise InputError(f"{path.parent}: cannot be written to ({error.strerror})") from None
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise InputError(
-                f"{path.parent}: another process is writing there; wait for it, or choose "
-                "another folder"
-            ) from None
-        yield
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        with lock:
+            lock.seek(0)
+            holder = lock.read().strip() or "its number is not known"
+        raise InputError(
+            f"{path.parent}: another process is writing there ({holder}); wait for it, or choose "
+            "another folder"
+        ) from None
+    except OSError as error:
+        lock.close()
+        if error.errno not in NO_LOCKS:
+            raise
+        raise InputError(
+            f"{path.parent}: this file system has no locks ({error.strerror}); choose a folder on "
+            "another, or have it mounted with them (Lustre: -o flock)"
+        ) from None
+    with explaining(path):
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+    return lock

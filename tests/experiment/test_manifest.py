@@ -161,9 +161,46 @@ def test_a_stage_that_is_forgotten_takes_nothing_of_its_successor_in_the_same_pl
 
 
 def test_two_runs_cannot_work_in_one_folder(tmp_path):
-    with Manifest(tmp_path, seed=1), pytest.raises(InputError, match="another run is at work"):
+    with (
+        Manifest(tmp_path, seed=1),
+        pytest.raises(InputError, match="another process is writing there"),
+    ):
         Manifest(tmp_path, seed=1)
     Manifest(tmp_path, seed=1)
+
+
+def test_a_run_that_was_killed_locks_nobody_out_and_leaves_no_half_files(tmp_path):
+    half = tmp_path / "arms" / f".qc.parquet.{'0a' * 6}.parquet"
+    half.parent.mkdir()
+    half.write_text("half")
+    (tmp_path / ".lock").write_text("process 1 on a machine that is gone")
+    with Manifest(tmp_path, seed=1):
+        assert not half.exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"stages', "[]", "{}"])
+def test_a_damaged_manifest_is_one_line_and_frees_the_folder(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"manifest\.json: not the manifest of a run"):
+            Manifest(tmp_path, seed=1)
+
+
+def test_neither_the_clock_nor_the_order_of_files_in_time_decides_what_is_run(stage, tmp_path):
+    """Inputs from the future, results from before them: a clock that was put back, or a copy."""
+    source = tmp_path / "source.txt"
+    source.write_text("one")
+    os.utime(source, (2**32, 2**32))
+    run(stage, files={"source": source})
+    os.utime(stage.output, (0, 0))
+    for when in (0, 10**9, 2**32):
+        os.utime(source, (when, when))
+        run(stage, files={"source": source})
+    assert stage.runs == 1
+    source.write_text("two")
+    os.utime(source, (2**32, 2**32))  # as old, and as long, as it was
+    run(stage, files={"source": source})
+    assert stage.runs == 2
 
 
 def test_a_folder_is_known_by_names_and_contents(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.analysis_settings import Phewas
 from regreveal.experiment.data import DIAGNOSES, PHECODES
+from regreveal.experiment.manifest import fingerprint
 from regreveal.phenome.phecodes.hospital_records import Diagnoses, read_diagnoses
 from regreveal.phenome.phecodes.phecode_map import PhecodeMap, read_phecode_map
 from regreveal.phenome.phecodes.phecode_records import PhecodeRecords, phecode_records
@@ -97,27 +98,27 @@ def prepare(compared: Compared, options: PhewasOptions) -> PhewasData:
     """Find who of the participants has which disease, as both arms' PheWAS see it."""
     paths, settings = compared.data.paths, compared.experiment.phewas
     records = _records(
-        *(_dated(paths.files(*names)) for names in (DIAGNOSES, PHECODES)),
+        *(_known(paths.files(*names)) for names in (DIAGNOSES, PHECODES)),
         settings.icd10_edition,
         settings.until,
     )
     return prepare_phewas(compared.participants.index, read_table(paths.cohort), records, options)
 
 
-def _dated(files: dict[str, Path]) -> tuple[tuple[Path, int], ...]:
-    return tuple((path, path.stat().st_mtime_ns) for path in files.values())
+def _known(files: dict[str, Path]) -> tuple[tuple[Path, str], ...]:
+    return tuple((path, fingerprint(path)) for path in files.values())
 
 
 @functools.lru_cache(maxsize=1)
 def _records(
-    diagnoses: tuple[tuple[Path, int], ...],
-    phecodes: tuple[tuple[Path, int], ...],
+    diagnoses: tuple[tuple[Path, str], ...],
+    phecodes: tuple[tuple[Path, str], ...],
     edition: str | None,
     until: str | None,
 ) -> PhecodeRecords:
     """Map the diagnoses once for all comparisons of a run: of a biobank, that takes minutes.
 
-    Files are given with the time of their last change.
+    Files are given with their fingerprints, so that a changed one is read again.
     """
     paths = ([path for path, _ in files] for files in (diagnoses, phecodes))
     return phecode_records(*read_codes(*paths, edition, until))

@@ -7,6 +7,8 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+from regreveal.store.faults import explaining
+
 WORK_FOLDER = ".unfinished"
 STATE_FILE = "state.json"
 
@@ -80,7 +82,7 @@ class UnfinishedFiles:
         for name, part in parts.items():
             path = self.path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as stream:
+            with explaining(path), path.open("ab") as stream:
                 stream.write(part)
             self._sizes[name] += len(part)
 
@@ -106,5 +108,6 @@ class UnfinishedFiles:
             "counts": self.counts,
         }
         temporary = self.path(STATE_FILE + ".new")
-        temporary.write_text(json.dumps(state))
+        with explaining(temporary):
+            temporary.write_text(json.dumps(state))
         os.replace(temporary, self.path(STATE_FILE))
