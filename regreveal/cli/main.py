@@ -1,12 +1,16 @@
 """The `regreveal` command: its subcommands, and one line where the input is at fault."""
 
 import sys
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
 from regreveal.cli.clusters import clusters
 from regreveal.cli.compare import compare
+from regreveal.cli.defects import exit_with_defect
 from regreveal.cli.directions import directions
+from regreveal.cli.doctor import doctor
 from regreveal.cli.experiment import demo, run
 from regreveal.cli.gwas import gwas
 from regreveal.cli.ingest import ingest_app
@@ -18,13 +22,14 @@ from regreveal.cli.replicate import replicate
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
 from regreveal.cli.stages import embed, register, register_ready, split, tensormaps, train
+from regreveal.cli.stopping import Stopped, stop_on_signals, tell
 from regreveal.cli.zoo import zoo_app
 from regreveal.errors import InputError
+from regreveal.store.faults import explained
 
 app = typer.Typer(
     help="Does registering medical images first reveal more biology?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 COMMANDS = {
@@ -41,6 +46,7 @@ COMMANDS = {
         phewas,
         directions,
     ),
+    "The installation": (doctor,),
 }
 for panel, commands in COMMANDS.items():
     for command in commands:
@@ -49,10 +55,42 @@ app.add_typer(ingest_app, name="ingest", rich_help_panel="Data")
 app.add_typer(zoo_app, name="zoo", rich_help_panel="From recordings to latents")
 
 
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, for reporting it.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command; `main` reads them."""
+    context.ensure_object(dict)["debug"] = debug
+
+
 def main() -> None:
-    """Run the command line; exit with status 1 and one line on input that cannot be used."""
+    """Run the command line; end with one line and a status that says what happened.
+
+    The status is 0 for what is done, 1 for input, disks or permissions at fault, 2 for arguments
+    that the command does not take, 70 for a defect, and 128 and its number for a signal. Tracebacks
+    are shown after `--debug` only.
+    """
+    stop_on_signals()
+    given: dict[str, bool] = {}
     try:
-        app()
-    except InputError as error:
-        print(f"regreveal: {error}", file=sys.stderr)
-        sys.exit(1)
+        app(obj=given)
+    except Stopped as stopped:
+        tell(stopped)
+        sys.exit(stopped.code)
+    # Broad, since here everything ends: nobody is helped by a traceback who does not ask for it.
+    except Exception as error:
+        if given.get("debug"):
+            traceback.print_exc()
+        told = explained(error) if isinstance(error, OSError) else error
+        if isinstance(told, InputError):
+            fail(told)
+        exit_with_defect(error)
+
+
+def fail(error: InputError) -> NoReturn:
+    """Print an error and exit with status 1."""
+    print(f"regreveal: {error}", file=sys.stderr)
+    sys.exit(1)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from regreveal.compute import SCHEDULER_TIMEOUT
 from regreveal.doctor.check import Check, Status
 
 GROUP = "cluster"
+SCHEDULER_TIMEOUT = 10  # seconds
 # Of these a result may depend on the version, or a task may not be understood.
 SAME_VERSIONS = ("python", "dask", "distributed", "cloudpickle", "numpy", "pandas")
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 COMMANDS = "demo run report compare simulate tensormaps split register train embed probe gwas"
-COMMANDS += " ingest zoo phecodes phewas clusters replicate directions regenie-inputs"
+COMMANDS += " ingest zoo phecodes phewas clusters replicate directions regenie-inputs doctor"
 
 
 def regreveal(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
@@ -36,12 +37,18 @@ def test_every_command_explains_itself(tmp_path, command):
 
 def test_help_loads_nothing_heavy(tmp_path):
     code = (
-        "import sys, regreveal.cli.main\n"
-        "heavy = {'tensorflow', 'keras', 'matplotlib', 'pandas', 'scipy', 'neurokit2', 'numba'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
+        "import sys; from regreveal.cli.main import app\n"
+        "app(['--help'], standalone_mode=False)\n"
+        "from importlib.metadata import packages_distributions\n"
+        "installed = set(packages_distributions()) & {name.split('.')[0] for name in sys.modules}\n"
+        "import json; print('loaded:', json.dumps(sorted(installed)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "[]"
+    loaded = set(json.loads(result.stdout.rpartition("loaded: ")[2]))
+    heavy = {"tensorflow", "keras", "jax", "numpy", "pandas", "scipy", "matplotlib", "numba", "cv2"}
+    heavy |= {"SimpleITK", "h5py", "pyarrow", "distributed", "sklearn", "statsmodels", "pydicom"}
+    assert "typer" in loaded
+    assert loaded & heavy == set()
 
 
 @pytest.mark.parametrize(
