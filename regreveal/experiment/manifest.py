@@ -68,6 +68,7 @@ class Manifest:
         return self
 
     def __exit__(self, *error) -> None:
+        self._lock.truncate(0)
         self._lock.close()
 
     def __getstate__(self) -> dict:

@@ -168,15 +168,16 @@ def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
     InputError
         As `take_lock` does.
     """
-    with take_lock(path, wait):
+    with take_lock(path, wait) as lock:
         yield
+        lock.truncate(0)
 
 
 def take_lock(path: str | os.PathLike, wait: bool = True) -> TextIO:
     """Take a lock, which is held until the file that is given back is closed.
 
-    The lock is not the file, which stays and says who took it last, but the system's, which
-    releases it when the process ends, however that comes: none is ever stale.
+    The lock is not the file, which stays and says who has it, but the system's, which releases it
+    when the process ends, however that comes: none is ever stale.
 
     Parameters
     ----------

@@ -1,6 +1,8 @@
 """Cohort: who takes part, their covariates, and the one split that every arm shares."""
 
+import csv
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from regreveal.store.atomic import atomic_path
 
 SPLITS = ("train", "validation", "analysis")
 FOLDS = 5
+LAST_BYTES = 2**20  # of a table, that hold its last line
+TEXT = (".tsv", ".txt", ".csv")
 MOST_CLASSES = 200  # of a covariate; dates and names have more
 
 
@@ -66,8 +70,10 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
         else:
             # As text whatever it is: an id may be "NA", or "007".
             table = pd.read_csv(path, sep=_separator(path), converters={"sample_id": str})
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
+    if path.suffix in TEXT:
+        _refuse_cut_short(path)
     if "sample_id" not in table:
         raise InputError(f"{path}: no column 'sample_id' (there are: {', '.join(table.columns)})")
     absent = table["sample_id"].isna() | (table["sample_id"] == "")
@@ -88,6 +94,28 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:
             table.to_parquet(temporary, index=False)
         else:
             table.to_csv(temporary, sep=_separator(path), index=False, float_format="%.10g")
+
+
+def _refuse_cut_short(path: Path) -> None:
+    """Raise InputError where the last line ends before its last column, which pandas fills in.
+
+    A copy that broke off at the very end of a line, or within the last column, does not show.
+    """
+    with path.open("rb") as file:
+        header = file.readline()
+        file.seek(max(0, path.stat().st_size - LAST_BYTES))
+        lines = file.read().split(b"\n")
+    if not lines[-1]:
+        return
+    expected, found = (
+        len(next(csv.reader([line.decode(errors="replace")], delimiter=_separator(path))))
+        for line in (header, lines[-1])
+    )
+    if found < expected:
+        raise InputError(
+            f"{path}: the last line ends after {found} of {expected} columns: the file is cut "
+            "short; copy it again"
+        )
 
 
 def _separator(path: Path) -> str:

@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 
 from regreveal.errors import InputError
-from regreveal.store.atomic import locked
+from regreveal.store.atomic import locked, make_folder
+from regreveal.store.faults import explaining
 
 
 class _Layout(NamedTuple):
@@ -118,13 +119,11 @@ class TensorStore:
         _check_rows(name, tensors, ids)
         self._check_against_shards(name, tensors, ids, attributes)
 
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         unfinished = folder / f".{secrets.token_hex(6)}.h5"
         try:
-            with h5py.File(unfinished, "w") as file:
-                dataset = file.create_dataset("tensor", data=tensors)
-                dataset.attrs.update(attributes)
-                file.create_dataset("sample_id", data=np.array([i.encode() for i in ids]))
+            with explaining(folder):
+                unfinished.write_bytes(_shard_bytes(tensors, ids, attributes))
             # Only taking the next number is exclusive: data are written side by side. The check is
             # made again, since another writer may have taken the same ids meanwhile.
             with locked(folder / ".lock"):
@@ -299,6 +298,20 @@ class TensorStore:
             raise InputError(
                 f"'{name}': sample id '{repeated}' is already in {present[repeated][0]}"
             )
+
+
+def _shard_bytes(tensors: np.ndarray, ids: list[str], attributes: dict) -> bytes:
+    """Give a shard as it is to be written.
+
+    HDF5 makes it in memory: where the disk is full, what it leaves open ends the whole process.
+    """
+    options = {"driver": "core", "backing_store": False, "block_size": tensors.nbytes + 2**16}
+    with h5py.File("shard", "w", **options) as file:
+        dataset = file.create_dataset("tensor", data=tensors)
+        dataset.attrs.update(attributes)
+        file.create_dataset("sample_id", data=np.array([i.encode() for i in ids]))
+        file.flush()
+        return file.id.get_file_image()
 
 
 def _check_rows(name: str, tensors: np.ndarray, ids: list[str]) -> None:

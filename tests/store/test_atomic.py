@@ -1,7 +1,18 @@
+import errno
+import os
+import subprocess
+import sys
+
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.store.atomic import atomic_path, new_folder
+from regreveal.store.atomic import (
+    atomic_path,
+    locked,
+    new_folder,
+    remove_unfinished,
+    take_lock,
+)
 
 
 def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path):
@@ -43,3 +54,53 @@ def test_where_no_file_can_be_is_told_in_one_line(tmp_path, place, told):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match=told), atomic_path(tmp_path / place):
         pass
+
+
+HOLD = (
+    "import sys, time\n"
+    "from regreveal.store.atomic import take_lock\n"
+    "lock = take_lock(sys.argv[1], wait=False)\n"
+    "print('held', flush=True)\n"
+    "time.sleep(1000)\n"
+)
+
+
+def test_a_lock_names_its_holder_and_is_free_once_that_is_killed(tmp_path):
+    lock = tmp_path / "run" / ".lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(
+            InputError, match=rf"run: another .* \(process {holder.pid} on .*\); wa"
+        ):
+            take_lock(lock, wait=False)
+        holder.kill()
+    assert str(holder.pid) in lock.read_text()  # the file stays, and says nothing of today
+    with locked(lock, wait=False):
+        assert f"process {os.getpid()} on" in lock.read_text()
+    take_lock(lock, wait=False).close()
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("regreveal.store.atomic.fcntl.flock", refuse)
+    with pytest.raises(InputError, match=r"no locks \(Function not implemented\); .*-o flock"):
+        take_lock(tmp_path / ".lock")
+
+
+def test_only_what_a_killed_writer_left_is_taken_away(tmp_path):
+    kept = [tmp_path / name for name in (".lock", "a.tsv", ".notes.txt", "deep/.unfinished/a.tsv")]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("kept")
+    with atomic_path(tmp_path / "deep" / "table.tsv.gz") as temporary:
+        temporary.write_text("half")
+        copied = temporary.with_name(temporary.name.replace(".table", ".other"))
+        copied.write_text("half")
+    shard = tmp_path / "deep" / f".{'0a' * 6}.h5"
+    shard.write_text("half")
+    remove_unfinished(tmp_path)
+    assert not copied.exists()
+    assert not shard.exists()
+    assert all(path.exists() for path in kept)

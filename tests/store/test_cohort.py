@@ -159,3 +159,18 @@ def test_a_date_is_no_covariate():
     people = pd.DataFrame({"age": np.arange(500.0), "visit": np.tile(days, 2)})
     with pytest.raises(InputError, match="'visit' has 250 different values that are no numbers"):
         design_matrix(people, ["age", "visit"], people.index)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".tsv.gz", ".parquet"])
+def test_a_copy_that_broke_off_is_one_line(tmp_path, table, suffix):
+    whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
+    write_table(table, whole)
+    content = whole.read_bytes()
+    last_line = content.rstrip().rfind(b"\n") + 3  # within its first column, of text
+    places = [last_line, content.find(b"\n") + 3]
+    for end in places if suffix in (".tsv", ".csv") else [0, 30, len(content) // 2, -1]:
+        cut.write_bytes(content[:end])
+        with pytest.raises(InputError, match=rf"cut{suffix}: (cannot be read|the last line ends)"):
+            read_table(cut)
+    cut.write_bytes(content.removesuffix(b"\n"))
+    pd.testing.assert_frame_equal(read_table(cut), read_table(whole))
