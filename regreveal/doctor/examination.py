@@ -43,6 +43,8 @@ def examine(folder: Path, quick: bool = False, dask: str | None = None) -> Itera
     yield from machine.check_threads()
     yield from machine.check_memory()
     yield from machine.check_driver()
+    if not quick:
+        yield from _devices()
     yield from storage.check_storage(folder, quick)
     yield from software.check_genotype_formats()
     if dask is not None:
@@ -50,7 +52,6 @@ def examine(folder: Path, quick: bool = False, dask: str | None = None) -> Itera
 
         yield from check_cluster(dask)
     if not quick:
-        yield from _devices()
         yield from run_self_tests()
 
 
