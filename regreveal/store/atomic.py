@@ -15,8 +15,9 @@ from typing import TextIO
 from regreveal.errors import InputError
 from regreveal.store.faults import NO_LOCKS, explained, explaining
 
-# Twelve random digits, as `atomic_path` and the shards of a store have them.
-UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?")
+# Twelve random digits, as `atomic_path`, the shards of a store and a biobank in the making have
+# them; and what the report draws into.
+UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?|\.figures-\w{8}")
 
 
 def make_folder(folder: Path) -> None:
@@ -112,13 +113,17 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder.
+    """Remove the temporary files and folders that killed processes left in a folder.
 
-    Those who write into the folder must be this process alone, or none.
+    Nobody may be writing into it.
     """
-    for path in folder.rglob(".*"):
-        if UNFINISHED.fullmatch(path.name) and path.is_file():
-            path.unlink()
+    for path in list(folder.rglob(".*")):
+        if not UNFINISHED.fullmatch(path.name):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)  # it may have gone with its folder
 
 
 @contextmanager

@@ -100,7 +100,12 @@ def test_only_what_a_killed_writer_left_is_taken_away(tmp_path):
         copied.write_text("half")
     shard = tmp_path / "deep" / f".{'0a' * 6}.h5"
     shard.write_text("half")
+    folders = [tmp_path / f".data.{'0a' * 6}", tmp_path / ".figures-ab_12cd3"]
+    for folder in folders:
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / shard.name).write_text("half")
     remove_unfinished(tmp_path)
+    assert not any(folder.exists() for folder in folders)
     assert not copied.exists()
     assert not shard.exists()
     assert all(path.exists() for path in kept)
