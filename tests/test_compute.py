@@ -8,6 +8,7 @@ import pytest
 
 from regreveal import compute
 from regreveal.compute import available_cores, parallel_map
+from regreveal.errors import InputError
 
 
 def square(x: int) -> int:
@@ -57,6 +58,15 @@ def test_what_the_work_holds_goes_to_a_worker_once():
 def test_an_error_of_the_function_reaches_the_caller(workers):
     with pytest.raises(KeyError, match="three"):
         list(parallel_map(fail_at_three, range(8), "Failing", workers))
+
+
+def die(_: int) -> None:
+    os._exit(9)
+
+
+def test_a_worker_that_is_killed_is_one_line():
+    with pytest.raises(InputError, match="a process of this command was killed, most often"):
+        list(parallel_map(die, range(4), "Dying", 2))
 
 
 def test_items_are_drawn_only_as_results_are_taken():
