@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,11 @@ def explained(error: OSError, path: str | os.PathLike | None = None) -> InputErr
         None for an error that is neither of space nor of permissions.
     """
     path = path or error.filename
+    if path is None and error.errno in FULL:
+        return InputError(
+            f"a file cannot be written ({os.strerror(error.errno)}); make room where results go, "
+            f"and in {tempfile.gettempdir()}, and run the same again: what is finished is kept"
+        )
     if path is None:
         return None
     if error.errno in FULL:

@@ -112,6 +112,12 @@ def test_the_free_space_is_told(tmp_path, number):
     assert "B free)" in told
 
 
+def test_a_full_disk_is_told_where_the_system_does_not_say_of_which_file():
+    told = str(explained(OSError(errno.ENOSPC, "full")))
+    assert told.startswith("a file cannot be written (No space left on device); make room where")
+    assert explained(OSError(errno.EACCES, "denied")) is None
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_what_may_not_be_used_is_named(number):
     error = explained(OSError(number, os.strerror(number), "secret.tsv"))
