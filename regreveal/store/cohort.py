@@ -70,7 +70,16 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
         else:
             # As text whatever it is: an id may be "NA", or "007".
             table = pd.read_csv(path, sep=_separator(path), converters={"sample_id": str})
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    # The last three are what pandas makes of its own metadata in a parquet file, if damaged.
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        zlib.error,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if path.suffix in TEXT:
         _refuse_cut_short(path)

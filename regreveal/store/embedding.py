@@ -133,4 +133,11 @@ def _latent_columns(path: Path, table: pd.DataFrame) -> list[str]:
 def _read_metadata(path: Path) -> dict:
     if ".parquet" not in path.suffixes:
         return {"source": path.name}
-    return json.loads((pq.read_schema(path).metadata or {}).get(METADATA_KEY, b"{}"))
+    text = (pq.read_schema(path).metadata or {}).get(METADATA_KEY, b"{}")
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path}: its metadata are no embedding's; embed the participants again")
+    return metadata

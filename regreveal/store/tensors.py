@@ -3,8 +3,7 @@
 import math
 import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from regreveal.errors import InputError
 from regreveal.store.atomic import locked, make_folder
 from regreveal.store.faults import explaining
+from regreveal.store.shards import ids_of, open_shard, tensor_of, unreadable
 
 
 class _Layout(NamedTuple):
@@ -199,15 +199,14 @@ class TensorStore:
         try:
             status = shard.stat()
         except OSError as error:
-            raise InputError(f"{shard}: not a readable HDF5 shard ({error})") from error
+            raise unreadable(shard, str(error)) from error
         written = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = self._layouts.get(shard)
         if known is None or known.written != written:
-            with _open_shard(shard) as file:
-                dataset = file["tensor"]
+            with open_shard(shard) as file:
+                dataset = tensor_of(shard, file)
                 attributes = {key: _plain(value) for key, value in dataset.attrs.items()}
-                # Text lies elsewhere, and only its address here.
-                start = None if dataset.dtype.hasobject else dataset.id.get_offset()
+                start = dataset.id.get_offset()
                 known = _Layout(written, dataset.shape, dataset.dtype, attributes, start)
             self._layouts[shard] = known
         return known
@@ -216,7 +215,7 @@ class TensorStore:
         """Read rows of a shard to their positions in `tensors`."""
         layout = self._layout(shard)
         if layout.start is None:  # compressed, or in pieces
-            with _open_shard(shard) as file:
+            with open_shard(shard) as file:
                 # Row by row: HDF5's own selection of many scattered rows is far slower.
                 for row, position in rows:
                     file["tensor"].read_direct(tensors, np.s_[row], np.s_[position])
@@ -251,8 +250,8 @@ class TensorStore:
 
     def _ids(self, shard: Path) -> list[str]:
         if shard not in self._ids_of_shard:
-            with _open_shard(shard) as file:
-                self._ids_of_shard[shard] = [i.decode() for i in file["sample_id"][:]]
+            with open_shard(shard) as file:
+                self._ids_of_shard[shard] = ids_of(shard, file)
         return self._ids_of_shard[shard]
 
     def _locations(self, name: str) -> dict[str, tuple[Path, int]]:
@@ -333,20 +332,10 @@ def _fill(memory: memoryview, file: FileIO, shard: Path) -> None:
     while memory:
         count = file.readinto(memory)
         if not count:
-            raise InputError(f"{shard}: not a readable HDF5 shard (it ends too early)")
+            raise unreadable(shard, "it ends too early")
         memory = memory[count:]
 
 
 def _plain(value):
     """Attribute values as Python's own types."""
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-
-
-@contextmanager
-def _open_shard(shard: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(shard, "r")
-    except OSError as error:
-        raise InputError(f"{shard}: not a readable HDF5 shard ({error})") from error
-    with file:
-        yield file
