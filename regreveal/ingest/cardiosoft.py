@@ -17,6 +17,8 @@ from regreveal.ingest.files import UnusableFileError, identity, parsing
 from regreveal.ingest.recording import Facts, Recording
 
 NAME = "cardiosoft"
+LARGEST_FILE = 1 << 26  # A strip with its median has 0.5 MB.
+LONGEST_COUNT = 20  # Digits; Python makes no number of some thousands.
 RESOLUTION_UNITS = re.compile(r"(?P<units>[num]?V)perLsb", re.IGNORECASE)
 
 
@@ -43,6 +45,10 @@ def read(path: Path) -> list[Recording]:
         If the XML is broken, has a document type or entities (which could pull in other files),
         or has no whole strip.
     """
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        raise UnusableFileError(
+            path, "unreadable file", f"{size / 2**20:,.0f} MB, larger than any recording"
+        )
     with parsing(path, ParseError):
         try:
             root = parse(path, forbid_dtd=True).getroot()
@@ -82,7 +88,7 @@ def _recording(path: Path, element: Element, kind: str, facts: Facts) -> Recordi
             path, "unreadable file", f"{element.tag}: a sample, rate or resolution is no number"
         ) from error
     lengths = {len(column) for column in columns}
-    announced = element.findtext("ChannelSampleCountTotal", "")
+    announced = element.findtext("ChannelSampleCountTotal", "")[:LONGEST_COUNT]
     if len(lengths) != 1 or (announced.isdecimal() and lengths != {int(announced)}):
         found = ", ".join(map(str, sorted(lengths))) or "no"
         raise UnusableFileError(

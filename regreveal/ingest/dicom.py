@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from regreveal.ingest.dicom_files import reading, recognises
+from regreveal.ingest.dicom_files import open_dataset, reading, recognises
 from regreveal.ingest.facts import age_in_years, measurement, rhythm_of_text, sex_of
 from regreveal.ingest.files import UnusableFileError, identity
 from regreveal.ingest.recording import Facts, Recording
@@ -18,6 +18,7 @@ from regreveal.ingest.recording import Facts, Recording
 __all__ = ["NAME", "read", "recognises"]
 
 NAME = "dicom"
+LARGEST_FILE = 1 << 26  # A strip of 12 leads has 0.1 MB.
 MEDIAN_LABEL = re.compile(r"median|average|representative|template", re.IGNORECASE)
 
 # DICOM PS3.16, CID 3001: leads carry SCP-ECG's numbers, as "2:61" (MDC) or "5.6.3-9-61" (SCPECG).
@@ -53,7 +54,7 @@ def read(path: Path) -> list[Recording]:
     """
     # All of it is parsing: pydicom decodes an element when it is asked for.
     with reading(path):
-        dataset = pydicom.dcmread(path)
+        dataset = open_dataset(path, LARGEST_FILE)
         if "WaveformSequence" not in dataset:
             raise UnusableFileError(path, "no waveform", "DICOM of another kind than an ECG")
         return _recordings(path, dataset)

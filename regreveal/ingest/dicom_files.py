@@ -123,6 +123,27 @@ def open_datasets(
     return opened
 
 
+def open_dataset(path: Path, largest: int) -> "pydicom.Dataset":
+    """Open a DICOM file of any kind, inside `reading`.
+
+    Parameters
+    ----------
+    path : Path
+    largest : int
+        Bytes it may have, packed or not.
+
+    Raises
+    ------
+    UnusableFileError
+        If it is larger than an honest one, or inflates beyond that.
+    """
+    import pydicom
+
+    content = _content(str(path), path, largest)
+    _refuse_bomb(str(path), content, largest)
+    return pydicom.dcmread(BytesIO(content))
+
+
 def owner(source: Path) -> tuple[str, int | None]:
     """Sample id and visit, from the name of a file, folder or zip, never from its contents.
 
@@ -146,14 +167,14 @@ def owner(source: Path) -> tuple[str, int | None]:
         return identity(Path(os.path.abspath(source)).parent)
 
 
-def _content(where: str, path: Path) -> bytes:
-    if (size := path.stat().st_size) > LARGEST_FILE:
+def _content(where: str, path: Path, largest: int = LARGEST_FILE) -> bytes:
+    if (size := path.stat().st_size) > largest:
         raise UnusableFileError(where, TOO_LARGE, f"a file of {size / 2**20:,.0f} MB")
     # All at once: pydicom would otherwise allocate whatever length a damaged element gives.
     return path.read_bytes()
 
 
-def _refuse_bomb(where: str, content: bytes) -> None:
+def _refuse_bomb(where: str, content: bytes, largest: int = LARGEST_FILE) -> None:
     """Refuse a deflated file that grows beyond bounds; pydicom would unpack all of it."""
     if DEFLATED not in content:
         return
@@ -165,6 +186,6 @@ def _refuse_bomb(where: str, content: bytes) -> None:
     # Deflated is what follows the elements of group 2, whatever length the first of them gives.
     file = BytesIO(content[header:])
     read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), LARGEST_FILE + 1)
-    if len(unpacked) > LARGEST_FILE:
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), largest + 1)
+    if len(unpacked) > largest:
         raise UnusableFileError(where, TOO_LARGE, "a deflated file that unpacks without end")

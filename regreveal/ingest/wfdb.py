@@ -23,6 +23,10 @@ RECORD_LINE = re.compile(r"\S+\s+\d+(\s+\S+)*\s*")
 SECONDS_READ = 12  # A Holter recording is not read whole for its first ten seconds.
 GAIN = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 # WFDB header specification, "Signal specification lines"; FLAC (508 to 524) since version 10.7.
+# Samples a frame, skew and offset are allocated by: what has more digits is damaged or hostile.
+FORMAT = re.compile(r"(?P<code>\d+)(x\d{1,3})?(:\d{1,6})?(\+\d{1,12})?$")
+# wfdb takes names with "::" for addresses on the network.
+SIGNAL_FILE = re.compile(r"[^/\\:]+")
 SAMPLE_FORMATS = {
     *("8", "16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524")
 }
@@ -101,13 +105,10 @@ def read(path: Path) -> list[Recording]:
     """
     name = str(path.with_suffix(""))
     with parsing(path):
+        _check_header(path)
         header = wfdb.rdheader(name)
         if isinstance(header, wfdb.MultiRecord):
             raise UnusableFileError(path, "several segments", "convert it to one segment first")
-        if not SAMPLE_FORMATS.issuperset(header.fmt or ()):
-            raise UnusableFileError(
-                path, "unreadable file", "the header names a sample format that WFDB does not have"
-            )
         end = header.sig_len and min(header.sig_len, math.ceil(SECONDS_READ * header.fs))
         try:
             record = wfdb.rdrecord(name, sampto=end, physical=False)
@@ -134,6 +135,30 @@ def read(path: Path) -> list[Recording]:
             flags=flags + fact_flags + annotation_flags,
         )
     ]
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header before anything is read or allocated by what it says."""
+    record, *signals = _header_lines(path)
+    counted = int(record.split()[1])
+    # Of several segments, the lines are not of signals.
+    if "/" not in record.split()[0] and counted != len(signals):
+        raise UnusableFileError(
+            path,
+            "unreadable file",
+            f"the header counts {counted} signals and describes {len(signals)}",
+        )
+    for line in signals if "/" not in record.split()[0] else ():
+        file, sample_format = [*line.split(), "", ""][:2]
+        if not SIGNAL_FILE.fullmatch(file):
+            raise UnusableFileError(
+                path, "unsafe file", "the header names a signal file by a path; put it beside it"
+            )
+        matched = FORMAT.match(sample_format)
+        if matched is None or matched["code"] not in SAMPLE_FORMATS:
+            raise UnusableFileError(
+                path, "unreadable file", "the header names a sample format that WFDB does not have"
+            )
 
 
 def _header_lines(path: Path) -> list[str]:
