@@ -5,6 +5,8 @@ import inspect
 import io
 import json
 import os
+import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +20,7 @@ from regreveal.store.atomic import atomic_path, write_json
 
 DESCRIPTION_FILE = "registration.json"
 ARRAYS_FILE = "arrays.npz"
+LARGEST_ARRAYS = 1 << 31  # bytes; a brain and its mask have 0.1 GB
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def _read_description(path: Path) -> dict:
         description = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: not found; expected a saved registration") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); save the registration again") from error
     if not isinstance(description, dict) or not {"class", "parameters", "sha256"} <= set(
         description
@@ -224,5 +227,17 @@ def _read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path}: missing or damaged; save the registration again")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > LARGEST_ARRAYS:
+            raise InputError(f"{path}: unpacks to more than {LARGEST_ARRAYS / 2**30:.0f} GB")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except InputError:
+        raise
+    # A folder from elsewhere has whatever checksum fits it.
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); save the registration again"
+        ) from error

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.ingest.png import MOST_PIXELS
 from regreveal.registration.familiarity import Familiarity, coarse_picture, learn
 from regreveal.registration.images import spread, unusable_reason
+from regreveal.registration.volume_files import open_volume, voxels_of
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
@@ -136,19 +138,34 @@ def read_reference(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def _read_image(path: Path) -> np.ndarray | None:
     if path.suffix == ".npy":
         try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+            # Mapped first: what the file promises and does not hold is then an error, not memory.
+            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (OSError, ValueError, OverflowError) as error:
             raise InputError(f"{path}: not a readable image ({error})") from error
     if path.suffix == ".png":
         import cv2
 
+        _check_picture(path)
         return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     if path.suffix == ".nii" or path.suffixes[-2:] == [".nii", ".gz"]:
         import nibabel
 
-        try:
-            volume = nibabel.load(path)
-            return nibabel.as_closest_canonical(volume).get_fdata(dtype=np.float32)
-        except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
-            raise InputError(f"{path}: not a readable image ({error})") from error
+        volume = open_volume(path, "image")
+        return voxels_of(path, nibabel.as_closest_canonical(volume), "image")
     raise InputError(f"{path}: suffix '{path.suffix}'; expected .npy, .nii, .nii.gz or .png")
+
+
+def _check_picture(path: Path) -> None:
+    """Raise InputError if a picture promises more pixels than any has; OpenCV would believe it."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            pixels = picture.width * picture.height
+    except (Image.DecompressionBombError, UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: not a readable image ({error})") from error
+    if pixels > MOST_PIXELS:
+        raise InputError(
+            f"{path}: not a readable image (it promises {pixels:,} pixels; expected at most "
+            f"{MOST_PIXELS:,})"
+        )

@@ -15,6 +15,7 @@ from regreveal.registration.affine import LEAST_CORRELATION, prepare
 from regreveal.registration.images import unusable_reason
 from regreveal.registration.stage import count_failures
 from regreveal.registration.transform_files import SUFFIXES, apply_transform, read_transform
+from regreveal.registration.volume_files import open_volume, voxels_of
 from regreveal.store.atomic import atomic_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
@@ -162,15 +163,10 @@ def register_files(
 
 
 def _register_file(task: tuple, voxel_size: float, fixed) -> tuple[np.ndarray, str, float]:
-    import nibabel
-
     path, transform = task
     matrix = read_transform(transform, path, fixed)
-    try:
-        image = nibabel.load(path)
-        volume = image.get_fdata(dtype=np.float32, caching="unchanged")
-    except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: not a readable volume ({error})") from None
+    image = open_volume(path)
+    volume = voxels_of(path, image)
     volume = volume[..., 0] if volume.ndim == 4 and volume.shape[3] == 1 else volume
     if volume.ndim != 3:
         raise InputError(f"{path}: an array of shape {volume.shape}; expected one volume")
