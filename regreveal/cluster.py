@@ -90,14 +90,13 @@ def cluster_map(
     Raises
     ------
     InputError
-        No scheduler answers at the address, it has no workers, it is lost on the way, or an item
-        has ended several workers.
+        No scheduler answers at the address, it is lost on the way, or an item has ended several
+        workers.
     """
     import dask
 
     with _connected(address) as client:
-        if not _threads(client, address):
-            raise InputError(f"{address}: the Dask scheduler has no workers; start some")
+        _tell_if_nobody_works(client, address)
         # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
         # die. It is large, which is meant.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
@@ -131,26 +130,30 @@ def _threads(client, address: str) -> int:
         raise _lost(address) from None
 
 
+def _tell_if_nobody_works(client, address: str) -> None:
+    if not _threads(client, address):
+        print(f"{address}: no workers now; waiting for some", file=sys.stderr, flush=True)
+
+
 def _result(client, future, address: str):
     """Wait for a piece of work, and say so if there is nobody to do it."""
     from distributed import CancelledError, KilledWorker
 
-    while True:
-        try:
-            return future.result(timeout=PATIENCE)
-        except CancelledError:
-            raise _lost(address) from None
-        except KilledWorker as error:
-            raise InputError(
-                f"{address}: a piece of work has ended {error.allowed_failures + 1} workers one "
-                "after another, most often for want of memory; give each worker more, or fewer "
-                "threads, and run the same again to go on"
-            ) from None
-        except TimeoutError:
-            if future.done():  # the work's own error
-                raise
-            if not _threads(client, address):
-                print(f"{address}: no workers now; waiting for some", file=sys.stderr, flush=True)
+    try:
+        while not future.done():
+            try:
+                return future.result(timeout=PATIENCE)
+            except TimeoutError:  # of the waiting; the work's own comes below
+                _tell_if_nobody_works(client, address)
+        return future.result()
+    except CancelledError:
+        raise _lost(address) from None
+    except KilledWorker as error:
+        raise InputError(
+            f"{address}: a piece of work has ended {error.allowed_failures + 1} workers one after "
+            "another, most often for want of memory; give each worker more, or fewer threads, and "
+            "run the same again to go on"
+        ) from None
 
 
 def _lost(address: str) -> InputError:

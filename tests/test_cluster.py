@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from regreveal import cluster as clusters
+from regreveal.cli.main import app
 from regreveal.cluster import Loaded, cluster_address, cluster_map, on_cluster
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
+from regreveal.experiment.workers import Workers
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def processes():
     from distributed import LocalCluster
 
     # The address alone reaches the code under test, as in real use.
@@ -24,6 +27,15 @@ def cluster():
         n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
     ) as local:
         yield local
+
+
+@pytest.fixture
+def cluster(processes):
+    from distributed import Client
+
+    with Client(processes.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2)  # those that a test before killed may still be starting
+    return processes
 
 
 class Doubler:
@@ -115,7 +127,7 @@ def test_work_of_a_worker_that_dies_is_done_by_another(cluster, tmp_path):
     assert [value for value, _ in results] == [2 * x for x in range(30)]
 
 
-def test_workers_that_are_killed_all_at_once_are_waited_for(cluster, monkeypatch, capsys):
+def test_workers_that_are_killed_all_at_once_are_waited_for(cluster, monkeypatch):
     from distributed import Client
 
     monkeypatch.setattr(clusters, "PATIENCE", 0.05)
@@ -127,7 +139,15 @@ def test_workers_that_are_killed_all_at_once_are_waited_for(cluster, monkeypatch
         os.kill(process, signal.SIGKILL)
     values += [value for value, _ in results]
     assert values == [2 * x for x in range(30)]
-    assert "no workers now; waiting for some" in capsys.readouterr().err
+
+
+def test_a_lack_of_workers_is_said(capsys):
+    class Nobody:
+        def nthreads(self):
+            return {}
+
+    clusters._tell_if_nobody_works(Nobody(), "tcp://head:8786")
+    assert "tcp://head:8786: no workers now; waiting" in capsys.readouterr().err
 
 
 def test_a_slow_worker_changes_nothing_and_others_do_most_of_the_work(cluster, tmp_path):
@@ -171,6 +191,34 @@ def test_an_address_where_nobody_answers_is_one_clear_line(monkeypatch):
     ):
         pass
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "experiment.toml", "--out", "made"],
+        ["ingest", "ecg", "raw", "--store", "made"],
+        ["ingest", "brain", "raw", "--to", "brain.t1_mni", "--store", "made"],
+    ],
+)
+def test_commands_say_so_before_they_do_anything(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters, "SCHEDULER_TIMEOUT", 0.2)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*command, "--dask", "tcp://127.0.0.1:9"])
+    assert isinstance(result.exception, InputError)
+    assert "no Dask scheduler answers there" in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def write_address(path: Path) -> None:
+    path.write_text(str(cluster_address()))
+
+
+def test_the_processes_of_a_run_use_its_cluster(cluster, tmp_path):
+    with on_cluster(cluster.scheduler_address), Workers() as workers:
+        workers.start("asking", partial(write_address, tmp_path / "address"))
+        assert [name for name, *_ in workers.finished()] == ["asking"]
+    assert (tmp_path / "address").read_text() == cluster.scheduler_address
 
 
 SCHEDULER = """
