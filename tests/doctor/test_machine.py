@@ -82,3 +82,29 @@ def test_a_quota_below_the_cores_seen_asks_for_fewer_threads(monkeypatch):
     assert "a container's quota" in processors.found
     assert threads.status == Status.warning
     assert "set OMP_NUM_THREADS=1" in threads.advice
+
+
+@pytest.mark.parametrize(
+    ("devices", "hidden", "status"),
+    [
+        (["cpu:0"], None, Status.warning),
+        (["cpu:0"], "", Status.ok),
+        (["gpu:0"], None, Status.ok),
+    ],
+)
+def test_a_gpu_that_the_backend_does_not_see_is_a_warning(
+    monkeypatch, tmp_path, devices, hidden, status
+):
+    import keras
+
+    driver = tmp_path / "version"
+    driver.write_text("NVRM version: NVIDIA 570.1\nGCC version: 12\n")
+    monkeypatch.setattr(machine, "NVIDIA", driver)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert [check.found for check in machine.check_driver()] == ["NVIDIA 570.1"]
+    (check,) = machine.check_devices()
+    assert check.status == status
+    assert ("nvidia-smi" in check.advice) == (status == Status.warning)
