@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import keras
 import pandas as pd
@@ -21,6 +21,10 @@ from regreveal.tensormap import Standardize, StandardizeEach, TensorMap
 # TensorFlow's own kernels for small convolutions beat those XLA makes for CPUs on long signals,
 # and need no compiling; JAX has nothing else than XLA.
 JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
+
+_KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError)
+# Keras does not pack weights, and they would hardly get smaller.
+SMALLEST_BOMB, HIGHEST_RATIO = 1 << 26, 10
 
 # Keras finds own layers by their registration, which happens when their module is imported.
 MODULES_OF_LAYERS = ("blocks", "cycle")
@@ -74,7 +78,7 @@ def read_model_json(folder: str | Path) -> dict:
         raise InputError(f"{path}: no such file; expected the folder of a trained autoencoder")
     try:
         facts = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); train the model again") from error
     missing = [key for key in ("tensor_map", "latent_size", "seed") if key not in facts]
     if missing:
@@ -83,8 +87,19 @@ def read_model_json(folder: str | Path) -> dict:
 
 
 def trained_tensor_map(facts: dict) -> TensorMap:
-    """Tensor map that a model was trained on, from its `model.json`."""
-    return tensor_map_of(facts["tensor_map"])
+    """Tensor map that a model was trained on, from its `model.json`.
+
+    Raises
+    ------
+    InputError
+        If what stands there is none.
+    """
+    try:
+        return tensor_map_of(facts["tensor_map"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"model.json: its 'tensor_map' is not one ({error}); get the model again"
+        ) from error
 
 
 def tensor_map_of(fields: dict) -> TensorMap:
@@ -126,16 +141,33 @@ def load_model(model_folder: str | Path, name: str) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: missing or damaged; train the model again")
     check_hash(model_folder, path.name, read_model_json(model_folder))
+    _check_archive(path)
     for module in MODULES_OF_LAYERS:
         importlib.import_module(f"regreveal.models.{module}")
     try:
         model = keras.saving.load_model(path, safe_mode=True)
     # What Keras raises for code it will not run, for layers it does not know, for files cut short.
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (*_KERAS_ERRORS, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise InputError(f"{path}: cannot be loaded safely ({reason})") from error
     model.jit_compile = JIT_COMPILE
     return model
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a Keras file with members for elsewhere, or that unpacks to what no weights do."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: missing or damaged; train the model again") from error
+    if any(PurePosixPath(entry.filename).is_absolute() for entry in entries) or any(
+        ".." in PurePosixPath(entry.filename).parts for entry in entries
+    ):
+        raise InputError(f"{path}: cannot be loaded safely (a member that leads out of it)")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > max(SMALLEST_BOMB, HIGHEST_RATIO * path.stat().st_size):
+        raise InputError(f"{path}: cannot be loaded safely (unpacks to {unpacked / 2**20:,.0f} MB)")
 
 
 def check_hash(model_folder: str | Path, file: str, facts: dict) -> None:
@@ -149,6 +181,8 @@ def check_hash(model_folder: str | Path, file: str, facts: dict) -> None:
     facts : dict
         The content of `model.json`.
     """
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise InputError(f"{model_folder}: model.json names '{file}', which is outside the folder")
     if "sha256" not in facts:
         return
     path = Path(model_folder) / file
