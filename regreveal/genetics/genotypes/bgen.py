@@ -168,11 +168,17 @@ class BgenGenotypes(Genotypes):
         )
         try:
             connection = self._connection()
+            # A view may compute rows without end.
+            listed = dict(connection.execute("SELECT name, type FROM sqlite_master"))
+            if {listed.get("Metadata"), listed.get("Variant")} != {"table"}:
+                raise self._index_error("is not one that bgenix makes")
             described = connection.execute(origin).fetchone()
             rows = np.fromiter(
                 connection.execute(query),
                 dtype=[("start", np.int64), ("size", np.int64), ("alleles", np.uint16)],
             )
+        except InputError:
+            raise
         except (sqlite3.Error, TypeError, OverflowError, ValueError) as error:
             raise self._index_error(f"cannot be read ({error})") from None
         with self.path.open("rb") as file:
