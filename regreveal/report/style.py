@@ -27,6 +27,9 @@ _FONT = next(name for name in ("Arial", "Liberation Sans", "DejaVu Sans") if nam
 _SETTINGS = {
     "font.family": [_FONT, "DejaVu Sans"],  # the second has the signs that the first lacks
     "mathtext.default": "regular",
+    # Names in figures are anybody's, and a dollar sign in one would be taken for a formula, or end
+    # in an error. Texts of our own that are formulas say so.
+    "text.parse_math": False,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,

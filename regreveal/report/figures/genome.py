@@ -181,15 +181,17 @@ def qq_plot(
     figure = Figure(figsize=(3.5, 3.6))
     axes = figure.add_axes((0.15, 0.178, 0.81, 0.794))
     draw_qq(axes, scans, colours, size=7)
-    axes.set_xlabel("Expected −log$_{10}$ p")
-    axes.set_ylabel("Observed −log$_{10}$ p")
+    axes.set_xlabel("Expected −log$_{10}$ p", parse_math=True)
+    axes.set_ylabel("Observed −log$_{10}$ p", parse_math=True)
     _, *drawn = axes.collections
     labels = [
         f"{name}  λ$_{{GC}}$ = {genomic_inflation(scan):.3f}".strip()
         for name, scan in scans.items()
     ]
-    axes.legend(drawn, labels, loc="upper left", handletextpad=0.2)
-    figure.text(0.15, 0.012, _LAMBDA_CAVEAT, fontsize=6, color=GREY, va="bottom")
+    legend = axes.legend(drawn, labels, loc="upper left", handletextpad=0.2)
+    for text in legend.get_texts():
+        text.set_parse_math(True)
+    figure.text(0.15, 0.012, _LAMBDA_CAVEAT, fontsize=6, color=GREY, va="bottom", parse_math=True)
     write_figure(figure, path)
 
 
@@ -293,7 +295,7 @@ def _draw_variants(axes: Axes, genome: Genome, table: pd.DataFrame, colour: str)
         )
     axes.axhline(GENOME_WIDE, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
     axes.set_xlim(-2 * genome.gap, genome.end + 2 * genome.gap)
-    axes.set_ylabel("−log$_{10}$ p")
+    axes.set_ylabel("−log$_{10}$ p", parse_math=True)
 
 
 def _draw_labels(axes: Axes, genome: Genome, loci: pd.DataFrame) -> None:

@@ -90,8 +90,10 @@ def phewas_qq(
                 *axes.get_legend_handles_labels(), loc="upper left", ncols=len(scans) + 1,
                 handletextpad=0.4, borderpad=0.2, bbox_to_anchor=(0.03, 1.0),
             )  # fmt: skip
-    figure.supxlabel("Expected −log$_{10}$ p", y=0.04 / height, va="bottom", fontsize=8)
-    figure.supylabel("Observed −log$_{10}$ p", x=0.005, fontsize=8)
+    figure.supxlabel(
+        "Expected −log$_{10}$ p", y=0.04 / height, va="bottom", fontsize=8, parse_math=True
+    )
+    figure.supylabel("Observed −log$_{10}$ p", x=0.005, fontsize=8, parse_math=True)
     write_figure(figure, path)
 
 

@@ -63,8 +63,8 @@ def phewas_arms(
         axes.scatter([], [], s=13, color=colour, label=label)
     axes.set_xlim(0, top)
     axes.set_ylim(0, top)
-    axes.set_xlabel(f"{baseline}, −log$_{{10}}$ p", color=colours[baseline])
-    axes.set_ylabel(f"{arm}, −log$_{{10}}$ p", color=colours[arm])
+    axes.set_xlabel(f"{baseline}, −log$_{{10}}$ p", color=colours[baseline], parse_math=True)
+    axes.set_ylabel(f"{arm}, −log$_{{10}}$ p", color=colours[arm], parse_math=True)
     right = (_MARGIN + _SIDE + 0.1) / width
     figure.legend(
         *axes.get_legend_handles_labels(), loc="lower left", title="Significant phecodes",
