@@ -31,8 +31,8 @@ WALKED = (
     "cardiac.md",
     "own_modality.md",
 )
-# Of those pages, what is only taken apart (by test_commands.py), and why. So are the commands of the
-# README and of getting_started.md: their chain of training, GWAS and PheWAS takes too long here.
+# Of those pages, what is only taken apart (by test_commands.py), and why. So are the commands of
+# README and getting_started.md: their chain of training, GWAS and PheWAS takes too long here.
 PARSED_ONLY = {
     "regreveal run": "a whole experiment takes minutes; tests/experiment/test_run.py runs one",
     "regreveal register VoxelMorph": "trains for minutes; tests/registration trains it in little",
