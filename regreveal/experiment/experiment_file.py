@@ -12,6 +12,10 @@ from pydantic import ValidationError
 from regreveal.errors import InputError
 from regreveal.experiment.settings import Experiment
 
+MODEL_DESCRIPTION = "model.json"  # marks the folder of a model, which may come from anywhere
+RECIPE = "recipe.toml"  # trains it again on simulated people; others beside it are to be edited
+PACKAGE = "tensormaps"
+
 
 def load_experiment(path: str | os.PathLike) -> Experiment:
     """Read an experiment file.
@@ -21,7 +25,27 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
     InputError
         One line that names the file, the key, what was found and what is allowed.
     """
-    return parse_experiment(read_experiment_text(path), path)
+    experiment = parse_experiment(read_experiment_text(path), path)
+    if Path(path).name == RECIPE and (Path(path).parent / MODEL_DESCRIPTION).is_file():
+        _check_keeps_to_itself(experiment, path)
+    return experiment
+
+
+def _check_keeps_to_itself(experiment: Experiment, path: str | os.PathLike) -> None:
+    """Refuse a recipe that came with a model and reaches for what is on this machine."""
+    named = [experiment.data.folder, experiment.data.tensors]
+    named += [arm.registration.reference for arm in experiment.arms.values() if arm.registration]
+    if any(place is not None for place in named):
+        raise InputError(
+            f"{path}: a recipe beside a model names data of its own ({next(filter(None, named))}); "
+            "expected data.simulate alone: copy the recipe to another folder to use other data"
+        )
+    if experiment.tensormaps != PACKAGE:
+        raise InputError(
+            f"{path}: a recipe beside a model names a package of its own "
+            f"('{experiment.tensormaps}'), which is code; expected '{PACKAGE}': read it, and copy "
+            "the recipe to another folder to use it"
+        )
 
 
 def read_experiment_text(path: str | os.PathLike) -> str:
@@ -39,7 +63,7 @@ def parse_experiment(text: str, path: str | os.PathLike) -> Experiment:
     """Check an experiment's text; `path` is what errors name."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     try:
         return Experiment.model_validate(content)
