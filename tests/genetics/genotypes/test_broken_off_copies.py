@@ -25,13 +25,16 @@ WRITERS = {
 def test_a_copy_that_broke_off_is_one_line(tmp_path, name):
     path = WRITERS[name](tmp_path / name, DOSAGES, SAMPLES, SITES)
     content = path.read_bytes()
-    whole = open_genotypes(path)
-    whole.dosages(np.arange(whole.variant_count))
+    read_whole(path)
     for share in (0, 0.02, 0.5, 0.9, 0.999):
         path.write_bytes(content[: int(share * len(content))])
         with pytest.raises(InputError) as error:
-            cut = open_genotypes(path)
-            cut.variant_rows(0, cut.variant_count)
-            cut.dosages(np.arange(cut.variant_count))
+            read_whole(path)
         assert name in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def read_whole(path):
+    genotypes = open_genotypes(path)
+    genotypes.variant_rows(0, genotypes.variant_count)
+    genotypes.dosages(np.arange(genotypes.variant_count))
