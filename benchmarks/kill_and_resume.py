@@ -92,7 +92,7 @@ seeds = 1
 
 [directions]
 """
-COMMAND = "from regreveal.cli.main import main; main()"
+COMMAND = "from regreveal.cli.start import start; start()"
 TOLERANCE = 1e-3
 COMPARED = ("comparisons", "tables")
 # Of a run itself, not its results; and the report's table of them.

@@ -22,7 +22,6 @@ from regreveal.cli.replicate import replicate
 from regreveal.cli.report import report
 from regreveal.cli.simulate import simulate
 from regreveal.cli.stages import embed, register, register_ready, split, tensormaps, train
-from regreveal.cli.stopping import Stopped, stop_on_signals, tell
 from regreveal.cli.zoo import zoo_app
 from regreveal.errors import InputError
 from regreveal.store.faults import explained
@@ -70,16 +69,12 @@ def main() -> None:
     """Run the command line; end with one line and a status that says what happened.
 
     The status is 0 for what is done, 1 for input, disks or permissions at fault, 2 for arguments
-    that the command does not take, 70 for a defect, and 128 and its number for a signal. Tracebacks
+    that the command does not take, and 70 for a defect; `start` adds those of signals. Tracebacks
     are shown after `--debug` only.
     """
-    stop_on_signals()
     given: dict[str, bool] = {}
     try:
         app(obj=given)
-    except Stopped as stopped:
-        tell(stopped)
-        sys.exit(stopped.code)
     # Broad, since here everything ends: nobody is helped by a traceback who does not ask for it.
     except Exception as error:
         if given.get("debug"):

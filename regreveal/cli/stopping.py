@@ -1,6 +1,5 @@
 """Ctrl-C, and being asked to end: a clean stop, one line, and the status shells expect."""
 
-import multiprocessing
 import signal
 import sys
 from types import FrameType
@@ -30,6 +29,8 @@ def stop_on_signals() -> None:
 
 def tell(stopped: Stopped) -> None:
     """End the processes of this one, and say why it ends and what to do."""
+    import multiprocessing  # takes 20 ms, which a signal that comes at once would fall into
+
     for child in multiprocessing.active_children():
         child.kill()
     by = "Ctrl-C" if stopped.number == signal.SIGINT else signal.Signals(stopped.number).name

@@ -51,7 +51,8 @@ class Phewas(Settings):
     With `incident`, diseases that came later are tested, too. `null` lists what is set beside:
     permuted labels, latents of other people, or noise, each drawn `null_repeats` times.
     `icd10_edition` says whose codes to use of a map that has those of both, and `until` is the last
-    day of the records, after which a date is impossible; today where not given.
+    day of the records, after which a date is impossible; where not given, the day on which the run
+    first saw the diagnoses as they are.
     """
 
     covariates: list[str] = []

@@ -1,6 +1,7 @@
 """The manifest of a run: which stages are done, from which inputs, with which versions."""
 
 import contextlib
+import datetime
 import hashlib
 import importlib.metadata
 import json
@@ -46,17 +47,18 @@ class Manifest:
         self.path = folder / "manifest.json"
         self._lock = take_lock(folder / ".lock", wait=False)
         remove_unfinished(folder)
-        self.stages = self._read()
+        self.stages, self._first_seen = self._read()
         self.used: list[str] = []
         self._fingerprints: dict[tuple, str] = {}
         self._queue: dict[str, tuple[Callable[[], object], dict]] | None = None
 
-    def _read(self) -> dict:
-        """Read the stages of an earlier run in the folder."""
+    def _read(self) -> tuple[dict, dict]:
+        """Read the stages of an earlier run in the folder, and when it saw which files."""
         if not self.path.exists():
-            return {}
+            return {}, {}
         try:
-            return json.loads(self.path.read_text())["stages"]
+            content = json.loads(self.path.read_text())
+            return content["stages"], content.get("first_seen", {})
         except (ValueError, KeyError, TypeError) as error:
             self._lock.close()
             raise InputError(
@@ -74,6 +76,24 @@ class Manifest:
     def __getstate__(self) -> dict:
         """Give what a worker process is sent: where the run is, not the right to run stages."""
         return {"folder": self.folder, "seed": self.seed, "path": self.path}
+
+    def first_seen(self, files: Mapping[str, Path]) -> datetime.date:
+        """Give the day on which files were first seen as they are, by this run or an earlier one.
+
+        What depends on the day must not change when a run goes on after midnight, or when the
+        clock is put right.
+
+        Parameters
+        ----------
+        files : mapping of str to Path
+            By what they are.
+        """
+        prints = {role: self._fingerprint(path) for role, path in files.items()}
+        key = hashlib.sha256(json.dumps(prints, sort_keys=True).encode()).hexdigest()
+        if key not in self._first_seen:
+            self._first_seen[key] = datetime.date.today().isoformat()
+            self._write()
+        return datetime.date.fromisoformat(self._first_seen[key])
 
     @contextlib.contextmanager
     def together(self, accelerated: bool = False, alone: bool = False) -> Iterator[None]:
@@ -237,7 +257,12 @@ class Manifest:
         self._write()
 
     def _write(self) -> None:
-        content = {**_versions(), "seed": self.seed, "stages": self.stages}
+        content = {
+            **_versions(),
+            "seed": self.seed,
+            "first_seen": self._first_seen,
+            "stages": self.stages,
+        }
         write_json(content, self.path)
 
 

@@ -13,7 +13,7 @@ from regreveal.experiment.analyses import directions, modalities
 from regreveal.experiment.analyses.compared import Compared
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.comparisons import analyse, choose_participants
-from regreveal.experiment.data import Dataset, prepare_data
+from regreveal.experiment.data import DIAGNOSES, Dataset, prepare_data
 from regreveal.experiment.dropped import count_dropped
 from regreveal.experiment.experiment_file import parse_experiment, read_experiment_text
 from regreveal.experiment.fusions import FusionStages
@@ -80,6 +80,7 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     with atomic_path(folder / "settings.json") as temporary:
         temporary.write_text(experiment.model_dump_json(indent=2) + "\n")
     data, training = prepare_data(experiment, folder, manifest)
+    experiment = _with_last_day(experiment, data, manifest)
     check_data(experiment, data, training)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     _make_latents(experiment, arms, data, training, manifest)
@@ -96,6 +97,15 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
         after=list(manifest.used),
     )
     return report
+
+
+def _with_last_day(experiment: Experiment, data: Dataset, manifest: Manifest) -> Experiment:
+    """Set the day after which a date is impossible, where it is left to be today's."""
+    phewas = experiment.phewas
+    if phewas is None or phewas.until:
+        return experiment
+    day = manifest.first_seen(data.files(*DIAGNOSES)).isoformat()
+    return experiment.model_copy(update={"phewas": phewas.model_copy(update={"until": day})})
 
 
 def _make_latents(

@@ -12,6 +12,7 @@ SCRIPT = """
 import signal, sys, time
 from pathlib import Path
 from regreveal.cli import main
+from regreveal.cli.start import start
 from regreveal.compute import parallel_map
 from regreveal.store.atomic import atomic_path
 
@@ -27,7 +28,7 @@ def slow(out: Path, workers: int):
 
 if __name__ == "__main__":
     main.app.command()(slow)
-    main.main()
+    start()
 """
 
 
@@ -94,3 +95,19 @@ def test_a_command_that_was_started_to_ignore_a_signal_ignores_it(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout == "still here\n"
+
+
+def test_a_signal_while_the_command_is_being_loaded_is_one_line_too():
+    # Before a module that the command line needs, as if Ctrl-C came then.
+    code = (
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from regreveal.cli.start import start; start()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 130
+    assert result.stderr.startswith("regreveal: stopped by Ctrl-C; ")
+    assert result.stderr.count("\n") == 1

@@ -1,3 +1,4 @@
+import datetime
 import json
 import os
 import subprocess
@@ -201,6 +202,27 @@ def test_neither_the_clock_nor_the_order_of_files_in_time_decides_what_is_run(st
     os.utime(source, (2**32, 2**32))  # as old, and as long, as it was
     run(stage, files={"source": source})
     assert stage.runs == 2
+
+
+def test_the_day_that_files_were_first_seen_is_kept_until_they_change(tmp_path, monkeypatch):
+    files = {"diagnoses": tmp_path / "diagnoses.tsv"}
+
+    def first_seen(today: str) -> str:
+        class Clock(datetime.date):
+            @classmethod
+            def today(cls):
+                return cls.fromisoformat(today)
+
+        monkeypatch.setattr(datetime, "date", Clock)
+        with Manifest(tmp_path / "run", seed=1) as manifest:
+            return str(manifest.first_seen(files))
+
+    files["diagnoses"].write_text("one")
+    assert first_seen("2024-05-01") == "2024-05-01"
+    assert first_seen("2024-05-02") == "2024-05-01"  # after midnight
+    assert first_seen("1970-01-01") == "2024-05-01"  # a clock without its battery
+    files["diagnoses"].write_text("two")
+    assert first_seen("2024-06-01") == "2024-06-01"
 
 
 def test_a_folder_is_known_by_names_and_contents(tmp_path):

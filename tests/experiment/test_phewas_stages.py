@@ -1,6 +1,7 @@
 """What an experiment may ask of a PheWAS, and what its stages leave."""
 
 import dataclasses
+import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,8 @@ from regreveal.errors import InputError
 from regreveal.experiment.analyses import phewas
 from regreveal.experiment.analysis_settings import Phewas
 from regreveal.experiment.data import DataPaths
+from regreveal.experiment.experiment_file import parse_experiment
+from regreveal.experiment.run import _with_last_day
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 
@@ -172,3 +175,16 @@ def test_the_end_of_records_is_a_day():
         Phewas(until="March")
     with pytest.raises(ValidationError, match="'who' or 'cm'"):
         Phewas(icd10_edition="WHO10")
+
+
+@pytest.mark.parametrize(("given", "used"), [("", "2024-05-01"), ('until = "2020-02-29"', None)])
+def test_a_run_takes_one_day_for_the_end_of_the_records_however_often_it_goes_on(given, used):
+    experiment = parse_experiment(
+        'title = "x"\n[data.simulate]\n[arms.a]\ntensor_map = "m"\n[arms.b]\ntensor_map = "m"\n'
+        f'[comparisons.c]\nbaseline = "a"\nagainst = "b"\n[phewas]\n{given}',
+        "e.toml",
+    )
+    data = SimpleNamespace(files=lambda *names: {})
+    manifest = SimpleNamespace(first_seen=lambda files: datetime.date(2024, 5, 1))
+    known = _with_last_day(experiment, data, manifest)
+    assert known.phewas.until == (used or "2020-02-29")
