@@ -1,21 +1,18 @@
 """TensorMap: one declared view of a stored tensor, found by name."""
 
-import importlib
-import importlib.util
 import pkgutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from regreveal.brain_atlas import Region
 from regreveal.errors import InputError
+from regreveal.site_code import import_of_site, importable
 from regreveal.store.tensors import TensorStore
 
+PACKAGE = "package of tensor maps"
 BLOCK = 8192  # values of a tensor that are summed up in single precision
 
 
@@ -258,38 +255,12 @@ def list_tensor_maps(package: str = "tensormaps") -> list[TensorMap]:
 
 def _modules(package: str) -> dict[str, ModuleType]:
     """Import the modules of a package, by their names in it."""
-    if not all(part.isidentifier() for part in package.split(".")):
-        raise InputError(f"package of tensor maps '{package}': expected a name such as site_maps")
-    with _importable(package):
-        try:
-            parent = importlib.import_module(package)
-            if not hasattr(parent, "__path__"):
-                raise InputError(
-                    f"package of tensor maps '{package}' is a single module; expected a folder "
-                    "of modules, one a modality"
-                )
-            names = [module.name for module in pkgutil.iter_modules(parent.__path__)]
-            return {name: importlib.import_module(f"{package}.{name}") for name in names}
-        except ImportError as error:
+    with importable(package, PACKAGE):
+        parent = import_of_site(package, PACKAGE)
+        if not hasattr(parent, "__path__"):
             raise InputError(
-                f"package of tensor maps '{package}' cannot be imported ({error}); expected an "
-                "installed package, or one in the working directory"
-            ) from error
-
-
-@contextmanager
-def _importable(package: str) -> Iterator[None]:
-    """Look for a package that is not installed in the working directory.
-
-    An installed command does not look there; and a folder that only happens to lie there must not
-    take the place of an installed package.
-    """
-    if importlib.util.find_spec(package.partition(".")[0]) is not None:
-        yield
-        return
-    directory = str(Path.cwd())
-    sys.path.append(directory)
-    try:
-        yield
-    finally:
-        sys.path.remove(directory)
+                f"{PACKAGE} '{package}' is a single module; expected a folder of modules, one a "
+                "modality"
+            )
+        names = [module.name for module in pkgutil.iter_modules(parent.__path__)]
+        return {name: import_of_site(f"{package}.{name}", PACKAGE) for name in names}

@@ -54,7 +54,7 @@ def split(
 
 
 def register(
-    method: Annotated[str, typer.Argument(help="Such as QRSAlignment.")],
+    method: Annotated[str, typer.Argument(help="Such as QRSAlignment; your own is module:Class.")],
     store: Store,
     source: Annotated[str, typer.Option("--from", help="Tensor map to register.")],
     target: Annotated[str, typer.Option("--to", help="Tensor map of what comes out.")],
@@ -87,12 +87,12 @@ def register(
         embed_store,
         fit_latents,
     )
+    from regreveal.registration.methods import registration_class
     from regreveal.registration.reference import find_column, median_participant, read_reference
     from regreveal.registration.stage import (
         count_failures,
         fit_registration,
         register_store,
-        registration_class,
     )
     from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore

@@ -33,6 +33,7 @@ class Autoencoder(Plan):
 class Registration(Settings):
     """How an arm's tensors are made from another tensor map's.
 
+    The method is RegReveal's, or a site's own as `module:Class`.
     The image that others are registered to is chosen by the method, unless it is the `reference`,
     a file, or the image of the `exemplar`: the training participant who has the median of that
     column of the phenotypes or the cohort.
@@ -105,7 +106,10 @@ class Comparison(Settings):
 
 
 def method_gives_latents(method: object) -> bool:
-    """Whether there is a registration of that name that gives latents."""
+    """Whether RegReveal has a registration of that name that gives latents.
+
+    Of a site's own this is not asked: reading an experiment imports no code that it names.
+    """
     there = method in registrations.__all__
     # Not everything of the package is a method; whoever looks the method up says so.
     return there and getattr(getattr(registrations, method), "gives_latents", False)

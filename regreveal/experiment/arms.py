@@ -12,6 +12,7 @@ from regreveal.experiment.examples import quality_quantiles, write_cycle, write_
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Experiment
 from regreveal.registration.latents import LATENTS, embed_store, fit_latents
+from regreveal.registration.methods import source_of_site
 from regreveal.registration.reference import find_column, median_participant, read_reference
 from regreveal.registration.stage import fit_registration, register_store
 from regreveal.store.atomic import write_json
@@ -90,6 +91,8 @@ class ArmStages:
             files |= self.training.files("phenotypes", "cohort")
         if registration.reference:
             files |= {"reference": registration.reference}
+        if source := source_of_site(registration.method):
+            files |= {"method": source}
         self.manifest.run(
             self.stage("fit registration"),
             partial(self._fit_registration, saved, model),

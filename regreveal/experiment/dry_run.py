@@ -35,7 +35,8 @@ from regreveal.experiment.preflight import check_names
 from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.registration.latents import CHUNK_BYTES as LATENT_CHUNK_BYTES
-from regreveal.registration.stage import CHUNK, CHUNK_BYTES, registration_class
+from regreveal.registration.methods import registration_class
+from regreveal.registration.stage import CHUNK, CHUNK_BYTES
 from regreveal.store.cohort import read_table
 from regreveal.tensormap import TensorMap, find_tensor_map
 
@@ -157,7 +158,8 @@ class _Planner:
     def _register(self, name: str, arm: Arm) -> Iterator[tuple]:
         takes, gives = self._map(arm.input), self._map(arm.tensor_map)
         method = registration_class(arm.registration.method)
-        cost = REGISTRATIONS[method.__name__]
+        # None of a site's own: nobody has measured it.
+        cost = REGISTRATIONS.get(arm.registration.method)
         weights = None
         if "features" in inspect.signature(method).parameters:
             fit = self._fit_deformations(name, arm, method(**arm.registration.parameters))
@@ -167,15 +169,15 @@ class _Planner:
         at_once = max(1, min(CHUNK, CHUNK_BYTES // (BYTES * values)))
         cores = 1 if method.uses_all_cores else available_cores()
         # What comes in and goes out, for two chunks a core.
-        held = (2 * BYTES * at_once * 2 + cost.bytes_a_value) * values * cores
+        held = 2 * BYTES * at_once * 2 * values * cores
         yield (
-            f"{name}: {method.__name__}",
+            f"{name}: {arm.registration.method}",
             _told(takes),
             _told(gives),
             self.registered,
             weights,
-            held / 1e9,
-            cost.seconds_of(values) * self.registered / cores,
+            (held + cost.bytes_a_value * values * cores) / 1e9 if cost else None,
+            cost.seconds_of(values) * self.registered / cores if cost else None,
         )
 
     def _find_phases(self, name: str, arm: Arm) -> Iterator[tuple]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from regreveal.errors import InputError
 from regreveal.experiment.settings import Experiment
+from regreveal.registration.methods import is_of_site
 
 MODEL_DESCRIPTION = "model.json"  # marks the folder of a model, which may come from anywhere
 RECIPE = "recipe.toml"  # trains it again on simulated people; others beside it are to be edited
@@ -40,11 +41,14 @@ def _check_keeps_to_itself(experiment: Experiment, path: str | os.PathLike) -> N
             f"{path}: a recipe beside a model names data of its own ({next(filter(None, named))}); "
             "expected data.simulate alone: copy the recipe to another folder to use other data"
         )
-    if experiment.tensormaps != PACKAGE:
+    code = [experiment.tensormaps] if experiment.tensormaps != PACKAGE else []
+    methods = [arm.registration.method for arm in experiment.arms.values() if arm.registration]
+    code += [method for method in methods if is_of_site(method)]
+    if code:
         raise InputError(
-            f"{path}: a recipe beside a model names a package of its own "
-            f"('{experiment.tensormaps}'), which is code; expected '{PACKAGE}': read it, and copy "
-            "the recipe to another folder to use it"
+            f"{path}: a recipe beside a model names a package of its own ('{code[0]}'), which is "
+            f"code; expected '{PACKAGE}' and RegReveal's registrations: read it, and copy the "
+            "recipe to another folder to use it"
         )
 
 

@@ -11,8 +11,8 @@ from regreveal.experiment.settings import Experiment
 from regreveal.genetics.genotypes import open_genotypes
 from regreveal.genetics.loci import read_genes
 from regreveal.registration.latents import check_gives_latents
+from regreveal.registration.methods import check_parameters, registration_class
 from regreveal.registration.reference import find_column, read_reference
-from regreveal.registration.stage import check_parameters
 from regreveal.store.cohort import read_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import find_tensor_map
@@ -26,6 +26,7 @@ def check_names(experiment: Experiment) -> None:
             find_tensor_map(arm.tensor_map, experiment.tensormaps)
             if arm.registration:
                 check_parameters(arm.registration.method, arm.registration.parameters)
+                _check_of_site(arm)
             if arm.gives_latents:
                 _check_gives_latents(experiment, arm)
             if arm.after:
@@ -36,6 +37,16 @@ def check_names(experiment: Experiment) -> None:
                     )
         except InputError as error:
             raise InputError(f"arms.{name}: {error}") from error
+
+
+def _check_of_site(arm: Arm) -> None:
+    """Refuse latents of a site's own registration: an arm's are known before code is imported."""
+    method = arm.registration.method
+    if registration_class(method).gives_latents and not arm.gives_latents:
+        raise InputError(
+            f"{method}: gives latents, which of a site's own an experiment does not take; make "
+            "them by `regreveal register`, and analyse its latents.parquet"
+        )
 
 
 def _check_gives_latents(experiment: Experiment, arm: Arm) -> None:

@@ -12,12 +12,8 @@ from regreveal.cluster import Loaded
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
 from regreveal.registration.base import Registered, Registration
-from regreveal.registration.stage import (
-    StoredTensors,
-    count_failures,
-    fit_registration,
-    registration_class,
-)
+from regreveal.registration.methods import loaded_registration, registration_class
+from regreveal.registration.stage import StoredTensors, count_failures, fit_registration
 from regreveal.store.cohort import write_table
 from regreveal.store.embedding import Embedding
 from regreveal.store.tensors import TensorStore
@@ -97,7 +93,7 @@ def embed_store(
     Parameters
     ----------
     method : str
-        Name of the registration's class.
+        RegReveal's or a site's, as `registration_class` looks it up.
     saved, model : Path
         Where `fit_latents` saved it and its networks.
     source : TensorStore
@@ -124,7 +120,7 @@ def embed_store(
     ids = source.sample_ids(tensor_map.path)
     size = max(1, CHUNK_BYTES // (4 * math.prod(tensor_map.shape)))
     chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
-    loaded = Loaded(partial(registration_class(method).load, saved))
+    loaded = loaded_registration(method, saved)
     work = partial(_embed_chunk, loaded, TensorStore(source.path), tensor_map)
     latents, quality = [], []
     # One process: networks take all cores.

@@ -14,6 +14,11 @@ from regreveal import registration as registrations
 from regreveal.cluster import Loaded
 from regreveal.compute import parallel_map
 from regreveal.errors import InputError
+from regreveal.registration.methods import (
+    check_parameters,
+    loaded_registration,
+    registration_class,
+)
 from regreveal.store.atomic import atomic_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
@@ -24,30 +29,6 @@ CHUNK, CHUNK_BYTES = 100, 64 * 2**20
 FROM_THE_STORE = ("sampling_rate", "voxel_size")
 CHECKPOINT = "checkpoint"
 LARGEST_MATRIX = 16
-
-
-def registration_class(method: str) -> type[registrations.Registration]:
-    """Look up a registration by its class name.
-
-    Raises
-    ------
-    InputError
-        If there is none; the message lists those there are.
-    """
-    there = [name for name in registrations.__all__ if name not in ("Registered", "Registration")]
-    if method not in there:
-        raise InputError(f"no registration '{method}' (there are: {', '.join(sorted(there))})")
-    return getattr(registrations, method)
-
-
-def check_parameters(method: str, parameters: dict) -> None:
-    """Raise InputError, listing those there are, if a registration has no such parameter."""
-    signature = inspect.signature(registration_class(method))
-    try:
-        signature.bind(**parameters)
-    except TypeError as error:
-        there = ", ".join(signature.parameters) or "none"
-        raise InputError(f"{method}: {error} (its parameters: {there})") from error
 
 
 def fit_registration(
@@ -66,7 +47,7 @@ def fit_registration(
     Parameters
     ----------
     method : str
-        Name of its class.
+        RegReveal's or a site's, as `registration_class` looks it up.
     parameters : dict
         Of the method. One that has a parameter of that name gets the sampling rate or voxel size
         from the store, and the `reference` and `seed` below, unless it is among them.
@@ -178,7 +159,7 @@ def register_store(
     Parameters
     ----------
     method : str
-        Name of the registration's class.
+        RegReveal's or a site's, as `registration_class` looks it up.
     saved : Path
         Where `fit_registration` saved it.
     source : TensorStore
@@ -204,7 +185,7 @@ def register_store(
     target = folder / "registered"
     if target.resolve() in (source.path.resolve(), *source.path.resolve().parents):
         raise InputError(f"{target}: is where the tensors come from; choose another folder")
-    loaded = Loaded(partial(registration_class(method).load, saved))
+    loaded = loaded_registration(method, saved)
     registration = loaded.value()
     if registration.gives_latents:
         raise InputError(f"{method} gives latents, not tensors; nothing can be registered by it")

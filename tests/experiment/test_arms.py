@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment import arms
 from regreveal.experiment.arms import ArmStages
 from regreveal.experiment.data import prepare_data
 from regreveal.experiment.experiment_file import parse_experiment
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.preflight import check_data
-from regreveal.registration import Registered, Registration, stage
+from regreveal.registration import Registered, Registration
 from regreveal.store.tensors import TensorStore
 
 EXPERIMENT = """
@@ -26,14 +27,14 @@ validation = 0.25
 analysis = 0.25
 [arms.moved]
 tensor_map = "dxa.hip"
-registration = {{ method = "Added", input = "dxa.hip"{reference} }}
+registration = {{ method = "{method}", input = "dxa.hip"{reference} }}
 [arms.further]
 after = "moved"
 tensor_map = "dxa.hip"
-registration = {{ method = "Added", input = "dxa.hip" }}
+registration = {{ method = "{method}", input = "dxa.hip" }}
 [arms.alone]
 tensor_map = "dxa.hip"
-registration = {{ method = "Added", input = "dxa.hip" }}
+registration = {{ method = "{method}", input = "dxa.hip" }}
 """
 FIRST = ["arms/moved/fit registration", "arms/moved/register"]
 THEN = ["arms/further/fit registration", "arms/further/register"]
@@ -57,9 +58,8 @@ class Added(Registration):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch) -> Path:
+def site(tmp_path) -> Path:
     """Eight people whose images and body mass index are their number."""
-    monkeypatch.setattr(stage, "registration_class", {"Added": Added}.get)
     ids = [f"p{i}" for i in range(8)]
     images = np.zeros((8, 96, 96), np.float32) + np.arange(8)[:, None, None]
     images[:, 0, 0] = -1
@@ -72,9 +72,9 @@ def site(tmp_path, monkeypatch) -> Path:
 
 
 def register(site: Path, reference: str = "", seed: int = 1) -> None:
-    text = EXPERIMENT.format(folder=site, reference=reference and f", {reference}").replace(
-        "seed = 1", f"seed = {seed}"
-    )
+    text = EXPERIMENT.format(
+        folder=site, method=f"{__name__}:Added", reference=reference and f", {reference}"
+    ).replace("seed = 1", f"seed = {seed}")
     experiment = parse_experiment(text, "site.toml")
     folder = site.parent / "run"
     with Manifest(folder, seed) as manifest:
@@ -161,6 +161,18 @@ def test_another_seed_trains_registrations_anew(site, capsys):
     register(site, seed=2)
     assert made_again(capsys) == ["splits", *FIRST, *THEN, *ALONE]
     assert image_of(site, "alone", "p5")[5, 5] == 5 + 201
+
+
+def test_a_registration_of_the_site_is_made_again_when_its_module_changes(
+    site, capsys, monkeypatch
+):
+    register(site)
+    capsys.readouterr()
+    changed = site.parent / "changed.py"
+    changed.write_text(Path(__file__).read_text() + "# another version\n")
+    monkeypatch.setattr(arms, "source_of_site", lambda method: changed)
+    register(site)
+    assert made_again(capsys) == FIRST + THEN + ALONE
 
 
 @pytest.mark.parametrize(

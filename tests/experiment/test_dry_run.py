@@ -190,6 +190,20 @@ def test_a_name_that_does_not_exist_is_said_at_once(constant_rate):
         plan_run(parse_experiment(text, "dry.toml"), participants=1, variants=1)
 
 
+class Site(registration.QRSAlignment):
+    """A registration of a site's own."""
+
+
+def test_a_registration_of_a_site_is_listed_without_an_estimate(constant_rate):
+    text = EXPERIMENT.replace("QRSAlignment", f"{__name__}:Site")
+    plan, _ = plan_run(parse_experiment(text, "dry.toml"), participants=100, variants=10)
+    stages = plan.set_index("stage")
+    registering = stages.loc[f"registered: {__name__}:Site"]
+    assert registering["participants"] == 100
+    assert registering[["gigabytes", "seconds"]].isna().all()
+    assert stages.drop(registering.name).loc["native: train", "seconds"] > 0
+
+
 def test_every_registration_that_gives_tensors_has_an_estimate():
     there = set(registration.__all__) - {"Registered", "Registration"}
     give_tensors = {name for name in there if not getattr(registration, name).gives_latents}

@@ -8,7 +8,8 @@ import pytest
 from regreveal.cluster import on_cluster
 from regreveal.errors import InputError
 from regreveal.registration import QRSAlignment, Registered, Registration, stage
-from regreveal.registration.stage import fit_registration, register_store, registration_class
+from regreveal.registration.methods import registration_class
+from regreveal.registration.stage import fit_registration, register_store
 from regreveal.simulation.ecg import phantom
 from regreveal.store import atomic
 from regreveal.store.cohort import read_table
@@ -80,10 +81,12 @@ class Negative(Registration):
         return Registered(-x, qc, [None] * len(x))
 
 
-def test_a_method_without_a_sampling_rate_is_not_told_one(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "registration_class", {"Negative": Negative}.get)
-    fit_registration("Negative", {}, store, STRIP, ["p1"], tmp_path / "registration")
-    register_store("Negative", tmp_path / "registration", store, STRIP, STRIP, tmp_path)
+NEGATIVE = f"{__name__}:Negative"
+
+
+def test_a_method_without_a_sampling_rate_is_not_told_one(store, tmp_path):
+    fit_registration(NEGATIVE, {}, store, STRIP, ["p1"], tmp_path / "registration")
+    register_store(NEGATIVE, tmp_path / "registration", store, STRIP, STRIP, tmp_path)
     registered = TensorStore(tmp_path / "registered")
     np.testing.assert_array_equal(
         registered.read(STRIP.path, ["p2"]), -store.read(STRIP.path, ["p2"])
@@ -91,14 +94,13 @@ def test_a_method_without_a_sampling_rate_is_not_told_one(store, tmp_path, monke
     assert registered.attributes(STRIP.path)["sampling_rate"] == 500
 
 
-def test_of_a_region_the_whole_is_registered_and_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "registration_class", {"Negative": Negative}.get)
+def test_of_a_region_the_whole_is_registered_and_stored(tmp_path):
     brain, part = (find_tensor_map(f"brain.{name}_6mm") for name in ("t1_mni", "t1_brain"))
     volumes = np.random.default_rng(0).random((2, *brain.shape), np.float32)
     scans = TensorStore(tmp_path / "scans")
     scans.write(brain.path, volumes, ["a", "b"], units=brain.units, voxel_size=(6.0,) * 3)
-    fit_registration("Negative", {}, scans, brain, ["a"], tmp_path / "registration")
-    register_store("Negative", tmp_path / "registration", scans, brain, part, tmp_path)
+    fit_registration(NEGATIVE, {}, scans, brain, ["a"], tmp_path / "registration")
+    register_store(NEGATIVE, tmp_path / "registration", scans, brain, part, tmp_path)
     registered = TensorStore(tmp_path / "registered")
     np.testing.assert_array_equal(registered.read(brain.path, ["b"])[0], -volumes[1])
     assert part.read(registered, ["b"]).shape == (1, *part.shape, 1)
@@ -237,9 +239,11 @@ class Shift(Registration):
         return Registered(x + self.reference, qc, [np.eye(3) * i for i in range(len(x))])
 
 
+SHIFT = f"{__name__}:Shift"
+
+
 @pytest.fixture
-def scans(tmp_path, monkeypatch) -> TensorStore:
-    monkeypatch.setattr(stage, "registration_class", {"Shift": Shift}.get)
+def scans(tmp_path) -> TensorStore:
     scans = TensorStore(tmp_path / "scans")
     tensors = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
     scans.write("site/scan", tensors, list("abcde"), units="grey", voxel_size=(1.0, 1.0))
@@ -249,13 +253,13 @@ def scans(tmp_path, monkeypatch) -> TensorStore:
 def test_images_get_channels_a_reference_and_their_voxel_size(scans, tmp_path):
     reference = np.ones((4, 3, 1), np.float32)
     saved = tmp_path / "registration"
-    fit_registration("Shift", {}, scans, SCAN, list("abc"), saved, reference)
+    fit_registration(SHIFT, {}, scans, SCAN, list("abc"), saved, reference)
     fitted = Shift.load(saved)
     assert fitted.seen_.tolist() == [3, 2, 4, 3, 1]
     assert fitted.voxel_size == [1.0, 1.0]
     assert sorted(p.name for p in saved.iterdir()) == ["arrays.npz", "registration.json"]
 
-    quality = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "out")
+    quality = register_store(SHIFT, saved, scans, SCAN, SCAN, tmp_path / "out")
     assert quality["ok"].tolist() == [False, True, True, True, True]
     registered = TensorStore(tmp_path / "out" / "registered")
     assert registered.attributes("site/scan")["voxel_size"] == [2.0, 2.0]
@@ -281,13 +285,13 @@ def test_a_cluster_registers_as_this_machine_does(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "CHUNK", 2)
 
     saved = tmp_path / "registration"
-    fit_registration("Shift", {}, scans, SCAN, list("abc"), saved, np.ones((4, 3, 1)))
-    here = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "here")
+    fit_registration(SHIFT, {}, scans, SCAN, list("abc"), saved, np.ones((4, 3, 1)))
+    here = register_store(SHIFT, saved, scans, SCAN, SCAN, tmp_path / "here")
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
         on_cluster(cluster.scheduler_address),
     ):
-        there = register_store("Shift", saved, scans, SCAN, SCAN, tmp_path / "there")
+        there = register_store(SHIFT, saved, scans, SCAN, SCAN, tmp_path / "there")
     pd.testing.assert_frame_equal(here, there)
     np.testing.assert_array_equal(
         TensorStore(tmp_path / "here" / "registered").read("site/scan"),

@@ -16,6 +16,7 @@ from regreveal.models.model_folder import (
 from regreveal.models.source import Source
 from regreveal.phenome.probes.single import probe
 from regreveal.registration.base import ARRAYS_FILE, DESCRIPTION_FILE
+from regreveal.registration.methods import is_of_site
 from regreveal.registration.stage import register_store
 from regreveal.simulation.biobank import simulate_biobank
 from regreveal.store.cohort import make_splits, read_table
@@ -103,6 +104,11 @@ def register(folder: Path, store: TensorStore, out: Path) -> TensorStore:
     """
     facts = read_model_json(folder)
     for step in facts["registrations"]:
+        if is_of_site(step["method"]):  # a file that may come from anywhere does not name code
+            raise InputError(
+                f"{folder}: was trained after a registration of another site, '{step['method']}'; "
+                "register by `regreveal register`, and embed what it leaves"
+            )
         saved = folder / step["folder"]
         for file in (DESCRIPTION_FILE, ARRAYS_FILE):
             check_hash(folder, f"{step['folder']}/{file}", facts)
