@@ -54,11 +54,26 @@ app.add_typer(ingest_app, name="ingest", rich_help_panel="Data")
 app.add_typer(zoo_app, name="zoo", rich_help_panel="From recordings to latents")
 
 
+def show_version(asked: bool) -> None:
+    """Print the version and end, if that is what was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"regreveal {version('regreveal')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error, for reporting it.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Take the options that stand before a command; `main` reads them."""

@@ -1,4 +1,6 @@
+import importlib.metadata
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +51,16 @@ def test_help_loads_nothing_heavy(tmp_path):
     heavy |= {"SimpleITK", "h5py", "pyarrow", "distributed", "sklearn", "statsmodels", "pydicom"}
     assert "typer" in loaded
     assert loaded & heavy == set()
+
+
+def test_the_version_is_told_at_once(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = regreveal("--version", folder=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.returncode == 0
+    assert result.stdout == f"regreveal {importlib.metadata.version('regreveal')}\n"
+    # Processor time: that of the clock is other programs' as well.
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 0.5
 
 
 @pytest.mark.parametrize(
