@@ -3,6 +3,7 @@
 import math
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -15,6 +16,10 @@ from regreveal.errors import InputError
 from regreveal.store.atomic import locked, make_folder
 from regreveal.store.faults import explaining
 from regreveal.store.shards import ids_of, open_shard, tensor_of, unreadable
+
+# Nanoseconds after which a folder that has not changed is taken for what it was when it was listed:
+# more than the clocks of file systems are coarse.
+SETTLED = 2 * 10**9
 
 
 class _Layout(NamedTuple):
@@ -55,6 +60,8 @@ class TensorStore:
         self._layouts: dict[Path, _Layout] = {}
         # By name: the shards looked at, and where each id is in them.
         self._found: dict[str, tuple[list[Path], dict[str, tuple[Path, int]]]] = {}
+        # By name: when the folder was last changed, and its shards.
+        self._listed: dict[str, tuple[int, list[Path]]] = {}
 
     def names(self) -> list[str]:
         """Names of the tensors that have at least one shard, sorted."""
@@ -117,7 +124,7 @@ class TensorStore:
         attributes = {key: value for key, value in attributes.items() if value is not None}
         folder = self._folder(name)
         _check_rows(name, tensors, ids)
-        self._check_against_shards(name, tensors, ids, attributes)
+        self._check_against(self._shards_so_far(name), name, tensors, ids, attributes)
 
         make_folder(folder)
         unfinished = folder / f".{secrets.token_hex(6)}.h5"
@@ -127,8 +134,9 @@ class TensorStore:
             # Only taking the next number is exclusive: data are written side by side. The check is
             # made again, since another writer may have taken the same ids meanwhile.
             with locked(folder / ".lock"):
-                self._check_against_shards(name, tensors, ids, attributes)
-                shard = folder / f"part-{self._next_number(name):05d}.h5"
+                shards = self._shards_so_far(name)
+                self._check_against(shards, name, tensors, ids, attributes)
+                shard = _next_shard(folder, shards)
                 os.rename(unfinished, shard)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -161,7 +169,8 @@ class TensorStore:
         InputError
             If there is no such tensor, or an id does not have it.
         """
-        location = self._locations(name)
+        self._first_shard(name)
+        location = self._locations(name, self._shards(name))
         shape, dtype = self.shape(name), self._dtype(name)
         wanted = list(location) if sample_ids is None else [str(i) for i in sample_ids]
         missing = [sample_id for sample_id in wanted if sample_id not in location]
@@ -235,11 +244,33 @@ class TensorStore:
         return self.path.joinpath(*parts)
 
     def _shards(self, name: str) -> list[Path]:
-        return sorted(self._folder(name).glob("part-*.h5"))
+        """List the shards by number, anew if the folder may have changed: there may be 100,000."""
+        folder = self._folder(name)
+        try:
+            changed = folder.stat().st_mtime_ns
+        except OSError:
+            return []
+        if name in self._listed and self._listed[name][0] == changed:
+            return self._listed[name][1]
+        now = time.time_ns()
+        # From the hundred thousandth on, numbers are longer.
+        shards = sorted(folder.glob("part-*.h5"), key=lambda shard: (len(shard.name), shard.name))
+        if now - changed > SETTLED:
+            self._listed[name] = (changed, shards)
+        return shards
 
-    def _next_number(self, name: str) -> int:
-        shards = self._shards(name)
-        return int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
+    def _shards_so_far(self, name: str) -> list[Path]:
+        """Shards that a further one is to be beside: those known, and what came after by number.
+
+        Listing the folder for each shard that is written takes days for 100,000 of them.
+        """
+        known, _ = self._found.get(name, ([], {}))
+        if not known or not known[-1].exists():
+            return self._shards(name)
+        shards, folder = list(known), self._folder(name)
+        while (following := _next_shard(folder, shards)).exists():
+            shards.append(following)
+        return shards
 
     def _first_shard(self, name: str) -> Path:
         shards = self._shards(name)
@@ -254,10 +285,8 @@ class TensorStore:
                 self._ids_of_shard[shard] = ids_of(shard, file)
         return self._ids_of_shard[shard]
 
-    def _locations(self, name: str) -> dict[str, tuple[Path, int]]:
+    def _locations(self, name: str, shards: list[Path]) -> dict[str, tuple[Path, int]]:
         """Say where each id is; only shards that are new since the last look are read."""
-        self._first_shard(name)
-        shards = self._shards(name)
         seen, location = self._found.get(name, ([], {}))
         if shards[: len(seen)] != seen:
             seen, location = [], {}
@@ -273,30 +302,35 @@ class TensorStore:
         self._found[name] = (shards, location)
         return location
 
-    def _check_against_shards(self, name, tensors, ids, attributes) -> None:
-        if not self._shards(name):
+    def _check_against(self, shards, name, tensors, ids, attributes) -> None:
+        if not shards:
             return
-        if tensors.shape[1:] != self.shape(name):
+        first = self._layout(shards[0])
+        if tensors.shape[1:] != first.shape[1:]:
             raise InputError(
-                f"'{name}': tensors of shape {tensors.shape[1:]}; "
-                f"the store holds {self.shape(name)}"
+                f"'{name}': tensors of shape {tensors.shape[1:]}; the store holds {first.shape[1:]}"
             )
-        if tensors.dtype != self._dtype(name):
+        if tensors.dtype != first.dtype:
             raise InputError(
-                f"'{name}': tensors of type {tensors.dtype}; the store holds {self._dtype(name)}: "
+                f"'{name}': tensors of type {tensors.dtype}; the store holds {first.dtype}: "
                 "convert them, or write them into another store"
             )
-        there = self.attributes(name)
+        there = first.attributes
         for key in ("units", "sampling_rate", "voxel_size", "visit"):
             value = _plain(attributes.get(key))
             if value != there.get(key):
                 raise InputError(f"'{name}': {key} is {value}; the store holds {there.get(key)}")
-        present = self._locations(name)
+        present = self._locations(name, shards)
         repeated = next((sample_id for sample_id in ids if sample_id in present), None)
         if repeated is not None:
             raise InputError(
                 f"'{name}': sample id '{repeated}' is already in {present[repeated][0]}"
             )
+
+
+def _next_shard(folder: Path, shards: list[Path]) -> Path:
+    number = int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
+    return folder / f"part-{number:05d}.h5"
 
 
 def _shard_bytes(tensors: np.ndarray, ids: list[str], attributes: dict) -> bytes:

@@ -209,3 +209,43 @@ def test_a_store_opened_before_forgets_a_shard_that_was_taken_away(store):
     with pytest.raises(InputError, match="'a'"):
         store.read("ecg/rest_10s", ["a"])
     np.testing.assert_array_equal(store.read("ecg/rest_10s", ["c"]).ravel(), np.arange(12, 18))
+
+
+def test_shards_beyond_the_hundred_thousandth_come_after_it_and_replace_none(store):
+    folder = store.path / "ecg/rest_10s"
+    (folder / "part-00001.h5").rename(folder / "part-99999.h5")
+    for number, sample_id in enumerate("efg"):
+        # Each by a store of its own, which lists the folder.
+        tensors = np.full((1, 3, 2), 100.0 + number)
+        TensorStore(store.path).write(
+            "ecg/rest_10s", tensors, [sample_id], units="mV", sampling_rate=500
+        )
+    names = [f"part-{number:05d}.h5" for number in (0, 99_999, 100_000, 100_001, 100_002)]
+    assert sorted(shard.name for shard in folder.glob("*.h5")) == sorted(names)
+    assert store.sample_ids("ecg/rest_10s") == list("abcdefg")
+    assert store.read("ecg/rest_10s", list("efg"))[:, 0, 0].tolist() == [100, 101, 102]
+
+
+def test_many_shards_are_written_and_read_without_listing_them_for_each(store, monkeypatch):
+    kind, listed = {"units": "mV", "sampling_rate": 500}, []
+    glob = Path.glob
+
+    def noted(path, pattern):
+        listed.append(path)
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", noted)
+    for number in range(10):
+        store.write("ecg/rest_10s", np.zeros((1, 3, 2)), [f"n{number}"], **kind)
+    assert len(listed) <= 2
+    # Another writer's shard is seen all the same.
+    TensorStore(store.path).write("ecg/rest_10s", np.zeros((1, 3, 2)), ["other"], **kind)
+    with pytest.raises(InputError, match="'other' is already in"):
+        store.write("ecg/rest_10s", np.zeros((1, 3, 2)), ["other"], **kind)
+    before = time.time() - 60
+    os.utime(store.path / "ecg/rest_10s", (before, before))
+    reader = TensorStore(store.path)
+    listed.clear()
+    for number in range(10):
+        reader.read("ecg/rest_10s", [f"n{number}"])
+    assert len(listed) == 1
