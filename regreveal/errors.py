@@ -12,5 +12,10 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str):
-        # A no-break space keeps numbers and units together.
-        super().__init__("".join(s if s.isprintable() or s == "\u00a0" else "?" for s in message))
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Make question marks of line breaks and of signs that command a terminal or turn writing."""
+    # A no-break space keeps numbers and units together.
+    return "".join(sign if sign.isprintable() or sign == "\u00a0" else "?" for sign in text)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from regreveal.errors import printable
+
 Item = TypeVar("Item")
 
 LOG_EVERY_SECONDS = 10.0
@@ -31,6 +33,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     object
         The items, unchanged.
     """
+    description = printable(description)  # it may name a file, or a tensor map
     if total is None and hasattr(items, "__len__"):
         total = len(items)
     if sys.stderr.isatty() and multiprocessing.parent_process() is None:
@@ -41,10 +44,11 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 
 def _bar(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track as rich_track
 
     console = Console(stderr=True)
-    yield from rich_track(items, description, total=total, console=console, transient=True)
+    yield from rich_track(items, escape(description), total=total, console=console, transient=True)
 
 
 def _lines(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:

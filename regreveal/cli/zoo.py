@@ -14,24 +14,18 @@ Name = Annotated[str, typer.Argument(help="Such as ecg_median; `regreveal zoo li
 @zoo_app.command("list")
 def list_models() -> None:
     """List the models, what they take and what they give."""
-    import sys
-
-    from rich.console import Console
-    from rich.table import Table
-
+    from regreveal.cli.tables import print_table
     from regreveal.models.model_folder import read_model_json
     from regreveal.models.zoo import zoo_folder, zoo_names
 
     if not zoo_names():
         typer.echo(f"{zoo_folder()} holds no model yet; `make zoo` in a checkout trains them")
         return
-    table = Table("name", "takes", "shape", "after")
-    for title in ("latents", "explained", "mean R²"):
-        table.add_column(title, justify="right", no_wrap=True)
+    rows = []
     for name in zoo_names():
         facts = read_model_json(zoo_folder() / name)
         scores = [score["r2"] for score in facts["figures"]["probes"].values()]
-        table.add_row(
+        row = (
             name,
             facts["tensor_map"]["name"],
             " × ".join(map(str, facts["tensor_map"]["shape"])),
@@ -40,7 +34,9 @@ def list_models() -> None:
             f"{facts['figures']['explained_variance']:.2f}",
             f"{sum(scores) / len(scores):.2f}",
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        rows.append(row)
+    titles, numbers = ("name", "takes", "shape", "after"), ("latents", "explained", "mean R²")
+    print_table(titles, rows, numbers, width=160)
 
 
 @zoo_app.command()
@@ -51,13 +47,15 @@ def show(name: Name) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from regreveal.errors import InputError
+    from regreveal.errors import InputError, printable
 
     card = _folder(name) / "README.md"
     if not card.is_file():
         raise InputError(f"{card}: no such file; the model has no card")
     if sys.stdout.isatty():
-        Console().print(Markdown(card.read_text()))
+        # A card from elsewhere could command the terminal.
+        lines = map(printable, card.read_text().splitlines())
+        Console().print(Markdown("\n".join(lines)))
     else:
         typer.echo(card.read_text(), nl=False)
 
@@ -98,9 +96,7 @@ def check(
     """
     import tempfile
 
-    from rich.console import Console
-    from rich.table import Table
-
+    from regreveal.cli.tables import print_table
     from regreveal.experiment.zoo.evaluation import ROUNDING, differences, evaluate
     from regreveal.models.model_folder import read_model_json
 
@@ -110,11 +106,11 @@ def check(
     with tempfile.TemporaryDirectory() as temporary:
         found = evaluate(folder, out or Path(temporary))
     rows = differences(read_model_json(folder)["figures"], found)
-    table = Table("figure", "card", "found", "")
+    told = []
     for row in rows:
         card, now = (f"{row[column]:.4g}" for column in ("card", "found"))
-        table.add_row(row["figure"], card, now, "" if row["same"] else "differs")
-    Console().print(table)
+        told.append((row["figure"], card, now, "" if row["same"] else "differs"))
+    print_table(("figure", "card", "found", ""), told)
     different = sum(not row["same"] for row in rows)
     typer.echo(f"{len(rows) - different} of {len(rows)} figures agree within {ROUNDING}")
     if different:
