@@ -4,11 +4,14 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
+import math
 import platform
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import keras
+import numpy as np
 import pandas as pd
 
 from regreveal.brain_atlas import Region
@@ -145,6 +148,7 @@ def load_model(model_folder: str | Path, name: str) -> keras.Model:
     for module in MODULES_OF_LAYERS:
         importlib.import_module(f"regreveal.models.{module}")
     try:
+        _check_promise(path)
         model = keras.saving.load_model(path, safe_mode=True)
     # What Keras raises for code it will not run, for layers it does not know, for files cut short.
     except (*_KERAS_ERRORS, zipfile.BadZipFile) as error:
@@ -168,6 +172,27 @@ def _check_archive(path: Path) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > max(SMALLEST_BOMB, HIGHEST_RATIO * path.stat().st_size):
         raise InputError(f"{path}: cannot be loaded safely (unpacks to {unpacked / 2**20:,.0f} MB)")
+
+
+def _check_promise(path: Path) -> None:
+    """Raise ValueError if the layers of a Keras file want more weights than the file can hold."""
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        there = sum(entry.file_size for entry in archive.infolist())
+    # Keras lists the weights it has yet to fill by thread, and would fill them later on.
+    with ThreadPoolExecutor(1) as thread:
+        promised = thread.submit(_bytes_of_weights, config).result()
+    if promised > max(SMALLEST_BOMB, there):
+        raise ValueError(
+            f"its weights promise {promised / 2**20:,.0f} MB; {there / 2**20:,.1f} are there"
+        )
+
+
+def _bytes_of_weights(config: dict) -> int:
+    """Build a model without any memory for its weights, and tell how much that would be."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        return sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in model.weights)
 
 
 def check_hash(model_folder: str | Path, file: str, facts: dict) -> None:

@@ -1,6 +1,7 @@
 """A Keras file from anywhere runs no code, reads no other file, and ends in one line."""
 
 import json
+import resource
 import zipfile
 
 import h5py
@@ -136,6 +137,18 @@ def test_weights_are_of_the_file_alone(load, members, tmp_path, place):
     ones = with_kernel(members, tmp_path, lambda f, name: f.__setitem__(name, np.ones((4, 2))))
     kernel = load(**{"model.weights.h5": ones}).layers[-1].kernel
     assert keras.ops.all(kernel == 1)
+
+
+@pytest.mark.parametrize("units", [1 << 24, 1 << 31, 1 << 50, 1 << 70])
+def test_layers_larger_than_the_file_are_refused_before_they_are_made(load, members, units):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    layer = {"name": "dense", "units": units}
+    with pytest.raises(InputError, match="cannot be loaded safely") as caught:
+        load(config__json=with_layer(members, config=layer, build_config=None))
+    refused(caught)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+    # What Keras has yet to fill must not be left for the next model to fill.
+    assert load().count_params() == 10
 
 
 @pytest.mark.parametrize("config", ["[" * 200_000, "[]", "{}", b"\xff"])
