@@ -24,6 +24,7 @@ PATIENCE = 30
 AHEAD = 4
 
 _cluster: ContextVar[str | None] = ContextVar("cluster", default=None)
+_on_worker: ContextVar[bool] = ContextVar("on_worker", default=False)
 
 
 @contextlib.contextmanager
@@ -59,6 +60,11 @@ def cluster_address() -> str | None:
     return _cluster.get()
 
 
+def is_piece_of_cluster() -> bool:
+    """Say whether a worker of a cluster asks: its machine's other cores have workers, too."""
+    return _on_worker.get()
+
+
 def use_cluster(address: str | None) -> None:
     """Let this process, started by another, work where that one does."""
     _cluster.set(address)
@@ -71,7 +77,8 @@ def cluster_map(
 
     Results are drawn as they are taken: at most four items a worker thread are in flight, also for
     workers that come later. Work of a worker that dies is done again by another; without any, new
-    ones are waited for. Each piece is computed with one thread of the linear algebra libraries.
+    ones are waited for. Each piece is computed by one thread: `available_cores` is 1 there, and the
+    linear algebra libraries are held to one.
 
     Parameters
     ----------
@@ -100,7 +107,7 @@ def cluster_map(
         # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
         # die. It is large, which is meant.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):
-            shared = client.submit(_unpacked, _packed(function), pure=False)
+            shared = client.submit(_Shared, _packed(function), pure=False)
         pending = deque()
         for item in items:
             pending.append(client.submit(_apply, shared, _packed(item), pure=False))
@@ -140,12 +147,13 @@ def _result(client, future, address: str):
     from distributed import CancelledError, KilledWorker
 
     try:
-        while not future.done():
+        while True:  # also once it is done: its result is lost with the worker that has it
             try:
                 return future.result(timeout=PATIENCE)
-            except TimeoutError:  # of the waiting; the work's own comes below
+            except TimeoutError:
+                if future.status == "error":  # it is the work's own, not that of the waiting
+                    return future.result()
                 _tell_if_nobody_works(client, address)
-        return future.result()
     except CancelledError:
         raise _lost(address) from None
     except KilledWorker as error:
@@ -202,12 +210,30 @@ def _packed(value: object) -> bytes:
     return stream.getvalue()
 
 
-def _unpacked(data: bytes) -> object:
-    return pickle.loads(data)
+class _Shared:
+    """A function as a worker keeps it; goes on to other workers as it came.
+
+    Dask would send them its arrays apart, which then lie at whatever place of a message, out of
+    line: numpy computes with such arrays in a slower way that rounds differently.
+
+    Parameters
+    ----------
+    packed : bytes
+    """
+
+    def __init__(self, packed: bytes):
+        self.function = pickle.loads(packed)
+
+    def __reduce__(self) -> tuple:
+        return _Shared, (_packed(self.function),)
 
 
-def _apply(function: Callable[[Item], Result], item: bytes) -> Result:
+def _apply(shared: _Shared, item: bytes) -> object:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    return function(_unpacked(item))
+    before = _on_worker.set(True)
+    try:
+        return shared.function(pickle.loads(item))
+    finally:
+        _on_worker.reset(before)

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
-from regreveal.cluster import cluster_address, cluster_map
+from regreveal.cluster import cluster_address, cluster_map, is_piece_of_cluster
 from regreveal.errors import InputError
 from regreveal.progress import track
 
@@ -29,8 +29,10 @@ def available_cores() -> int:
 
     These are the machine's, less those it is kept from: by its affinity, where the system has
     that, or by a container's quota, which the affinity does not show. A part of a core counts as
-    a core.
+    a core. A piece of work on a Dask cluster has one: the others have workers of their own.
     """
+    if is_piece_of_cluster():
+        return 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:

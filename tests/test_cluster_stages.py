@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regreveal import cluster as clusters
 from regreveal.cluster import on_cluster
 from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.minp import MinimumP
 from regreveal.genetics.permuted import permuted_tests
+from regreveal.phenome.phewas import split_half
 from regreveal.phenome.phewas.cox import cox_scan
 from regreveal.phenome.phewas.differences import phewas_differences
 from regreveal.phenome.phewas.null import null_scans
@@ -19,8 +21,9 @@ from regreveal.phenome.phewas.split_half import SplitSpace
 def address():
     from distributed import LocalCluster
 
+    # Threads start sooner than processes, and what goes to them is packed all the same.
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -44,7 +47,21 @@ def people():
     return spaces, status
 
 
-def test_phewas(people, address):
+@pytest.fixture
+def sent(monkeypatch):
+    """Bytes of what goes to workers, the function of each map among it."""
+    packed, sizes = clusters._packed, []
+
+    def measured(value):
+        sizes.append(len(packed(value)))
+        return packed(value)
+
+    monkeypatch.setattr(clusters, "_packed", measured)
+    return sizes
+
+
+def test_phewas(people, address, monkeypatch):
+    monkeypatch.setattr(split_half, "PHECODES", 5)  # so that there are several blocks
     spaces, status = people
     info = pd.DataFrame({"name": "a disease", "category": "simulated"}, index=status.columns)
 
@@ -60,15 +77,27 @@ def test_phewas(people, address):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
-def test_what_a_phewas_finds_in_nothing(people, address):
+def test_a_phewas_is_the_same_on_any_number_of_cores(people, monkeypatch):
+    space, status = people[0]["native"], people[1]
+    tables = []
+    for cores in (1, 5):
+        monkeypatch.setattr(split_half, "available_cores", lambda cores=cores: cores)
+        tables.append(scan(space, status))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_what_a_phewas_finds_in_nothing(people, address, sent):
     space, status = people[0]["native"], people[1]
     here = null_scans(space, status, repeats=2, seed=3)
     with on_cluster(address):
         there = null_scans(space, status, repeats=2, seed=3)
     pd.testing.assert_frame_equal(here, there, check_exact=True)
+    arrays = [space.whitened, space.shared.design, space.shared.products, space.order]
+    # A byte each for everybody's diseases.
+    assert sent[0] < sum(array.nbytes for array in arrays) + status.size + 10_000
 
 
-def test_incident_disease(people, address):
+def test_incident_disease(people, address, sent):
     space, status = people[0]["native"], people[1].iloc[:, :3]
     years = np.random.default_rng(2).exponential(5, len(status)) + 0.1
 
@@ -78,6 +107,8 @@ def test_incident_disease(people, address):
     here = results()
     with on_cluster(address):
         pd.testing.assert_frame_equal(here, results(), check_exact=True)
+    assert len(sent) == 1 + 3  # the space goes once; then, of each disease, status and years
+    assert max(sent[1:]) < 9 * len(status) + 1000
 
 
 def test_permutations(address):

@@ -10,15 +10,17 @@ docs/phewas.md, "Incident disease".
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from regreveal.cluster import cluster_address
 from regreveal.compute import parallel_map
 from regreveal.phenome.phewas.logistic import CoefficientTests
 from regreveal.phenome.phewas.scan import MINIMUM_CASES, TESTS, combine_halves, too_rare
-from regreveal.phenome.phewas.split_half import SplitSpace
+from regreveal.phenome.phewas.split_half import SplitSpace, in_bytes
 
 WORTH_PROCESSES = 2_000_000  # people times phecodes, from where starting processes is worth it
 RUNS_AWAY = 10.0  # log hazard ratio of a standard deviation that no disease has
@@ -56,8 +58,13 @@ def cox_scan(
     table["reason"] = too_rare(values, minimum_cases)
     eligible = np.flatnonzero(table["reason"] == "")
     workers = None if len(values) * len(eligible) >= WORTH_PROCESSES else 1
-    tasks = _tasks(space, values, status.columns, eligible, years)
-    tests = parallel_map(cox_tests, tasks, "Testing incident disease", workers)
+    columns = ((in_bytes(values[:, j]), years(status.columns[j])) for j in eligible)
+    if cluster_address():
+        # Workers keep the space: designs would be the most that ever goes over the network.
+        work, tasks = partial(_test_column, space), columns
+    else:  # a space in each process of this machine would take its memory as many times
+        work, tasks = cox_tests, (_halves(space, *column) for column in columns)
+    tests = parallel_map(work, tasks, "Testing incident disease", workers)
     for column, halves in zip(eligible, tests, strict=True):
         if not halves.converged.all():
             table.iloc[column, -1] = "the regression did not converge"
@@ -68,21 +75,21 @@ def cox_scan(
     return table
 
 
-def _tasks(space, values, phecodes, eligible, years) -> Iterator[list[tuple]]:
-    """Give of each phecode, for either half: years, event and design, the component last."""
-    for column in eligible:
-        block = space.block(values[:, column : column + 1])
-        time = years(phecodes[column])
-        halves = []
-        for half in (0, 1):
-            included = (block.cases | block.controls)[half, 0]
-            kept = space.shared.independent(included[None])[0]
-            kept[0] = False  # the baseline hazard is the intercept
-            design = np.column_stack([space.shared.design[:, kept], block.components[half, 0]])[
-                included
-            ]
-            halves.append((time[included], block.cases[half, 0, included], design))
-        yield halves
+def _test_column(space: SplitSpace, column: tuple[np.ndarray, np.ndarray]) -> CoefficientTests:
+    return cox_tests(_halves(space, *column))
+
+
+def _halves(space: SplitSpace, status: np.ndarray, years: np.ndarray) -> list[tuple]:
+    """Give of a phecode, for either half: years, event and design, the component last."""
+    block = space.block(status[:, None])
+    halves = []
+    for half in (0, 1):
+        included = (block.cases | block.controls)[half, 0]
+        kept = space.shared.independent(included[None])[0]
+        kept[0] = False  # the baseline hazard is the intercept
+        design = np.column_stack([space.shared.design[:, kept], block.components[half, 0]])
+        halves.append((years[included], block.cases[half, 0, included], design[included]))
+    return halves
 
 
 def cox_tests(halves: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> CoefficientTests:

@@ -14,7 +14,7 @@ from scipy.stats import kstest, norm
 
 from regreveal.cluster import cluster_address, cluster_map
 from regreveal.phenome.phewas.scan import MINIMUM_CASES, scan
-from regreveal.phenome.phewas.split_half import SplitSpace
+from regreveal.phenome.phewas.split_half import SplitSpace, in_bytes
 from regreveal.progress import track
 
 # labels: everybody's diseases are somebody else's, who keeps latents and covariates.
@@ -56,7 +56,9 @@ def null_scans(
         (kinds[draw // repeats], draw % repeats + 1, generator)
         for draw, generator in enumerate(generators)
     ]
-    work = partial(_null_scan, space, status, minimum_cases)
+    # Each worker of a cluster holds all of it, twice where labels are permuted.
+    small = pd.DataFrame(in_bytes(status.to_numpy()), status.index, status.columns)
+    work = partial(_null_scan, space, small, minimum_cases)
     if cluster := cluster_address():
         tables = track(cluster_map(work, draws, cluster), "Testing draws of the null", len(draws))
     else:  # each scan has all cores, and shows its progress

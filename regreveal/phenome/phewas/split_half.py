@@ -20,7 +20,9 @@ from regreveal.errors import InputError
 from regreveal.phenome.phewas.logistic import LogisticRegressions, SharedCovariates
 from regreveal.progress import track
 
-PEOPLE_TIMES_PHECODES = 2**20  # worked on together: 8 MB an array
+# Worked on together: 8 MB an array and, of few people, so few phecodes that all cores have some.
+# The same on any machine: what is added up together decides about the last digits.
+PEOPLE_TIMES_PHECODES, PHECODES = 2**20, 32
 
 Result = TypeVar("Result")
 
@@ -112,7 +114,7 @@ class SplitSpace:
         Parameters
         ----------
         status : ndarray, shape (n, b)
-            1 case, 0 control, NaN neither; cases and controls in both halves.
+            1 case, 0 control, anything else neither; cases and controls in both halves.
         first : int
         """
         halves = split_halves(status, self.order).T
@@ -154,8 +156,7 @@ class SplitSpace:
         object
             What `work` gave, in the order of the phecodes.
         """
-        cores = available_cores()
-        size = max(1, min(PEOPLE_TIMES_PHECODES // len(status), -(-status.shape[1] // cores)))
+        size = max(1, min(PEOPLE_TIMES_PHECODES // len(status), PHECODES))
         starts = range(0, status.shape[1], size)
 
         def at(start):
@@ -164,11 +165,12 @@ class SplitSpace:
         of_block, described = partial(_of_block, self, work), f"{description}, {size} at once"
         if cluster_address():
             # Everybody's status may be larger than all else: workers get that of their blocks.
-            results = cluster_map(of_block, map(at, starts), cluster_address())
+            blocks = ((start, in_bytes(columns)) for start, columns in map(at, starts))
+            results = cluster_map(of_block, blocks, cluster_address())
             yield from track(results, described, len(starts))
             return
         # Each block is worked on by one thread: matrices this small gain nothing from more.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(available_cores()) as pool:
             results = pool.map(lambda start: of_block(at(start)), starts)
             yield from track(results, described, len(starts))
 
@@ -178,6 +180,11 @@ def _of_block(
 ) -> Result:
     first, status = part
     return work(space.block(status, first))
+
+
+def in_bytes(status: np.ndarray) -> np.ndarray:
+    """Write a status in a byte each, for what travels: 1 case, 0 control, -1 neither."""
+    return np.nan_to_num(status, nan=-1).astype(np.int8)
 
 
 def whiten(latents: np.ndarray, covariates: np.ndarray | None, n: int) -> np.ndarray:
