@@ -69,7 +69,6 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
         planted = truth_table(comparison.truth.variants, comparison.arms)
         shown.append(replace(summary, files=files[:1]))
         shown.append(replace(planted, files=files[1:]))
-    neg_log10_p = {arm: scan.variants["neg_log10_p"].to_numpy() for arm, scan in scans.items()}
     shown.append(
         Figure(
             f"{comparison.name}-qq",
@@ -78,7 +77,7 @@ def parts(comparison: Comparison, colours: dict[str, str]) -> list:
             "each rank if no variant has an effect and variants are independent; linkage "
             "disequilibrium makes the true band wider. λGC: median χ² over its expectation, which "
             "true effects raise as well as structure does.",
-            partial(qq_plot, neg_log10_p, colours=colours),
+            partial(qq_plot, {arm: scan.variants for arm, scan in scans.items()}, colours=colours),
             files=results,
             width=30,
         )
@@ -101,7 +100,7 @@ def _scan(comparison: Comparison, arm: str, colour: str) -> GenomeScan:
             found=comparison.truth.variants[arm]
         )
     loci = gwas.loci.assign(gene=gwas.loci["nearest_gene"])
-    return GenomeScan(arm, colour, gwas.variants, loci, planted)
+    return GenomeScan(arm, colour, gwas.points, loci, planted)
 
 
 def truth_table(truth: pd.DataFrame, arms: Sequence[str]) -> Table:

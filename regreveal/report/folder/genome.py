@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from regreveal.report.folder.reading import read_json, read_tsv
+from regreveal.genetics.output.plot_points import PlotPoints
+from regreveal.report.folder.reading import read_json, read_tsv, tsv_parts
 
 _DECIDING = {"neg_log10_p_corrected": "neg_log10_p"}
 _LOCI = (
@@ -17,9 +18,9 @@ _LOCI = (
 
 @dataclass(frozen=True)
 class ArmGwas:
-    """One arm's latent GWAS: every variant's place and p-value, its loci, and `gwas.json`."""
+    """One arm's latent GWAS: what its plots show of the variants, its loci, and `gwas.json`."""
 
-    variants: pd.DataFrame
+    points: PlotPoints
     loci: pd.DataFrame
     description: dict
 
@@ -35,17 +36,24 @@ class Truth:
 def read_gwas(folder: Path) -> ArmGwas:
     """Read an arm's GWAS from its folder."""
     return ArmGwas(
-        variants=read_tsv(
-            folder / "manova.tsv.gz",
-            "chromosome position neg_log10_p_corrected",
-            only=True,
-            dtype={"chromosome": "category"},
-        ).rename(columns=_DECIDING),
+        points=_read_points(folder / "manova.tsv.gz"),
         loci=read_tsv(folder / "loci.tsv", _LOCI).rename(columns=_DECIDING),
         description=read_json(
             folder / "gwas.json", "settings", "participants", "variants", "lambda_gc"
         ),
     )
+
+
+def _read_points(path: Path) -> PlotPoints:
+    """Read what plots show of a table that may have tens of millions of rows."""
+    points = PlotPoints()
+    columns = "chromosome position neg_log10_p_corrected"
+    for part in tsv_parts(path, columns, {"chromosome": "category"}):
+        for chromosome, rows in part.groupby("chromosome", observed=True, sort=False):
+            points.add(
+                chromosome, rows["position"].to_numpy(), rows["neg_log10_p_corrected"].to_numpy()
+            )
+    return points
 
 
 def read_truth(folder: Path, arms: Sequence[str]) -> Truth | None:

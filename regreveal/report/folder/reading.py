@@ -11,6 +11,8 @@ import pandas as pd
 
 from regreveal.errors import InputError
 
+ROWS_AT_ONCE = 2**18
+
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Path]:
@@ -38,27 +40,34 @@ def read_json(path: Path, *keys: str) -> dict:
     return content
 
 
-def read_tsv(
-    path: Path, columns: str | Sequence[str], only: bool = False, dtype: dict | None = None
-) -> pd.DataFrame:
+def read_tsv(path: Path, columns: str | Sequence[str], dtype: dict | None = None) -> pd.DataFrame:
     """Read a table that has certain columns; text that is not there is empty, not NaN."""
     columns = columns.split() if isinstance(columns, str) else list(columns)
     separator = "," if path.suffix == ".csv" else "\t"
     with reading(path):
-        there = pd.read_csv(path, sep=separator, nrows=0).columns
-        for column in columns:
-            if column not in there:
-                raise InputError(
-                    f"{path}: no column '{column}' (there are: {', '.join(map(str, there))})"
-                )
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            usecols=columns if only else None,
-            dtype={name: str for name in _TEXT if name in there} | (dtype or {}),
-        )
-    texts = [name for name in _TEXT if name in table and name not in (dtype or {})]
+        there = _columns_with(path, separator, columns)
+        texts = [name for name in _TEXT if name in there and name not in (dtype or {})]
+        table = pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str) | (dtype or {}))
     return table.fillna(dict.fromkeys(texts, ""))
+
+
+def tsv_parts(path: Path, columns: str, dtype: dict) -> Iterator[pd.DataFrame]:
+    """Read certain columns of a table that may be too long for memory, some rows at a time."""
+    wanted = columns.split()
+    with reading(path):
+        _columns_with(path, "\t", wanted)
+        yield from pd.read_csv(path, sep="\t", usecols=wanted, dtype=dtype, chunksize=ROWS_AT_ONCE)
+
+
+def _columns_with(path: Path, separator: str, needed: Sequence[str]) -> pd.Index:
+    """Columns of a table, which must have some."""
+    there = pd.read_csv(path, sep=separator, nrows=0).columns
+    for column in needed:
+        if column not in there:
+            raise InputError(
+                f"{path}: no column '{column}' (there are: {', '.join(map(str, there))})"
+            )
+    return there
 
 
 _TEXT = (
