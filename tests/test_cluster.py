@@ -164,10 +164,17 @@ def test_an_address_where_nobody_answers_is_one_clear_line(monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_a_command_says_so_before_it_does_anything(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ingest", "brain", "raw", "--to", "brain.t1_mni", "--store", "made"],
+        ["register-ready", "volumes", "transforms", "--out", "made"],
+        ["simulate", "made"],
+    ],
+)
+def test_commands_say_so_before_they_do_anything(command, tmp_path, monkeypatch):
     monkeypatch.setattr(clusters, "SCHEDULER_TIMEOUT", 0.2)
     monkeypatch.chdir(tmp_path)
-    command = ["ingest", "brain", "raw", "--to", "brain.t1_mni", "--store", "made"]
     result = CliRunner().invoke(app, [*command, "--dask", "tcp://127.0.0.1:9"])
     assert isinstance(result.exception, InputError)
     assert "no Dask scheduler answers there" in str(result.exception)

@@ -1,7 +1,6 @@
 """`regreveal run` and `regreveal demo`."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,28 +44,26 @@ def run(
 
 def _list_stages(experiment: Path, participants: int, variants: int) -> None:
     import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
 
+    from regreveal.cli.tables import print_table
     from regreveal.experiment.dry_run import plan_run
     from regreveal.experiment.experiment_file import load_experiment
 
     plan, assumed = plan_run(load_experiment(experiment), participants, variants)
-    table = Table("stage", "takes", "gives")
-    for title in ("people", "weights", "memory", "time here"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for stage in plan.itertuples():
-        weights = "" if stage.weights is pd.NA else f"{stage.weights:,}"
-        table.add_row(
+    rows = [
+        (
             stage.stage,
             stage.input,
             stage.output,
             f"{stage.participants:,}",
-            weights,
+            "" if stage.weights is pd.NA else f"{stage.weights:,}",
             "" if math.isnan(stage.gigabytes) else f"{stage.gigabytes:.1f} GB",
             "" if math.isnan(stage.seconds) else _duration(stage.seconds),
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        for stage in plan.itertuples()
+    ]
+    titles, numbers = ("stage", "takes", "gives"), ("people", "weights", "memory", "time here")
+    print_table(titles, rows, numbers, width=160)
     print(
         f"In all {_duration(plan['seconds'].sum())} on this machine; at most "
         f"{plan['gigabytes'].max():.1f} GB at once, beside Python and its libraries (some 0.7 GB). "
@@ -87,8 +84,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86_400:.3g} d"
 
 
-def demo(out: Out, seed: Seed = None) -> None:
+def demo(out: Out, seed: Seed = None, dask: Dask = None) -> None:
     """Simulate a biobank and compare every modality before and after registration."""
+    from regreveal.cluster import on_cluster
     from regreveal.experiment.run import run_demo
 
-    print(f"The report is at {run_demo(out, seed)}")
+    with on_cluster(dask):
+        report = run_demo(out, seed)
+    print(f"The report is at {report}")

@@ -8,6 +8,7 @@ import typer
 from regreveal.cli.options import (
     CovariateColumns,
     Covariates,
+    Dask,
     Genes,
     GenotypeFiles,
     Keep,
@@ -57,6 +58,7 @@ def replicate(
     genes: Genes = None,
     seed: Annotated[int, typer.Option(help="Of the halves.", min=0)] = 0,
     threads: Annotated[int | None, typer.Option(help="All cores by default.", min=1)] = None,
+    dask: Dask = None,
 ) -> None:
     """Find loci in half of the participants, test their lead variants in the other; then in turn.
 
@@ -64,6 +66,7 @@ def replicate(
     half in half_1 and half_2. Relatives are in one half. Participants that the embedding's model
     was trained or validated on are left out.
     """
+    from regreveal.cluster import on_cluster
     from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.genotypes.filters import VariantFilter
     from regreveal.genetics.loci import read_genes
@@ -72,23 +75,24 @@ def replicate(
     if not 0 < threshold <= 1:
         raise InputError(f"--threshold {threshold}: expected a p-value, above 0 and at most 1")
     latents, chosen = choose_participants(embedding, splits, keep, remove)
-    result = run(
-        latents,
-        open_genotypes(genotypes, ref_first),
-        covariates,
-        out,
-        fold=_folds(splits, chosen),
-        seed=seed,
-        covariate_columns=split_names(covariate_columns) or None,
-        project_out_columns=split_names(project_out),
-        variant_filter=VariantFilter(minimum_maf=min_maf),
-        coding=coding,
-        transform=transform,
-        minimum_count=minimum_count,
-        threshold=threshold,
-        genes=None if genes is None else read_genes(genes),
-        threads=threads,
-    )
+    with on_cluster(dask):
+        result = run(
+            latents,
+            open_genotypes(genotypes, ref_first),
+            covariates,
+            out,
+            fold=_folds(splits, chosen),
+            seed=seed,
+            covariate_columns=split_names(covariate_columns) or None,
+            project_out_columns=split_names(project_out),
+            variant_filter=VariantFilter(minimum_maf=min_maf),
+            coding=coding,
+            transform=transform,
+            minimum_count=minimum_count,
+            threshold=threshold,
+            genes=None if genes is None else read_genes(genes),
+            threads=threads,
+        )
     either = result.summary.set_index("discovery").loc["either"]
     sizes = " and ".join(str(count) for count in result.report["participants"].values())
     typer.echo(

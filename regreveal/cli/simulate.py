@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from regreveal.cli.options import Dask
+
 
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Where the biobank is to be.")],
@@ -17,9 +19,12 @@ def simulate(
             "--modality", help="ecg, dxa, brain or cardiac; give it again for more. By default all."
         ),
     ] = None,
+    dask: Dask = None,
 ) -> None:
     """Simulate a biobank: genomes, images, phenotypes and diagnoses, and the truth behind them."""
+    from regreveal.cluster import on_cluster
     from regreveal.simulation.biobank import MODALITIES, simulate_biobank
 
-    simulate_biobank(folder, participants, variants, seed, modalities or MODALITIES)
+    with on_cluster(dask):
+        simulate_biobank(folder, participants, variants, seed, modalities or MODALITIES)
     typer.echo(folder)

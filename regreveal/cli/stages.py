@@ -20,16 +20,14 @@ TensorMaps = Annotated[
 
 def tensormaps(package: TensorMaps = "tensormaps") -> None:
     """List the tensor maps a package declares."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from regreveal.cli.tables import print_table
     from regreveal.tensormap import list_tensor_maps
 
-    table = Table("name", "shape", "units", "description")
-    for tensor_map in list_tensor_maps(package):
-        shape = " × ".join(map(str, tensor_map.shape))
-        table.add_row(tensor_map.name, shape, tensor_map.units, tensor_map.description)
-    Console().print(table)
+    rows = [
+        (one.name, " × ".join(map(str, one.shape)), one.units, one.description)
+        for one in list_tensor_maps(package)
+    ]
+    print_table(("name", "shape", "units", "description"), rows)
 
 
 def split(
@@ -166,9 +164,11 @@ def register_ready(
             "1 mm. Other files do not ask."
         ),
     ] = None,
+    dask: Dask = None,
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Take brains to MNI space by transforms that other programs found."""
+    from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.registration.stage import count_failures
     from regreveal.registration.volume_ready import FSL_TEMPLATE, register_folders
@@ -176,14 +176,15 @@ def register_ready(
 
     if (out / "registered").exists():
         raise InputError(f"{out}: already holds a registration; choose another folder")
-    qc = register_folders(
-        volumes,
-        transforms,
-        find_tensor_map(target, package),
-        out,
-        voxel_size,
-        template or FSL_TEMPLATE,
-    )
+    with on_cluster(dask):
+        qc = register_folders(
+            volumes,
+            transforms,
+            find_tensor_map(target, package),
+            out,
+            voxel_size,
+            template or FSL_TEMPLATE,
+        )
     typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
     echo_left_out(count_failures(qc))
 
