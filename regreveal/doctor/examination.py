@@ -1,4 +1,4 @@
-"""All checks, each where it can do no harm to the others."""
+"""All checks; those that load much where they can do no harm to the others."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +17,16 @@ ADVICE = {
     "into a new environment",
     "planar registration": "OpenCV gives wrong results or is damaged; pip install "
     "--force-reinstall opencv-python-headless",
+    "volume registration": "SimpleITK gives wrong results or is damaged; pip install "
+    "--force-reinstall SimpleITK",
+    "deformable registration": "VoxelMorph's packages do not work with this TensorFlow; pip "
+    "install --force-reinstall voxelmorph==0.2 neurite==0.2 tf-keras, in the versions of "
+    "constraints.txt",
     "training": "TensorFlow (or JAX) does not compute, save or load as it should: look at the "
     "driver and at KERAS_BACKEND, try CUDA_VISIBLE_DEVICES= (no GPU), and install RegReveal "
     "again into a new environment",
+    "genotype files": "do not trust genotypes that are read here; pip install --force-reinstall "
+    "bed-reader pgenlib isal pyarrow cyvcf2, in the versions of constraints.txt",
     "GWAS kernel": "do not trust results of this installation: install RegReveal again into a new "
     "environment, with the versions of constraints.txt",
 }
@@ -37,31 +44,32 @@ def examine(folder: Path, quick: bool = False, dask: str | None = None) -> Itera
     dask : str, optional
         Address of a Dask scheduler to look at, too.
     """
-    yield from software.check_software()
-    yield from software.check_isolation()
-    yield from machine.check_processors()
-    yield from machine.check_threads()
-    yield from machine.check_memory()
-    yield from machine.check_driver()
-    if not quick:
-        yield from _devices()
-    yield from storage.check_storage(folder, quick)
-    yield from software.check_genotype_formats()
-    if dask is not None:
-        from regreveal.doctor.cluster import check_cluster
+    with Apart() as apart:
+        yield from software.check_software()
+        yield from software.check_isolation()
+        yield from machine.check_processors()
+        yield from machine.check_threads()
+        yield from machine.check_memory()
+        yield from machine.check_driver()
+        if not quick:
+            yield from _devices(apart)
+        yield from storage.check_storage(folder, quick)
+        yield from software.check_genotype_formats()
+        if dask is not None:
+            from regreveal.doctor.cluster import check_cluster
 
-        yield from check_cluster(dask)
-    if not quick:
-        yield from run_self_tests()
+            yield from check_cluster(dask)
+        if not quick:
+            yield from run_self_tests(apart)
 
 
-def run_self_tests() -> Iterator[Check]:
-    """Do every self-test in a process of its own: what crashes there, ends only there."""
+def run_self_tests(apart: "Apart") -> Iterator[Check]:
+    """Do every self-test."""
     from regreveal.doctor.self_tests import SELF_TESTS
 
     for name, self_test in SELF_TESTS.items():
         started = time.perf_counter()
-        result, problem = apart(self_test)
+        result, problem = apart.call(self_test)
         if problem is None:
             found = f"{result} ({time.perf_counter() - started:.1f} s)"
             yield Check(GROUP, name, found)
@@ -69,46 +77,68 @@ def run_self_tests() -> Iterator[Check]:
             yield Check(GROUP, name, problem, Status.broken, ADVICE[name])
 
 
-def apart(function: Callable, seconds: float = SECONDS) -> tuple[object, str | None]:
-    """Call a function in a new process.
+class Apart:
+    """A process in which functions are called in turn: what crashes there, ends only there.
 
-    Parameters
-    ----------
-    function : callable
-        Without arguments, of a module.
-    seconds : float
-        After which it is ended.
-
-    Returns
-    -------
-    result : object
-        What it returned; None if it failed.
-    problem : str or None
-        In a line, how it failed: by an exception, by its process dying, or by taking too long.
+    After a function that crashed or hung, the next has a new process; all others share one, since
+    importing TensorFlow takes longer than most of them.
     """
-    # "spawn": a library that was loaded here must not decide about what is seen there.
-    pool = ProcessPoolExecutor(1, get_context("spawn"))
-    future = pool.submit(function)
-    try:
-        error = future.exception(timeout=seconds)
-    except TimeoutError:
-        for child in active_children():
-            child.kill()
-        return None, f"not done within {seconds:g} s"
-    finally:
-        pool.shutdown()
-    if error is None:
-        return future.result(), None
-    if isinstance(error, BrokenProcessPool):
-        return None, "its process died: it crashed, or was killed because memory was at an end"
-    first_line = str(error).strip().partition("\n")[0]
-    if isinstance(error, WrongResultError):
-        return None, first_line
-    return None, f"{type(error).__name__}: {first_line}"
+
+    def __init__(self):
+        self._pool = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._end()
+
+    def call(self, function: Callable, seconds: float = SECONDS) -> tuple[object, str | None]:
+        """Call a function.
+
+        Parameters
+        ----------
+        function : callable
+            Without arguments, of a module.
+        seconds : float
+            After which it is ended.
+
+        Returns
+        -------
+        result : object
+            What it returned; None if it failed.
+        problem : str or None
+            In a line, how it failed: by an exception, by its process dying, or by taking too long.
+        """
+        if self._pool is None:
+            # "spawn": a library that was loaded here must not decide about what is seen there.
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+        future = self._pool.submit(function)
+        try:
+            error = future.exception(timeout=seconds)
+        except TimeoutError:
+            for child in active_children():
+                child.kill()
+            self._end()
+            return None, f"not done within {seconds:g} s"
+        if error is None:
+            return future.result(), None
+        if isinstance(error, BrokenProcessPool):
+            self._end()
+            return None, "its process died: it crashed, or was killed because memory was at an end"
+        first_line = str(error).strip().partition("\n")[0]
+        if isinstance(error, WrongResultError):
+            return None, first_line
+        return None, f"{type(error).__name__}: {first_line}"
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
 
-def _devices() -> Iterator[Check]:
-    checks, problem = apart(list_devices)
+def _devices(apart: Apart) -> Iterator[Check]:
+    checks, problem = apart.call(list_devices)
     if problem is None:
         yield from checks
     else:
@@ -117,5 +147,5 @@ def _devices() -> Iterator[Check]:
 
 
 def list_devices() -> list[Check]:
-    """Look at the devices, in a process of its own."""
+    """Look at the devices; a function of a module, as another process calls it."""
     return list(machine.check_devices())

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from regreveal.doctor.check import WrongResultError
+from regreveal.doctor.genotype_files import reading
 
 # Twice what beats of ECGs with 0.1 mV of noise are off where the heart is hardest to time.
 LARGEST_TIMING_MS = 0.5
 LARGEST_CORNER_PIXELS = 1.0
+LARGEST_CORNER_VOXELS = 0.2
+LEAST_GAIN = 0.02  # in similarity; thirty steps of training gain 0.06
 LARGEST_PILLAI_DIFFERENCE = 1e-9
 TENSOR_SHAPE = (48, 2)
 
@@ -71,6 +74,73 @@ def planar_registration() -> str:
             f"a moved image {error:.2f} pixels from the truth; at most {LARGEST_CORNER_PIXELS}"
         )
     return f"a moved image found within {error:.2f} pixels"
+
+
+def volume_registration() -> str:
+    """Register a volume that was moved by a known matrix of seven degrees of freedom."""
+    from scipy.ndimage import affine_transform, gaussian_filter
+
+    from regreveal.registration import Affine
+
+    shape, centre = (30, 36, 30), np.array([14.5, 17.5, 14.5])
+    places = np.moveaxis(np.indices(shape), 0, -1) - centre
+    inside = np.linalg.norm(places / [9, 12, 10], axis=-1) < 1
+    texture = gaussian_filter(np.random.default_rng(5).standard_normal(shape), 2)
+    texture = 100 + 40 * texture / texture.std()
+    volume = gaussian_filter(np.where(inside, texture, 0.0), 0.7).clip(0).astype(np.float32)
+    angle, true = np.deg2rad(6.0), np.eye(4)
+    true[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    true[:3, :3] *= 1.05
+    true[:3, 3] = centre - true[:3, :3] @ centre + [2.0, -1.0, 1.5]
+    back = np.linalg.inv(true)
+    moved = affine_transform(volume, back[:3, :3], back[:3, 3], order=1)
+    registered = (
+        Affine(volume[..., None], voxel_size=6.0).fit(None).transform(moved[None, ..., None])
+    )
+    if not registered.qc["ok"].all():
+        raise WrongResultError(f"not registered: {'; '.join(registered.qc['reason'])}")
+    corners = np.array([[8, 8, 8, 1], [22, 26, 22, 1], [8, 26, 22, 1], [22, 8, 8, 1]]).T
+    off = ((registered.transforms[0] - true) @ corners)[:3]
+    error = float(np.linalg.norm(off, axis=0).mean())
+    if not error <= LARGEST_CORNER_VOXELS:
+        raise WrongResultError(
+            f"a moved volume {error:.2f} voxels from the truth; at most {LARGEST_CORNER_VOXELS}"
+        )
+    return f"a moved volume found within {error:.2f} voxels"
+
+
+def deformable_registration() -> str:
+    """Train VoxelMorph for some steps to bring deformed rings to one reference."""
+    from scipy.ndimage import gaussian_filter
+
+    from regreveal.registration import VoxelMorph, deformation
+
+    rng = np.random.default_rng(6)
+    rows, columns = np.mgrid[:32, :32] - 15.5
+    radius = np.hypot(rows / 1.2, columns)
+    ring = gaussian_filter(60.0 * (radius < 5) + 100.0 * ((radius >= 8) & (radius < 11)), 1)
+    deformed = [
+        deformation.warp(ring, deformation.integrate(deformation.smooth_velocity(*of)))
+        for of in [(ring.shape, rng, 1.6, 5)] * 16
+    ]
+    x = np.array(deformed, np.float32)[..., None]
+    registration = VoxelMorph(
+        ring.astype(np.float32)[..., None],
+        features=(8, 8),
+        steps=30,
+        steps_per_epoch=15,
+        batch_size=4,
+        learning_rate=3e-3,
+    )
+    with contextlib.redirect_stderr(io.StringIO()):
+        qc = registration.fit(x).transform(x).qc
+    before, after = (float(qc[f"similarity_{when}"].mean()) for when in ("before", "after"))
+    if not after >= before + LEAST_GAIN:
+        raise WrongResultError(
+            f"deformed images are not more alike: {before:.3f}, then {after:.3f}; at least "
+            f"{LEAST_GAIN} more"
+        )
+    return f"correlation of deformed images from {before:.2f} to {after:.2f} (VoxelMorph)"
 
 
 def training() -> str:
@@ -131,23 +201,15 @@ def training() -> str:
 
 
 def gwas_kernel() -> str:
-    """Read genotypes from a PLINK file, test them, and compare with statsmodels' MANOVA."""
-    from bed_reader import to_bed
+    """Test variants, and compare with statsmodels' MANOVA."""
     from statsmodels.multivariate.manova import MANOVA
 
-    from regreveal.genetics.genotypes import open_genotypes
     from regreveal.genetics.manova import LatentSpace
 
     rng = np.random.default_rng(4)
     people, latents, covariates = 300, rng.standard_normal((300, 4)), rng.standard_normal((300, 2))
-    drawn = rng.binomial(2, [[0.2], [0.3], [0.5]], (3, people)).astype(np.int8)
-    latents += 0.2 * drawn[1][:, None]
-    ids = [f"p{number}" for number in range(people)]
-    with tempfile.TemporaryDirectory() as folder:
-        to_bed(Path(folder) / "g.bed", drawn.T, {"fid": ids, "iid": ids})
-        dosages = open_genotypes(Path(folder) / "g.bed").dosages([0, 1, 2], ids)
-    if not np.array_equal(dosages, drawn):
-        raise WrongResultError("genotypes of a .bed file are not those written")
+    dosages = rng.binomial(2, [[0.2], [0.3], [0.5]], (3, people)).astype(np.int8)
+    latents += 0.2 * dosages[1][:, None]
     space = LatentSpace(latents, covariates)
     rest = np.column_stack([np.ones(people), covariates])
     largest = 0.0
@@ -170,6 +232,9 @@ def gwas_kernel() -> str:
 SELF_TESTS = {
     "beat alignment": beat_alignment,
     "planar registration": planar_registration,
+    "volume registration": volume_registration,
+    "deformable registration": deformable_registration,
     "training": training,
+    "genotype files": reading,
     "GWAS kernel": gwas_kernel,
 }
