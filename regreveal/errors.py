@@ -8,7 +8,8 @@ class InputError(ValueError):
     of RegReveal and keeps its traceback.
 
     Ids and names of files stand in messages as they came, but for what is no sign: line breaks,
-    and what commands a terminal or turns the direction of writing, become question marks.
+    and what commands a terminal or turns the direction of writing, become question marks; tabs
+    become spaces.
     """
 
     def __init__(self, message: str):
@@ -18,4 +19,6 @@ class InputError(ValueError):
 def printable(text: str) -> str:
     """Make question marks of line breaks and of signs that command a terminal or turn writing."""
     # A no-break space keeps numbers and units together.
-    return "".join(sign if sign.isprintable() or sign == "\u00a0" else "?" for sign in text)
+    return "".join(
+        sign if sign.isprintable() or sign == "\u00a0" else "?" for sign in text.replace("\t", " ")
+    )

@@ -97,11 +97,11 @@ def open_datasets(
         # By number, since DICOM files are named after dates and devices.
         where = f"{source}, file {number} of {len(files)}" if len(files) > 1 else str(source)
         with reading(where):
-            content = file if isinstance(file, bytes) else _content(where, file)
+            content = file if isinstance(file, bytes) else _content(where, file, LARGEST_FILE)
             is_dicom = content[MAGIC_OFFSET:][: len(MAGIC)] == MAGIC
             if not is_dicom and not name.lower().endswith(".dcm"):
                 continue
-            _refuse_bomb(where, content)
+            _refuse_bomb(where, content, LARGEST_FILE)
             dataset = pydicom.dcmread(BytesIO(content))
             if "Rows" not in dataset or "FloatPixelData" in dataset:
                 continue
@@ -167,14 +167,14 @@ def owner(source: Path) -> tuple[str, int | None]:
         return identity(Path(os.path.abspath(source)).parent)
 
 
-def _content(where: str, path: Path, largest: int = LARGEST_FILE) -> bytes:
+def _content(where: str, path: Path, largest: int) -> bytes:
     if (size := path.stat().st_size) > largest:
         raise UnusableFileError(where, TOO_LARGE, f"a file of {size / 2**20:,.0f} MB")
     # All at once: pydicom would otherwise allocate whatever length a damaged element gives.
     return path.read_bytes()
 
 
-def _refuse_bomb(where: str, content: bytes, largest: int = LARGEST_FILE) -> None:
+def _refuse_bomb(where: str, content: bytes, largest: int) -> None:
     """Refuse a deflated file that grows beyond bounds; pydicom would unpack all of it."""
     if DEFLATED not in content:
         return

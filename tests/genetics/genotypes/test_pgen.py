@@ -300,7 +300,7 @@ def cut(end):
         (lambda path: path.unlink(), r"g\.pgen: no such file"),
         (lambda path: path.with_suffix(".pvar").unlink(), r"g\.pvar: no such file"),
         (lambda path: path.with_suffix(".psam").unlink(), r"g\.psam: no such file"),
-        (replace_in(".psam", b"#IID", b"#FID"), "no column IID in its header line '#FID\tSEX'"),
+        (replace_in(".psam", b"#IID", b"#FID"), "no column IID in its header line '#FID SEX'"),
         (replace_in(".psam", b"p3\t", b"p2\t"), "'p2' stands there more than once"),
         (replace_in(".psam", b"p3\t2\n", b""), r"but 40 in g\.pvar and 49 in g\.psam"),
         (replace_in(".pvar", b"\tREF", b"\tRAF"), "no column REF in its header line"),
