@@ -1,6 +1,7 @@
 """Cohort: who takes part, their covariates, and the one split that every arm shares."""
 
 import csv
+import lzma
 import os
 import zlib
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pandas as pd
 
 from regreveal.errors import InputError
 from regreveal.store.atomic import atomic_path
+from regreveal.store.table_files import read_parquet, read_text
 
 SPLITS = ("train", "validation", "analysis")
 FOLDS = 5
@@ -66,16 +68,18 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: no such file")
     try:
         if ".parquet" in path.suffixes:
-            table = pd.read_parquet(path)
+            table = read_parquet(path)
         else:
             # As text whatever it is: an id may be "NA", or "007".
-            table = pd.read_csv(path, sep=_separator(path), converters={"sample_id": str})
+            table = read_text(path, sep=_separator(path), converters={"sample_id": str})
     # The last three are what pandas makes of its own metadata in a parquet file, if damaged.
     except (
         ValueError,
         OSError,
         EOFError,
         zlib.error,
+        lzma.LZMAError,
+        MemoryError,
         KeyError,
         TypeError,
         AttributeError,
@@ -88,7 +92,8 @@ def read_rows(path: str | os.PathLike) -> pd.DataFrame:
     absent = table["sample_id"].isna() | (table["sample_id"] == "")
     if absent.any():
         raise InputError(f"{path}: row {int(absent.argmax()) + 1} has no sample id")
-    return table.astype({"sample_id": str})
+    # Of categories, text would be made as wide as the longest, for every row.
+    return table.astype({"sample_id": object}).astype({"sample_id": str})
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike) -> None:

@@ -19,6 +19,7 @@ from regreveal.report.folder.reading import reading
 from regreveal.report.folder.recurrence import ArmRecurrence, read_recurrence
 from regreveal.report.folder.replication import ArmReplication, read_replication
 from regreveal.report.folder.shared_loci import read_shared_loci
+from regreveal.store.table_files import read_parquet
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_comparison(folder: Path, name: str, settings: dict, experiment: dict) -
     """
     arms = (settings["baseline"], settings["against"])
     with reading(folder / "participants.parquet") as path:
-        participants = len(pd.read_parquet(path, columns=["sample_id"]))
+        participants = len(read_parquet(path)["sample_id"])
     analyses = ("probes", "gwas", "phewas", "clusters", "directions", "replication", "recurrence")
     asked = {name for name in analyses if name in experiment}
     clusters = {

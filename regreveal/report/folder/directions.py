@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regreveal.report.folder.reading import read_json, read_tsv, reading
+from regreveal.report.folder.reading import read_json, read_tsv, reading_arrays
 
 _COLUMNS = (
     "file kind name label unit n effect certainty n_beyond distance people_distance cycle_slope "
@@ -68,7 +68,7 @@ def read_directions(folder: Path) -> ArmDirections:
 
 def read_arrays(path: Path, names_only: bool = False) -> dict[str, np.ndarray]:
     """Read what was decoded along a direction, or only make sure that all of it is there."""
-    with reading(path), np.load(path) as arrays:
+    with reading_arrays(path) as arrays:
         missing = [name for name in _ARRAYS if name not in arrays]
         if missing:
             raise KeyError(f"no array '{missing[0]}'")

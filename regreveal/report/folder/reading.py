@@ -4,12 +4,17 @@ import contextlib
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.store.table_files import check_unpacked
+
+# The last where an array promises more than there is memory.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, MemoryError)
 
 ROWS_AT_ONCE = 2**18
 
@@ -21,13 +26,23 @@ def reading(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: no such file; the run is not whole, let `regreveal run` go on")
     try:
         yield path
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
         what = " ".join(str(error).split())
         raise InputError(
             f"{path}: cannot be read ({what}); delete it and let `regreveal run` make it again"
         ) from error
+
+
+@contextlib.contextmanager
+def reading_arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """Open what `numpy.savez` wrote; raise InputError where it is damaged or has no measure."""
+    with reading(path):
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(path, sum(entry.file_size for entry in archive.infolist()))
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
 
 
 def read_json(path: Path, *keys: str) -> dict:

@@ -12,8 +12,9 @@ from regreveal.comparison.arm_costs import made_by
 from regreveal.errors import InputError
 from regreveal.report.folder.clusters import read_modality_groups
 from regreveal.report.folder.comparison import Comparison, read_comparison
-from regreveal.report.folder.reading import read_json, read_tsv, reading
+from regreveal.report.folder.reading import read_json, read_tsv, reading, reading_arrays
 from regreveal.report.folder.table2 import read_table2
+from regreveal.store.table_files import read_parquet
 
 REPORT_STAGE = "report"  # under way while the report is made
 AUTOENCODER, CYCLE = "autoencoder", "DeepCycle"  # what makes an arm's latents
@@ -156,7 +157,7 @@ def read_run(folder: str | os.PathLike) -> Run:
             f"{folder}: stage '{unfinished[0]}' has not finished; let `regreveal run` go on first"
         )
     with reading(folder / "splits.parquet") as path:
-        split_sizes = pd.read_parquet(path, columns=["split"])["split"].value_counts().to_dict()
+        split_sizes = read_parquet(path)["split"].value_counts().to_dict()
     return Run(
         folder=folder,
         text=text,
@@ -178,7 +179,7 @@ def read_run(folder: str | os.PathLike) -> Run:
 
 
 def _read_arm(folder: Path, name: str) -> ArmRun:
-    with reading(folder / "examples.npz") as path, np.load(path) as examples:
+    with reading_arrays(folder / "examples.npz") as examples:
         inputs, reconstructions = examples["inputs"], examples["reconstructions"]
     described = (
         "tensor_map shape units sampling_rate registration parameters fusion latents_by after "
@@ -192,7 +193,7 @@ def _read_arm(folder: Path, name: str) -> ArmRun:
     description = read_json(folder / "arm.json", *described.split())
     cycle = {}
     if description["latents_by"] == CYCLE and description["parameters"].get("circular", True):
-        with reading(folder / "cycle.npz") as path, np.load(path) as arrays:
+        with reading_arrays(folder / "cycle.npz") as arrays:
             cycle = {name: arrays[name] for name in ("phases", "loop")}
     keys = [*model.split(), *losses] if description["latents_by"] == AUTOENCODER else model.split()
     return ArmRun(
