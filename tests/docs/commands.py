@@ -99,6 +99,9 @@ def parse(command: Command) -> None:
     words = [word for word in words if word != "--help"]
     found = PROGRAM
     while hasattr(found, "get_command"):
+        flags = {name for option in found.params if option.is_flag for name in option.opts}
+        while words and words[0] in flags:
+            words.pop(0)
         if not words:
             return
         name = words.pop(0)

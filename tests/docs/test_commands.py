@@ -44,6 +44,7 @@ def test_every_command_is_one_that_there_is(page):
     "text",
     [
         "regreveal nonsense",
+        "regreveal --nonsense",
         "regreveal zoo nonsense",
         "regreveal gwas --nonsense 1",
         "regreveal split --cohort cohort.tsv",
