@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from regreveal.cli.main import app
+from tests.docs.commands import Command, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
 APPTAINER = ROOT / "docker" / "regreveal.def"
 COMPOSE = ROOT / "compose.yaml"
+PAGE = ROOT / "docs" / "docker.md"
 PINS = ROOT / "constraints.txt"
 GPU_PINS = ROOT / "docker" / "constraints-gpu.txt"
 IMAGES = ("cpu", "gpu")
@@ -164,6 +167,46 @@ def test_a_build_sees_the_code_and_nothing_beside_it():
     assert set(copied) == allowed
 
 
+def test_what_is_packaged_reaches_the_build():
+    """A link that leads out of the packages is cut off there: the demo's experiment was, once."""
+    packages = [ROOT / name for name in ("regreveal", "tensormaps", "model_zoo")]
+    links = [path for package in packages for path in package.rglob("*") if path.is_symlink()]
+    for link in links:
+        assert any(link.resolve().is_relative_to(package) for package in packages), link
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {rule for rule in rules if rule.startswith("**")} == {"**/__pycache__", "**/*.egg-info"}
+
+
+def test_a_build_takes_its_backend_from_the_pins():
+    (command,) = (
+        value
+        for kind, value in stages(DOCKERFILE)["wheel"][1]
+        if kind == "RUN" and "pip wheel" in value
+    )
+    assert "--no-build-isolation" in command
+    pinned = pins(PINS)
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for requirement in map(Requirement, needed):
+        assert pinned[requirement.name] in requirement.specifier
+    assert "wheel" in pinned
+
+
+def test_a_change_of_code_installs_no_dependencies_anew():
+    recipe = stages(DOCKERFILE)
+    for name in ("dependencies", "gpu"):
+        before = []
+        for kind, value in recipe[name][1]:
+            if kind == "RUN" and "constraints.txt" in value:
+                break
+            before.append((kind, value))
+        copied = {value for kind, value in before if kind == "COPY"}
+        assert copied <= {
+            "constraints.txt ./",
+            "--from=requirements /build/requirements.txt ./",
+        }, name
+        assert "from=wheel" not in value, name
+
+
 def test_every_service_is_there_with_volumes_for_data_and_runs(services):
     assert set(services) == set(SERVICES)
     for name, service in services.items():
@@ -207,3 +250,37 @@ def test_workers_wait_for_the_scheduler_and_find_it(services):
     assert worker["depends_on"] == {"scheduler": {"condition": "service_healthy"}}
     assert "tcp://scheduler:8786" in worker["entrypoint"]
     assert "8786" in services["scheduler"]["entrypoint"]
+
+
+def test_what_the_page_tells_compose_to_do_can_be_done(services):
+    """Services and profiles are there, and what a container is to run is a command of regreveal."""
+    lines = re.findall(r"^    docker compose (.*?)(?:\s+# .*)?$", PAGE.read_text(), re.M)
+    assert len(lines) > 5
+    for line in lines:
+        options, verb, rest = re.fullmatch(r"(.*?)\b(run|build|up|down)\b(.*)", line).groups()
+        profiles = re.findall(r"--profile (\w+)", options)
+        assert set(profiles) <= {"tools", "gpu", "dask"}, line
+        words = [word for word in shlex.split(rest) if word not in ("--rm", "--detach")]
+        if verb != "run":
+            assert set(words) <= set(services), line
+            continue
+        service, *arguments = words
+        assert service in services, line
+        if arguments:
+            text = shlex.join(["regreveal", *(word for word in arguments if word != "…")])
+            parse(Command("docker.md", text, "…" in words))
+
+
+def test_other_engines_are_told_of_recipes_and_targets_that_are_there():
+    text = PAGE.read_text() + DOCKERFILE.read_text() + APPTAINER.read_text()
+    targets = re.findall(r"--target (\S+)", text)
+    assert targets
+    assert set(targets) <= set(IMAGES)
+    recipes = re.findall(r"docker/[\w.-]+", text)
+    assert recipes
+    assert all((ROOT / recipe).exists() for recipe in recipes)
+    arguments = set(re.findall(r"--build-arg (\w+)=", text))
+    known = re.findall(
+        r"^(?:ARG | +)([A-Z]+)=", DOCKERFILE.read_text() + APPTAINER.read_text(), re.M
+    )
+    assert arguments <= set(known)
