@@ -4,8 +4,8 @@
 class InputError(ValueError):
     """Input that cannot be used: the message is one line saying what, where and what to do.
 
-    The command line prints the message and exits with status 1; any other exception is a defect
-    of RegReveal and keeps its traceback.
+    The command line prints the message and exits with status 1. Any other exception is a defect of
+    RegReveal: one line that says where, status 70, and its traceback after `--debug`.
 
     Ids and names of files stand in messages as they came, but for what is no sign: line breaks,
     and what commands a terminal or turns the direction of writing, become question marks; tabs

@@ -65,6 +65,8 @@ def print_table(checks: list[Check], console: "Console") -> None:
 
     styles = {Status.ok: "green", Status.warning: "yellow", Status.broken: "bold red"}
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")  # the end of a path tells more than "..."
     group = ""
     for check in checks:
         if check.group != group:
@@ -78,7 +80,10 @@ def print_table(checks: list[Check], console: "Console") -> None:
         style = styles[check.status]
         console.print(
             f"\n[{style}]{check.status}[/{style}] {escape(check.name)}: {escape(check.found)}\n"
-            f"  {escape(check.advice)}"
+            f"  {escape(check.advice)}",
+            highlight=False,
         )
     broken = sum(check.status == Status.broken for check in off)
-    console.print(f"\n{len(checks)} looked at: {broken} broken, {len(off) - broken} warnings")
+    console.print(
+        f"\n{len(checks)} looked at: {broken} broken, {len(off) - broken} warnings", highlight=False
+    )

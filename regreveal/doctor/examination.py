@@ -9,12 +9,12 @@ from pathlib import Path
 
 from regreveal.doctor import machine, software, storage
 from regreveal.doctor.check import Check, Status, WrongResultError
+from regreveal.doctor.software import NEW_ENVIRONMENT
 
 SECONDS = 120  # in which a self-test that takes ten is over on any machine
 GROUP = "self-tests"
 ADVICE = {
-    "beat alignment": "SciPy or NumPy gives wrong results or is damaged; install RegReveal again "
-    "into a new environment",
+    "beat alignment": f"SciPy or NumPy gives wrong results or is damaged; {NEW_ENVIRONMENT}",
     "planar registration": "OpenCV gives wrong results or is damaged; pip install "
     "--force-reinstall opencv-python-headless",
     "volume registration": "SimpleITK gives wrong results or is damaged; pip install "
@@ -23,12 +23,11 @@ ADVICE = {
     "install --force-reinstall voxelmorph==0.2 neurite==0.2 tf-keras, in the versions of "
     "constraints.txt",
     "training": "TensorFlow (or JAX) does not compute, save or load as it should: look at the "
-    "driver and at KERAS_BACKEND, try CUDA_VISIBLE_DEVICES= (no GPU), and install RegReveal "
-    "again into a new environment",
+    "driver and at KERAS_BACKEND, try CUDA_VISIBLE_DEVICES= (no GPU), and if that does not help, "
+    f"{NEW_ENVIRONMENT}",
     "genotype files": "do not trust genotypes that are read here; pip install --force-reinstall "
     "bed-reader pgenlib isal pyarrow cyvcf2, in the versions of constraints.txt",
-    "GWAS kernel": "do not trust results of this installation: install RegReveal again into a new "
-    "environment, with the versions of constraints.txt",
+    "GWAS kernel": f"do not trust results of this installation: {NEW_ENVIRONMENT}",
 }
 
 
@@ -65,8 +64,12 @@ def examine(folder: Path, quick: bool = False, dask: str | None = None) -> Itera
 
 def run_self_tests(apart: "Apart") -> Iterator[Check]:
     """Do every self-test."""
-    from regreveal.doctor.self_tests import SELF_TESTS
-
+    try:
+        from regreveal.doctor.self_tests import SELF_TESTS
+    except ImportError as error:
+        found = f"cannot be done ({str(error).strip().partition(chr(10))[0]})"
+        yield Check(GROUP, "all", found, Status.broken, NEW_ENVIRONMENT)
+        return
     for name, self_test in SELF_TESTS.items():
         started = time.perf_counter()
         result, problem = apart.call(self_test)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 import platform
 import sys
 from collections.abc import Iterator
@@ -17,15 +18,17 @@ TOLD = ("keras", "tensorflow", "numpy", "scipy", "numba", "h5py", "pandas", "dis
 STAND_INS = {"tensorflow": ("tensorflow-cpu", "tf-nightly"), "opencv-python-headless": (
     "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python",
 )}  # fmt: skip
-# What reads each format, beside NumPy and pandas. Numba is left out: it takes a second to import,
+# What reads each format, beside pandas. Numba is left out: it takes a second to import,
 # and the self-test of the GWAS compiles with it.
 FORMATS = {
-    "PLINK 1 (.bed)": (),
+    "PLINK 1 (.bed)": ("numpy",),
     "PLINK 2 (.pgen)": ("pgenlib",),
     "BGEN (.bgen)": ("isal.isal_zlib", "pyarrow"),
     "VCF, BCF (.vcf.gz, .bcf)": ("cyvcf2",),
 }
-INSTALL_AGAIN = "install RegReveal again: pip install --force-reinstall regreveal"
+NEW_ENVIRONMENT = (
+    "install RegReveal again into a new environment, with the versions of constraints.txt"
+)
 
 
 def check_software() -> Iterator[Check]:
@@ -44,11 +47,13 @@ def check_software() -> Iterator[Check]:
 def check_genotype_formats() -> Iterator[Check]:
     """Look whether what reads each genotype format can be loaded."""
     for name, modules in FORMATS.items():
-        problem = next(filter(None, map(import_problem, modules)), None)
-        if problem is None:
+        problems = {module: import_problem(module) for module in modules}
+        broken = [module for module, problem in problems.items() if problem is not None]
+        if not broken:
             yield Check("genotypes", name, "readable")
         else:
-            yield Check("genotypes", name, problem, Status.broken, INSTALL_AGAIN)
+            found = problems[broken[0]]
+            yield Check("genotypes", name, found, Status.broken, install_again(*broken))
 
 
 def import_problem(module: str) -> str | None:
@@ -59,6 +64,15 @@ def import_problem(module: str) -> str | None:
     except (ImportError, OSError, AttributeError) as error:
         return f"{module} cannot be imported ({str(error).partition(chr(10))[0]})"
     return None
+
+
+def install_again(*modules: str) -> str:
+    """Say how packages are mended that cannot be imported."""
+    packages = dict.fromkeys(module.partition(".")[0] for module in modules)
+    return (
+        f"pip install --force-reinstall {' '.join(packages)}, in the versions of constraints.txt; "
+        f"if that does not help, {NEW_ENVIRONMENT}"
+    )
 
 
 def _check_requirement(requirement: Requirement) -> Check:
@@ -84,14 +98,13 @@ def _installed_version(name: str) -> str | None:
 
 def check_isolation() -> Iterator[Check]:
     """Look whether packages come from the environment, or from a user's folder outside it."""
-    import numpy as np
-
-    outside = not np.__file__.startswith((sys.prefix, sys.base_prefix))
-    if outside:
+    # Found, not imported: what is broken is told further on.
+    numpy = importlib.util.find_spec("numpy")
+    if numpy is not None and not numpy.origin.startswith((sys.prefix, sys.base_prefix)):
         yield Check(
             GROUP,
             "environment",
-            f"NumPy comes from {np.__file__}, which is not in {sys.prefix}",
+            f"NumPy comes from {numpy.origin}, which is not in {sys.prefix}",
             Status.warning,
             "unset PYTHONPATH, and set PYTHONNOUSERSITE=1 so that packages of the user's folder "
             "do not take the place of the environment's",

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regreveal.doctor.check import Check, Status
-from regreveal.store.tensors import TensorStore
+from regreveal.doctor.software import install_again
+from regreveal.errors import InputError
 
 GROUP = "storage"
 GIB, MIB = 2**30, 2**20
@@ -29,7 +30,7 @@ def check_storage(folder: Path, quick: bool) -> Iterator[Check]:
         Write little, which tells whether it works but hardly how fast.
     """
     yield _room("folder", folder, "choose another with --folder, or make room")
-    yield _room("temporary", Path(tempfile.gettempdir()), "set TMPDIR to a folder with room")
+    yield _temporary()
     yield from _store(folder, QUICK_SIZE if quick else SIZE, tell_speed=not quick)
 
 
@@ -46,10 +47,29 @@ def _room(name: str, folder: Path, advice: str) -> Check:
     return Check(GROUP, title, found)
 
 
+def _temporary() -> Check:
+    advice = "set TMPDIR to a folder with room that you may write to"
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError:  # what Python says where none of the usual ones can be written to
+        found = "no folder that can be written to"
+        return Check(GROUP, "temporary files", found, Status.broken, advice)
+    return _room("temporary", folder, advice)
+
+
 def _store(folder: Path, size: int, tell_speed: bool) -> Iterator[Check]:
     try:
         with tempfile.TemporaryDirectory(prefix=".regreveal-doctor-", dir=folder) as temporary:
             written, read, same = measure_store(Path(temporary), size)
+    except InputError as error:  # the disk is full
+        advice = f"make room in {folder.resolve()}, or choose another with --folder"
+        found = str(error).partition(": ")[2].partition("; ")[0]
+        yield Check(GROUP, "store", found, Status.broken, advice)
+        return
+    except ImportError as error:
+        found = f"h5py or NumPy cannot be imported ({str(error).strip().partition(chr(10))[0]})"
+        yield Check(GROUP, "store", found, Status.broken, install_again("numpy", "h5py"))
+        return
     except OSError as error:
         reason = error.strerror or str(error).partition("\n")[0]
         advice = (
@@ -94,6 +114,8 @@ def measure_store(folder: Path, size: int) -> tuple[float, float, bool]:
         Whether what was read is what was written.
     """
     import numpy as np
+
+    from regreveal.store.tensors import TensorStore
 
     shape = (2500, 8)
     people = max(2, size // (4 * shape[0] * shape[1]))

@@ -43,3 +43,11 @@ def test_the_table_says_what_to_do_about_what_is_off_only():
     assert "pip install 'keras>=3.8'" in text
     assert "tensorflow[and-cuda]" in text  # not taken for markup
     assert "4 looked at: 1 broken, 2 warnings" in text
+
+
+def test_nothing_is_cut_off_in_a_narrow_terminal():
+    page = io.StringIO()
+    folder = Check("storage", "store", "/a/long/path/" + 20 * "folder/")
+    print_table([folder], Console(file=page, width=60))
+    assert folder.found in page.getvalue().replace("\n", "").replace(" ", "")
+    assert max(map(len, page.getvalue().splitlines())) <= 60

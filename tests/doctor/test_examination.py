@@ -1,4 +1,5 @@
 import os
+import sys
 import time
 from functools import partial
 
@@ -55,6 +56,13 @@ def test_a_self_test_that_fails_is_broken_and_the_others_go_on():
     assert check.status == "broken"
     assert (check.name, check.found) == ("planar registration", "3 pixels off")
     assert "opencv" in check.advice
+
+
+def test_self_tests_that_cannot_be_loaded_are_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "regreveal.doctor.self_tests", None)  # importing it fails
+    (check,) = examination.run_self_tests(None)
+    assert check.status == Status.broken
+    assert check.found.startswith("cannot be done (")
 
 
 def test_every_self_test_has_advice():

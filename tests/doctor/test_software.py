@@ -62,3 +62,12 @@ def test_a_format_whose_reader_cannot_be_loaded_is_broken(monkeypatch):
     broken = [check for check in software.check_genotype_formats() if check.status != Status.ok]
     assert [check.name for check in broken] == ["PLINK 2 (.pgen)"]
     assert "pgenlib cannot be imported" in broken[0].found
+    assert "pip install --force-reinstall pgenlib" in broken[0].advice
+
+
+def test_packages_from_outside_the_environment_are_a_warning(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", "/elsewhere")
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    (check,) = software.check_isolation()
+    assert check.status == Status.warning
+    assert "PYTHONPATH" in check.advice

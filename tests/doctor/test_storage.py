@@ -5,6 +5,7 @@ import pytest
 
 from regreveal.doctor import storage
 from regreveal.doctor.check import Status
+from regreveal.errors import InputError
 from regreveal.store.tensors import TensorStore
 
 
@@ -46,6 +47,29 @@ def test_a_file_system_without_locks_is_broken(tmp_path, monkeypatch):
     assert check.status == Status.broken
     assert "No locks available" in check.found
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_broken_and_room_is_asked_for(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise InputError(
+            "x/store: cannot be written (No space left on device, 0 kB free); make room"
+        )
+
+    monkeypatch.setattr(TensorStore, "write", full)
+    check = by_name(tmp_path)["store"]
+    assert check.status == Status.broken
+    assert check.found == "cannot be written (No space left, 0 kB free)"
+    assert check.advice.startswith(f"make room in {tmp_path}")
+
+
+def test_no_folder_for_temporary_files_is_broken(monkeypatch):
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(storage.tempfile, "gettempdir", none)
+    check = storage._temporary()
+    assert check.status == Status.broken
+    assert "TMPDIR" in check.advice
 
 
 def test_a_disk_that_gives_back_something_else_is_broken(tmp_path, monkeypatch):
