@@ -58,7 +58,7 @@ def test_a_full_disk_is_broken_and_room_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(TensorStore, "write", full)
     check = by_name(tmp_path)["store"]
     assert check.status == Status.broken
-    assert check.found == "cannot be written (No space left, 0 kB free)"
+    assert check.found == "cannot be written (No space left on device, 0 kB free)"
     assert check.advice.startswith(f"make room in {tmp_path}")
 
 
