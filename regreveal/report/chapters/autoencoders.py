@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 
 from regreveal.report.chapters.groups import (
-    ecg_examples,
     file_name,
     group_name,
     image_examples,
     image_width,
-    modality,
+    shows_signals,
+    signal_examples,
+    told_channels,
 )
 from regreveal.report.figures import images as image_figures
 from regreveal.report.figures import signals as signal_figures
@@ -95,14 +96,13 @@ def _losses(run: Run, groups: list[list[str]], colours: dict[str, str]) -> list[
 
 def _reconstructions(run: Run, group: list[str], colours: dict[str, str], name: str) -> Figure:
     unseen = "A few analysis participants, whom no autoencoder has seen"
-    if modality(run, group) == "ecg":
-        ecgs = [ecg_examples(run.arms[arm], colours) for arm in group]
+    if shows_signals(run, group):
+        signals = [signal_examples(run.arms[arm], colours) for arm in group]
         return Figure(
             name,
             "Recordings and their reconstructions.",
-            f"{unseen}, leads {listed(signal_figures.SHOWN_LEADS)}; at most the first "
-            f"{signal_figures.SHOWN_SECONDS} s.",
-            partial(signal_figures.reconstructions, ecgs),
+            f"{unseen}: {told_channels(signals[0])}.",
+            partial(signal_figures.reconstructions, signals),
         )
     images = [image_examples(run.arms[arm], colours) for arm in group]
     return Figure(

@@ -1,11 +1,12 @@
 """Arms that are shown together: those compared with each other."""
 
 from regreveal.report.figures.images import ImageExamples
-from regreveal.report.figures.signals import EcgExamples
+from regreveal.report.figures.signals import SHOWN_LEADS, SHOWN_SECONDS, SignalExamples
 from regreveal.report.folder.run import ArmRun, Run
 from regreveal.report.words import listed
 
 MODALITIES = {"ecg": "ECG", "dxa": "DXA", "brain": "Brain MRI", "cardiac": "Cardiac MRI"}
+SIGNALS_DIMENSIONS = 3  # people, samples, channels
 
 
 def arm_groups(run: Run) -> list[list[str]]:
@@ -49,10 +50,28 @@ def image_width(images: list[ImageExamples]) -> float:
     return 52.0 if images[0].inputs.ndim == 5 else 40.0
 
 
-def ecg_examples(arm: ArmRun, colours: dict[str, str]) -> EcgExamples:
-    """Give what figures draw of an arm of ECGs."""
-    rate = arm.description["sampling_rate"]
-    return EcgExamples(arm.name, colours[arm.name], arm.inputs, arm.reconstructions, rate)
+def shows_signals(run: Run, group: list[str]) -> bool:
+    """Whether a group of arms shows signals of one axis, such as ECGs, and not images."""
+    return run.arms[group[0]].inputs.ndim == SIGNALS_DIMENSIONS
+
+
+def signal_examples(arm: ArmRun, colours: dict[str, str]) -> SignalExamples:
+    """Give what figures draw of an arm of signals."""
+    return SignalExamples(
+        arm.name,
+        colours[arm.name],
+        arm.inputs,
+        arm.reconstructions,
+        arm.description["units"],
+        arm.description["sampling_rate"],
+    )
+
+
+def told_channels(shown: SignalExamples) -> str:
+    """Say which channels of signals a figure shows, and how much of them."""
+    if shown.is_ecg:
+        return f"leads {listed(SHOWN_LEADS)}; at most the first {SHOWN_SECONDS} s"
+    return f"{listed(shown.channels)}, whole" if len(shown.channels) > 1 else "whole recordings"
 
 
 def image_examples(arm: ArmRun, colours: dict[str, str]) -> ImageExamples:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 
 from regreveal.report.chapters.groups import (
-    ecg_examples,
     file_name,
     group_name,
     image_examples,
     image_width,
-    modality,
+    shows_signals,
+    signal_examples,
+    told_channels,
 )
 from regreveal.report.figures import images as image_figures
 from regreveal.report.figures import signals as signal_figures
@@ -41,17 +42,16 @@ def recordings_section(run: Run, groups: list[list[str]], colours: dict[str, str
 
 
 def _overlay(run: Run, group: list[str], colours: dict[str, str], name: str) -> Figure:
-    if modality(run, group) == "ecg":
-        ecgs = [ecg_examples(run.arms[arm], colours) for arm in group]
-        shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(ecg.inputs) for ecg in ecgs))
+    if shows_signals(run, group):
+        signals = [signal_examples(run.arms[arm], colours) for arm in group]
+        shown = min(signal_figures.OVERLAID_PARTICIPANTS, *(len(each.inputs) for each in signals))
         return Figure(
             name,
             "Recordings of many participants over one another.",
-            f"{hide_small(shown)} analysis participants in each panel, leads "
-            f"{listed(signal_figures.SHOWN_LEADS)}, drawn on one scale of time and one of "
-            f"voltage for each lead; at most the first {signal_figures.SHOWN_SECONDS} s. "
-            "Black: their mean. Where beats are not aligned they cancel in the mean.",
-            partial(signal_figures.overlay, ecgs),
+            f"{hide_small(shown)} analysis participants in each panel, on one scale of time and, "
+            f"for each channel, one of values: {told_channels(signals[0])}. Black: their mean. "
+            "What is not aligned cancels in the mean.",
+            partial(signal_figures.overlay, signals),
         )
     images = [image_examples(run.arms[arm], colours) for arm in group]
     return Figure(

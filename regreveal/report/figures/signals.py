@@ -16,6 +16,7 @@ from regreveal.ecg_leads import LEADS
 from regreveal.report.style import GREY, INK, PALE, WIDTH, styled, write_figure
 
 SHOWN_LEADS = ("II", "V2")
+SHOWN_CHANNELS = 2  # of what is no ECG
 SHOWN_SECONDS = 2.4
 OVERLAID_PARTICIPANTS = 50
 RECONSTRUCTED_PARTICIPANTS = 4
@@ -23,114 +24,141 @@ TITLE_CHARACTERS = 36  # of a panel, beside another
 
 
 @dataclass(frozen=True)
-class EcgExamples:
-    """A few participants' ECGs as one arm sees them.
+class SignalExamples:
+    """A few participants' signals as one arm sees them.
 
     Parameters
     ----------
     name : str
         The arm.
     colour : str
-    inputs : ndarray, shape (n, samples, 12)
-        In mV.
-    reconstructions : ndarray, shape (m, samples, 12)
+    inputs : ndarray, shape (n, samples, channels)
+        Twelve channels are the leads of an ECG.
+    reconstructions : ndarray, shape (m, samples, channels)
         Of the first m.
-    sampling_rate : float
-        In Hz.
+    units : str
+        Of the values.
+    sampling_rate : float or None
+        In Hz; without it the samples are numbered.
     """
 
     name: str
     colour: str
     inputs: np.ndarray
     reconstructions: np.ndarray
-    sampling_rate: float
+    units: str
+    sampling_rate: float | None
 
     @property
-    def seconds(self) -> np.ndarray:
-        """Time of the samples that a figure shows, from the first."""
-        shown = min(self.inputs.shape[1], round(SHOWN_SECONDS * self.sampling_rate))
-        return np.arange(shown) / self.sampling_rate
+    def is_ecg(self) -> bool:
+        """Whether the channels are the leads of an ECG."""
+        return self.inputs.shape[-1] == len(LEADS)
+
+    @property
+    def times(self) -> np.ndarray:
+        """Time of the samples that a figure shows, in seconds from the first, or their numbers."""
+        shown, rate = self.inputs.shape[1], self.sampling_rate or 1
+        if self.is_ecg:
+            shown = min(shown, round(SHOWN_SECONDS * rate))
+        return np.arange(shown) / rate
+
+    @property
+    def time_label(self) -> str:
+        """What the axis of time is called."""
+        return "Time (s)" if self.sampling_rate else "Sample"
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The channels that a figure shows, by name; one alone needs none."""
+        if self.is_ecg:
+            return {f"lead {lead}": LEADS.index(lead) for lead in SHOWN_LEADS}
+        count = self.inputs.shape[-1]
+        if count == 1:
+            return {"": 0}
+        return {f"channel {i + 1}": i for i in range(min(count, SHOWN_CHANNELS))}
 
 
 @styled
-def overlay(arms: Sequence[EcgExamples], path: str | os.PathLike) -> None:
-    """Draw many participants' ECGs over one another, with their mean.
+def overlay(arms: Sequence[SignalExamples], path: str | os.PathLike) -> None:
+    """Draw many participants' signals over one another, with their mean.
 
     Parameters
     ----------
-    arms : sequence of EcgExamples
-        Side by side, on one scale of time and of voltage.
+    arms : sequence of SignalExamples
+        Side by side, on one scale of time and of values.
     path : path-like
         PNG to write; a PDF is written beside it.
     """
-    height = 1.75 * len(SHOWN_LEADS) + 0.7
+    first, channels = arms[0], arms[0].channels
+    height = 1.75 * len(channels) + 0.7
     figure = Figure(figsize=(WIDTH, height))
     grid = GridSpec(
-        len(SHOWN_LEADS), len(arms), figure, left=0.085, right=0.99, top=1 - 0.28 / height,
+        len(channels), len(arms), figure, left=0.085, right=0.99, top=1 - 0.28 / height,
         bottom=0.42 / height, wspace=0.06, hspace=0.1,
-        width_ratios=[arm.seconds[-1] for arm in arms],
+        width_ratios=[arm.times[-1] for arm in arms],
     )  # fmt: skip
-    for row, lead in enumerate(SHOWN_LEADS):
-        limits = _voltage_limits([a.inputs[:OVERLAID_PARTICIPANTS] for a in arms], lead)
+    for row, (name, channel) in enumerate(channels.items()):
+        limits = _limits([a.inputs[:OVERLAID_PARTICIPANTS] for a in arms], channel)
         for column, arm in enumerate(arms):
             axes = figure.add_subplot(grid[row, column])
-            traces = _lead(arm.inputs[:OVERLAID_PARTICIPANTS], lead, arm)
+            traces = _shown(arm.inputs[:OVERLAID_PARTICIPANTS], channel, arm)
             axes.plot(
-                arm.seconds, traces.T, color=arm.colour, linewidth=0.5, alpha=0.3, rasterized=True
+                arm.times, traces.T, color=arm.colour, linewidth=0.5, alpha=0.3, rasterized=True
             )
-            axes.plot(arm.seconds, traces.mean(axis=0), color=INK, linewidth=1.3)
-            _finish_ecg_axes(axes, arm, limits, first_column=column == 0)
+            axes.plot(arm.times, traces.mean(axis=0), color=INK, linewidth=1.3)
+            _finish_axes(axes, arm, limits, first_column=column == 0)
             if column == 0:
-                axes.set_ylabel(f"Lead {lead} (mV)")
+                axes.set_ylabel(f"{name[:1].upper()}{name[1:] or 'Value'} ({first.units})")
             if row == 0:
                 axes.set_title(arm.name, color=arm.colour, fontweight="bold")
-            axes.tick_params(labelbottom=row == len(SHOWN_LEADS) - 1)
-    figure.supxlabel("Time (s)", x=0.54, y=0.05 / height, va="bottom", fontsize=8)
+            axes.tick_params(labelbottom=row == len(channels) - 1)
+    figure.supxlabel(first.time_label, x=0.54, y=0.05 / height, va="bottom", fontsize=8)
     write_figure(figure, path)
 
 
 @styled
-def reconstructions(arms: Sequence[EcgExamples], path: str | os.PathLike) -> None:
+def reconstructions(arms: Sequence[SignalExamples], path: str | os.PathLike) -> None:
     """Draw inputs and what the autoencoders make of them.
 
     Parameters
     ----------
-    arms : sequence of EcgExamples
+    arms : sequence of SignalExamples
         Side by side, each with the same participants.
     path : path-like
         PNG to write; a PDF is written beside it.
     """
     people = min(RECONSTRUCTED_PARTICIPANTS, *(len(arm.reconstructions) for arm in arms))
+    first, channels = arms[0], arms[0].channels
     height = 0.95 * people + 1.08
     figure = Figure(figsize=(WIDTH, height))
-    columns = [(arm, lead) for arm in arms for lead in SHOWN_LEADS]
+    columns = [(arm, name) for arm in arms for name in channels]
+    narrowest = max(arm.times[-1] for arm in arms) / 1.5
     grid = GridSpec(
         people, len(columns), figure, left=0.08, right=0.99, top=1 - 0.55 / height,
         bottom=0.52 / height, wspace=0.12, hspace=0.12,
-        width_ratios=[max(arm.seconds[-1], SHOWN_SECONDS / 1.5) for arm, _ in columns],
+        width_ratios=[max(arm.times[-1], narrowest) for arm, _ in columns],
     )  # fmt: skip
-    limits = {
-        lead: _voltage_limits([a.inputs[:people] for a in arms], lead) for lead in SHOWN_LEADS
-    }
-    shared = min(low for low, _ in limits.values()), max(high for _, high in limits.values())
-    for column, (arm, lead) in enumerate(columns):
+    limits = [_limits([a.inputs[:people] for a in arms], channel) for channel in channels.values()]
+    shared = min(low for low, _ in limits), max(high for _, high in limits)
+    for column, (arm, name) in enumerate(columns):
         for person in range(people):
             axes = figure.add_subplot(grid[person, column])
-            before = _lead(arm.inputs[person], lead, arm)
-            after = _lead(arm.reconstructions[person], lead, arm)
-            axes.plot(arm.seconds, before, color=GREY, linewidth=1.4, label="input")
-            axes.plot(arm.seconds, after, color=arm.colour, linewidth=0.9, label="reconstruction")
-            _finish_ecg_axes(axes, arm, shared, first_column=column == 0)
+            before = _shown(arm.inputs[person], channels[name], arm)
+            after = _shown(arm.reconstructions[person], channels[name], arm)
+            axes.plot(arm.times, before, color=GREY, linewidth=1.4, label="input")
+            axes.plot(arm.times, after, color=arm.colour, linewidth=0.9, label="reconstruction")
+            _finish_axes(axes, arm, shared, first_column=column == 0)
             axes.tick_params(labelbottom=person == people - 1)
             if person == 0:
-                axes.set_title(f"{arm.name}\nlead {lead}", color=arm.colour, fontsize=8)
-            if person == 0 and column % len(SHOWN_LEADS) == 0:
+                axes.set_title(f"{arm.name}\n{name}", color=arm.colour, fontsize=8)
+            if person == 0 and column % len(channels) == 0:
                 axes.legend(
                     loc="lower left", bbox_to_anchor=(-0.02, 1.38), ncols=2, borderpad=0,
                     handlelength=1.2, columnspacing=1.0, handletextpad=0.4, fontsize=7,
                 )  # fmt: skip
-    figure.supxlabel("Time (s)", x=0.54, y=0.05 / height, va="bottom", fontsize=8)
-    figure.supylabel("Voltage (mV)", x=0.008, fontsize=8)
+    figure.supxlabel(first.time_label, x=0.54, y=0.05 / height, va="bottom", fontsize=8)
+    what = "Voltage" if first.is_ecg else "Value"
+    figure.supylabel(f"{what} ({first.units})", x=0.008, fontsize=8)
     write_figure(figure, path)
 
 
@@ -226,26 +254,26 @@ def _draw_losses(axes: Axes, curves: Sequence[LossCurve]) -> list[Line2D]:
     ]
 
 
-def _lead(tensors: np.ndarray, lead: str, arm: EcgExamples) -> np.ndarray:
-    """One lead of ECGs (…, samples, 12), as far as is shown: (…, samples)."""
-    return tensors[..., : len(arm.seconds), LEADS.index(lead)]
+def _shown(tensors: np.ndarray, channel: int, arm: SignalExamples) -> np.ndarray:
+    """One channel of signals (…, samples, channels), as far as is shown: (…, samples)."""
+    return tensors[..., : len(arm.times), channel]
 
 
-def _voltage_limits(tensors: Sequence[np.ndarray], lead: str) -> tuple[float, float]:
-    """Voltages between which nearly all lie: one odd recording must not flatten the rest."""
-    lowest = np.concatenate([t[..., LEADS.index(lead)].min(axis=1) for t in tensors])
-    highest = np.concatenate([t[..., LEADS.index(lead)].max(axis=1) for t in tensors])
+def _limits(tensors: Sequence[np.ndarray], channel: int) -> tuple[float, float]:
+    """Values between which nearly all lie: one odd recording must not flatten the rest."""
+    lowest = np.concatenate([t[..., channel].min(axis=1) for t in tensors])
+    highest = np.concatenate([t[..., channel].max(axis=1) for t in tensors])
     low, high = np.quantile(lowest, 0.02), np.quantile(highest, 0.98)
     margin = 0.06 * (high - low)
     return low - margin, high + margin
 
 
-def _finish_ecg_axes(
-    axes: Axes, arm: EcgExamples, limits: tuple[float, float], first_column: bool
+def _finish_axes(
+    axes: Axes, arm: SignalExamples, limits: tuple[float, float], first_column: bool
 ) -> None:
-    axes.set_xlim(0, arm.seconds[-1])
+    axes.set_xlim(0, arm.times[-1])
     axes.set_ylim(limits)
-    axes.xaxis.set_major_locator(MultipleLocator(0.4))
+    axes.xaxis.set_major_locator(MultipleLocator(0.4) if arm.is_ecg else MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.grid(color=PALE, linewidth=0.4)
     axes.set_axisbelow(True)

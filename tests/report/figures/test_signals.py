@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from regreveal.report.figures import signals as signal_figures
-from regreveal.report.figures.signals import LossCurve
+from regreveal.report.figures.signals import LossCurve, SignalExamples
 
 
 def curve(name: str) -> LossCurve:
@@ -32,3 +32,33 @@ def test_no_legend_lies_over_a_panel_or_is_cut_off(groups, tmp_path, monkeypatch
         assert not any(box.shrunk(0.98, 0.9).overlaps(panel) for panel in panels)
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+def examples(name, samples, channels, rate) -> SignalExamples:
+    values = np.random.default_rng(0).normal(size=(5, samples, channels))
+    return SignalExamples(name, "#D55E00", values, values[:3], "V", rate)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rate", "panels", "first_label", "time_label"),
+    [
+        ((5000, 12), 500.0, 2, "Lead II (V)", "Time (s)"),
+        ((96, 1), None, 1, "Value (V)", "Sample"),
+        ((96, 3), 10.0, 2, "Channel 1 (V)", "Time (s)"),
+    ],
+)
+def test_signals_other_than_ecgs_are_drawn_whole(
+    shape, rate, panels, first_label, time_label, tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(signal_figures, "write_figure", lambda figure, path: drawn.append(figure))
+    arms = [examples("native", *shape, rate), examples("registered", *shape, rate)]
+    signal_figures.overlay(arms, tmp_path / "overlay.png")
+    signal_figures.reconstructions(arms, tmp_path / "reconstructions.png")
+    overlay, made = drawn
+    assert len(overlay.axes) == 2 * panels
+    assert len(made.axes) == 2 * panels * 3
+    assert overlay.axes[0].get_ylabel() == first_label
+    assert overlay.get_supxlabel() == made.get_supxlabel() == time_label
+    seconds = overlay.axes[0].get_xlim()[1]
+    assert seconds == pytest.approx(1199 / 500 if shape[1] == 12 else 95 / (rate or 1))
