@@ -105,6 +105,10 @@ class Cluster:
         self.workers.wait()
         self.start()
 
+    def is_at_work(self) -> bool:
+        """Say whether workers have pieces to do."""
+        return any(self.client.processing().values())
+
     def close(self) -> None:
         """End all of it."""
         self.client.close(timeout=1)
@@ -123,8 +127,21 @@ def run(experiment: Path, out: Path, *options: str) -> tuple[int, str, float]:
     return done.returncode, (done.stderr or "\n").splitlines()[-1], time.monotonic() - started
 
 
-def make_faults(kind: str, cluster: Cluster, stop: threading.Event, told: list[str]) -> None:
-    """Kill workers, or hold one of them for two of every four seconds, until told to stop."""
+def make_faults(
+    kind: str, cluster: Cluster, out: Path, stop: threading.Event, told: list[str]
+) -> None:
+    """Make faults of a kind until told to stop.
+
+    Kill a worker every four seconds, hold one of them for two of every four, or start the scheduler
+    anew, once, while workers are at the analyses of a comparison.
+    """
+    if kind == "restart":
+        while not stop.wait(0.02):
+            if (out / "comparisons").exists() and cluster.is_at_work():
+                cluster.restart_scheduler()
+                told.append("scheduler started anew")
+                return
+        return
     chosen = random.Random(1)
     held = cluster.processes()[0]
     while not stop.wait(SECONDS_BETWEEN_FAULTS / 2):
@@ -194,10 +211,8 @@ def main(folder: Path, kinds: list[str]) -> None:
         out = folder / kind
         shutil.rmtree(out, ignore_errors=True)
         cluster, stop, told = Cluster(folder), threading.Event(), []
-        if kind == "restart":
-            threading.Timer(25, cluster.restart_scheduler).start()
-        faults = threading.Thread(target=make_faults, args=(kind, cluster, stop, told))
-        if kind in ("deaths", "slow"):
+        faults = threading.Thread(target=make_faults, args=(kind, cluster, out, stop, told))
+        if kind != "quiet":
             faults.start()
         status, last, seconds = run(experiment, out, "--dask", ADDRESS)
         print(f"{kind}: status {status}, {seconds:.0f} s; {last}", flush=True)
