@@ -222,6 +222,10 @@ def test_no_service_is_root_or_open_to_others(services):
     assert yaml.safe_load(COMPOSE.read_text())["networks"]["default"] == {"internal": True}
 
 
+def test_a_service_that_is_stopped_has_time_to_take_away_what_is_half_written(services):
+    assert {service["stop_grace_period"] for service in services.values()} == {"1m"}
+
+
 def test_services_are_built_from_stages_and_arguments_that_the_recipe_has(services):
     arguments = {
         value.partition("=")[0] for kind, value in instructions(DOCKERFILE) if kind == "ARG"
