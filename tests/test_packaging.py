@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
 
@@ -50,9 +51,23 @@ def test_what_commands_and_types_need_is_among_them(packaged):
         assert CHECKOUT / name in packaged
 
 
-def test_every_requirement_is_pinned_in_a_version_that_is_allowed():
+@pytest.fixture(scope="module")
+def pins():
     lines = (CHECKOUT / "constraints.txt").read_text().split()
-    pins = {name_of(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+    return {name_of(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+
+
+def test_pinned_versions_can_be_installed_together(pins):
+    installed = {name_of(each.name): each for each in metadata.distributions()}
+    for name in set(pins) & set(installed):
+        for requirement in map(Requirement, installed[name].requires or ()):
+            applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            pinned = pins.get(name_of(requirement.name))
+            if applies and pinned:
+                assert requirement.specifier.contains(pinned, prereleases=True), (name, requirement)
+
+
+def test_every_requirement_is_pinned_in_a_version_that_is_allowed(pins):
     extras = PROJECT["project"]["optional-dependencies"]
     for text in [*PROJECT["project"]["dependencies"], *chain(*extras.values())]:
         requirement = Requirement(text)
