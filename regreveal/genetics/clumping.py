@@ -51,15 +51,37 @@ def clump(
 
     Notes
     -----
-    Memory does not grow with the number of variants but for a few bytes each. Independent variants
-    are found in batches; each batch is then compared with the others around it in one pass over
-    their genotypes.
+    Memory does not grow with the number of variants but for a few bytes each. Stretches farther
+    apart than the window go one by one. In each, independent variants are found in batches; each
+    batch is then compared with the others around it in one pass over their genotypes.
     """
     count = len(positions)
     independent, lead_of = np.zeros(count, bool), np.full(count, -1)
     if not count:
         return independent, lead_of
-    genotypes = _Standardised(read_dosages, covariates)
+    first = read_dosages(np.array([0]))
+    basis = covariate_basis(covariates, first.shape[1]).astype(np.float32)
+    # A batch of the most significant variants would be from all over the chromosome, and so would
+    # be what is compared with it: each variant would be read again for every batch.
+    for rows in _stretches(positions):
+        genotypes = _Standardised(lambda some, rows=rows: read_dosages(rows[some]), basis, first)
+        independent[rows], leads = _clump_stretch(genotypes, positions[rows])
+        lead_of[rows] = rows[leads]
+    return independent, lead_of
+
+
+def _stretches(positions: np.ndarray) -> list[np.ndarray]:
+    """Rows of variants that no window joins with others, each in the order given."""
+    by_position = np.argsort(positions, kind="stable")
+    gaps = np.flatnonzero(np.diff(positions[by_position]) > LD_WINDOW) + 1
+    return [np.sort(rows) for rows in np.split(by_position, gaps)]
+
+
+def _clump_stretch(
+    genotypes: "_Standardised", positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    count = len(positions)
+    independent, lead_of = np.zeros(count, bool), np.full(count, -1)
     by_position = np.argsort(positions, kind="stable")
     near_independent, near_lead = np.zeros(count, bool), np.zeros(count, bool)
     best_r2 = np.zeros(count, np.float32)
@@ -95,7 +117,8 @@ def squared_correlations(
     -------
     ndarray of float32, shape (variants, variants)
     """
-    standardised = _Standardised(lambda rows: dosages[rows], covariates)
+    basis = covariate_basis(covariates, dosages.shape[1]).astype(np.float32)
+    standardised = _Standardised(lambda rows: dosages[rows], basis, dosages[:1])
     values = standardised(np.arange(len(dosages)))
     return np.minimum((values @ values.T) ** 2, 1)
 
@@ -171,19 +194,19 @@ def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
 class _Standardised:
     """Rows of mean zero and unit length, covariates regressed out; missing values at the mean.
 
-    As many rows as `_KEPT_BYTES` hold are read only once.
+    As many rows as `_KEPT_BYTES` hold are read only once. `basis` is of the covariates, `one` the
+    dosages of any variant, (1, n).
     """
 
     def __init__(
         self,
         read_dosages: Callable[[np.ndarray], np.ndarray],
-        covariates: np.ndarray | pd.DataFrame | None,
+        basis: np.ndarray,
+        one: np.ndarray,
     ):
-        self._read, self._kept = read_dosages, {}
-        first = read_dosages(np.array([0]))
-        self.participants = first.shape[1]
-        self._room = _KEPT_BYTES // max(first.nbytes, 1)
-        self._basis = covariate_basis(covariates, self.participants).astype(np.float32)
+        self._read, self._kept, self._basis = read_dosages, {}, basis
+        self.participants = one.shape[1]
+        self._room = _KEPT_BYTES // max(one.nbytes, 1)
         self.chunk = int(np.clip(_CHUNK_VALUES // self.participants, 1, _LARGEST_CHUNK))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:

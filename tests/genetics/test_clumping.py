@@ -114,3 +114,23 @@ def test_what_fits_is_read_once():
     clump(read, np.arange(1, 201) * 1000)
     # The first once more, to see how many participants there are.
     assert sorted(asked) == [0, *range(200)]
+
+
+def test_stretches_too_far_apart_to_be_linked_are_read_one_after_the_other(monkeypatch):
+    n, stretches, each = 100, 12, 20
+    # All genotypes of a stretch fit into memory, those of the chromosome do not.
+    monkeypatch.setattr(clumping, "_KEPT_BYTES", each * n)
+    monkeypatch.setattr(clumping, "_HELD_VALUES", 5 * n)
+    rng = np.random.default_rng(8)
+    dosages = linked_variants(rng, stretches * each, n)
+    starts = np.repeat(np.arange(stretches) * (LD_WINDOW + 500_000), each)
+    order = rng.permutation(len(dosages))
+    positions = (starts + np.tile(np.arange(1, each + 1) * 1000, stretches))[order]
+    asked = []
+
+    def read(rows):
+        asked.extend(rows.tolist())
+        return dosages[order][rows]
+
+    clump(read, positions)
+    assert sorted(asked) == [0, *range(len(dosages))]
