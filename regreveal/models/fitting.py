@@ -12,6 +12,7 @@ import numpy as np
 from regreveal.errors import InputError
 from regreveal.models.ahead import Ahead
 from regreveal.models.devices import backend_errors, devices_of, is_out_of_memory
+from regreveal.models.hosts import own_part
 from regreveal.models.logs import history_csv, tensorboard_events
 from regreveal.models.loop import STATE, check_same, run_epochs
 from regreveal.models.model_folder import JIT_COMPILE
@@ -93,7 +94,7 @@ def fit_network(
         training.
     learned_batch : callable
         From the number of a step, counted from 0 over the whole training, to its inputs and
-        targets: always the same for the same step.
+        targets: always the same for the same step. With several hosts, this one's `own_part`.
     validation : Batches
         To choose the best epoch by. Where a batch does not divide among devices, its first rows
         count twice.
@@ -200,10 +201,11 @@ def _parts(batch: Callable[[int], Batch], steps: range, count: int) -> Batches:
 
 
 def _filled(batch: Callable[[int], Batch], devices: int, number: int) -> Batch:
-    """Fill a batch that does not divide among the devices with its own first rows."""
+    """Fill a batch that does not divide among devices with its own first rows; take our part."""
 
     def fill(array: np.ndarray) -> np.ndarray:
-        return np.concatenate([array, np.resize(array, (-len(array) % devices, *array.shape[1:]))])
+        more = np.resize(array, (-len(array) % devices, *array.shape[1:]))
+        return own_part(np.concatenate([array, more]))
 
     return batch(number) if devices == 1 else keras.tree.map_structure(fill, batch(number))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from regreveal.errors import InputError
+from regreveal.models.hosts import is_first_host
 from regreveal.models.plan import out_of_patience
 from regreveal.models.state import TrainingState
 from regreveal.progress import LOG_EVERY_SECONDS
@@ -94,6 +95,8 @@ def run_epochs(
 ) -> None:
     """Train from where `state` is to the last step, writing the state down after each epoch.
 
+    Of several hosts, the first writes and shows progress.
+
     Parameters
     ----------
     model : keras.Model or tf_keras.Model
@@ -145,6 +148,8 @@ def run_epochs(
         state.history.append(row)
         if state.best is row:
             state.best_weights = (best_weights or model.get_weights)()
+        if not is_first_host():
+            continue
         state.write(path, model)
         if log:
             log(state.history)

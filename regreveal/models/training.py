@@ -12,6 +12,7 @@ from regreveal.errors import InputError
 from regreveal.models.autoencoder import build_autoencoder, standardize_by
 from regreveal.models.devices import computing
 from regreveal.models.fitting import Batches, fit_network, unfinished_training
+from regreveal.models.hosts import is_first_host, join_hosts, own_part
 from regreveal.models.loop import STATE, check_parameters, check_same, rows_of_step
 from regreveal.models.model_folder import read_model_json, write_model
 from regreveal.models.plan import TrainingPlan
@@ -83,7 +84,8 @@ def train(
         See `TrainingPlan`; by default float32, whole batches, no averaging, the cosine, and all
         steps.
     devices : int or "all"
-        How many devices share a batch; the result is about the same on any number.
+        How many devices share a batch; the result is about the same on any number. "all" are those
+        of all hosts, where there are several (`regreveal.models.hosts`).
     tensorboard : bool
         Leave TensorBoard's event files in `folder`/tensorboard, too.
     cache_bytes : int
@@ -125,6 +127,7 @@ def train(
         check_same(parameters, read_model_json(folder), folder)
         return folder
     plan = TrainingPlan.of(parameters)
+    join_hosts(devices)
     with computing(plan.precision, devices) as device_count:
         plan.check_batch(batch_size, device_count)
         models = build_autoencoder(
@@ -145,7 +148,8 @@ def train(
             state = unfinished[0]
 
         def learned_batch(step: int) -> tuple[np.ndarray, np.ndarray]:
-            tensors = source.load(rows_of_step(len(source), batch_size, seed, step))
+            rows = rows_of_step(len(source), batch_size, seed, step)
+            tensors = source.load(own_part(rows, plan.accumulation))
             return tensors, tensors
 
         fit_network(
@@ -159,6 +163,8 @@ def train(
             description=description,
             tensorboard=tensorboard,
         )
+    if not is_first_host():
+        return folder
     write_model(
         models,
         state,
