@@ -249,6 +249,20 @@ def test_only_the_demo_starts_without_a_profile(services):
     }
 
 
+def test_health_checks_are_words_without_blanks(services):
+    """Podman 4.3 takes them apart at blanks."""
+    checks = [
+        service["healthcheck"]["test"] for service in services.values() if "healthcheck" in service
+    ]
+    checks += [
+        yaml.safe_load(value.partition(" CMD ")[2])
+        for kind, value in with_bases("cpu")
+        if kind == "HEALTHCHECK"
+    ]
+    assert len(checks) == 2
+    assert not [word for check in checks for word in check if " " in word]
+
+
 def test_workers_wait_for_the_scheduler_and_find_it(services):
     worker = services["worker"]
     assert worker["depends_on"] == {"scheduler": {"condition": "service_healthy"}}
