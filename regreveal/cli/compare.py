@@ -67,7 +67,9 @@ def compare(
     unless told otherwise; then it is said in the tables.
     """
     from regreveal.experiment.two_runs.compare import compare_runs
+    from regreveal.store.atomic import check_folder
 
+    check_folder(out)
     allowed = {
         "participants": common_participants,
         "latents": allow_different_latents,

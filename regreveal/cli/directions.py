@@ -56,10 +56,11 @@ def directions(
     from regreveal.directions.run import Model, run_directions
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.models.zoo import find_model
-    from regreveal.store.atomic import new_folder
+    from regreveal.store.atomic import check_folder, new_folder
     from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore
 
+    check_folder(out)
     model_folder, tensors = find_model(model), TensorStore(store)
     tensor_map = trained_tensor_map(read_model_json(model_folder))
     embeddings = read_embeddings([f"latents={embedding}"])

@@ -52,8 +52,10 @@ def ecg(
     """Read ECGs into a store as 12 leads in mV at 500 Hz; one that is there already is skipped."""
     from regreveal.cluster import on_cluster
     from regreveal.ingest.ecg import ingest_ecg
+    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
 
+    check_folder(store)
     with on_cluster(dask):
         files = ingest_ecg(paths, TensorStore(store))
     _tell(files, report)
@@ -173,9 +175,11 @@ def _ingest_images(
     from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.ingest.images import ingest_images
+    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
 
+    check_folder(store)
     tensor_map = find_tensor_map(to, package)
     if tensor_map.modality != modality:
         raise InputError(

@@ -92,6 +92,7 @@ def register(
         fit_registration,
         register_store,
     )
+    from regreveal.store.atomic import check_folder
     from regreveal.store.cohort import read_splits, read_table
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
@@ -102,6 +103,7 @@ def register(
         raise InputError(f"--parameters is not JSON ({error})") from error
     if not isinstance(chosen, dict):
         raise InputError(f"--parameters is {parameters}; expected names and values, as {{...}}")
+    check_folder(out)
     if (out / "registered").exists() or (out / LATENTS).exists():
         raise InputError(f"{out}: already holds a registration; choose another folder")
     if exemplar and reference:
@@ -172,8 +174,10 @@ def register_ready(
     from regreveal.errors import InputError
     from regreveal.registration.stage import count_failures
     from regreveal.registration.volume_ready import FSL_TEMPLATE, register_folders
+    from regreveal.store.atomic import check_folder
     from regreveal.tensormap import find_tensor_map
 
+    check_folder(out)
     if (out / "registered").exists():
         raise InputError(f"{out}: already holds a registration; choose another folder")
     with on_cluster(dask):
@@ -220,11 +224,12 @@ def train(
     package: TensorMaps = "tensormaps",
 ) -> None:
     """Train an autoencoder on the training participants of a split."""
-    from regreveal.models import training
+    from regreveal.store.atomic import check_folder
     from regreveal.store.cohort import read_splits
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
 
+    check_folder(out)
     declared, tensors = find_tensor_map(tensor_map, package), TensorStore(store)
     declared.check_stored(tensors)
     present = set(tensors.sample_ids(declared.path))
@@ -233,6 +238,8 @@ def train(
         [i for i in split.index[split == name] if i in present] for name in ("train", "validation")
     )
     typer.echo(f"{len(train_ids)} participants to learn from, {len(validation_ids)} for validation")
+    from regreveal.models import training  # takes seconds: once the input has been looked at
+
     training.train(
         tensors,
         declared,
@@ -265,11 +272,16 @@ def embed(
 ) -> None:
     """Embed everyone in a store by a trained encoder."""
     from regreveal.cluster import on_cluster
+    from regreveal.errors import InputError
     from regreveal.models import embedding
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.models.zoo import check_registered, find_model
+    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
 
+    check_folder(out.parent)
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; expected a file to write")
     tensors, folder = TensorStore(store), find_model(model)
     facts = read_model_json(folder)
     trained_on = trained_tensor_map(facts)

@@ -70,12 +70,13 @@ def register(
     from regreveal.errors import InputError
     from regreveal.experiment.zoo.evaluation import register as register_for
     from regreveal.models.model_folder import read_model_json
+    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
 
     folder = _folder(name)
     if not read_model_json(folder)["registrations"]:
         raise InputError(f"{name}: takes tensors as recorded; embed the store as it is")
-    _check_folder(out)
+    check_folder(out)
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; choose another folder")
     registered = register_for(folder, TensorStore(store), out)
@@ -99,10 +100,11 @@ def check(
     from regreveal.cli.tables import print_table
     from regreveal.experiment.zoo.evaluation import ROUNDING, differences, evaluate
     from regreveal.models.model_folder import read_model_json
+    from regreveal.store.atomic import check_folder
 
     folder = _folder(name)
     if out is not None:
-        _check_folder(out)
+        check_folder(out)
     with tempfile.TemporaryDirectory() as temporary:
         found = evaluate(folder, out or Path(temporary))
     rows = differences(read_model_json(folder)["figures"], found)
@@ -132,20 +134,14 @@ def pack(
     """Make a folder of the zoo from an arm of a run: files, hashes, figures, card."""
     from regreveal.errors import InputError
     from regreveal.experiment.zoo.pack import pack as pack_arm
+    from regreveal.store.atomic import check_folder
 
     if not name.isidentifier():
         raise InputError(f"--name is '{name}'; expected letters, digits and _, such as ecg_median")
-    _check_folder(to)
+    check_folder(to)
     facts = pack_arm(run, arm, to / name, shows=shows or f"Arm {arm}.", baseline=baseline)
     explained = facts["figures"]["explained_variance"]
     typer.echo(f"explained variance {explained:.3f} of people new to it: {to / name}")
-
-
-def _check_folder(path: Path) -> None:
-    from regreveal.errors import InputError
-
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; expected a folder")
 
 
 def _folder(name: str) -> Path:

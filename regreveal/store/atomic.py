@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and one writer at a time makes what must be made by one."""
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,21 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; expected a folder") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError where results cannot be put, before the hours that they may take.
+
+    Parameters
+    ----------
+    folder : Path
+        That they are to lie in; it may not be there yet.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there}: is a file; expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there}: cannot be written to ({os.strerror(errno.EACCES)})")
 
 
 @contextmanager

@@ -90,10 +90,11 @@ def compare_runs(
         asked = _analyse(compared, sides, known, found)
         rows = _rows(compared, ordered)
         manifest.forget_unused()
-    notes = _notes(sides, known, found, asked, data)
-    return write_two_runs(
-        out, NAME, as_table(rows), compared.comparison.arms, asked, notes, differ_by_few(*known)
-    )
+        notes, by_few = _notes(sides, known, found, asked, data), differ_by_few(*known)
+        # While the folder is still locked.
+        return write_two_runs(
+            out, NAME, as_table(rows), compared.comparison.arms, asked, notes, by_few
+        )
 
 
 def _check_out(out: Path, runs: list[Path]) -> None:
