@@ -1,12 +1,12 @@
 """The tables of an experiment file that say what makes latents, and which arms are compared."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from regreveal import registration as registrations
 from regreveal.experiment.analysis_settings import Settings
+from regreveal.experiment.data_settings import InputPath
 
 
 class Plan(Settings):
@@ -43,7 +43,7 @@ class Registration(Settings):
     input: str
     parameters: dict[str, Any] = Field({})
     exemplar: str | None = None
-    reference: Path | None = None
+    reference: InputPath | None = None
 
     @model_validator(mode="after")
     def _one_reference(self):

@@ -1,11 +1,24 @@
 """The tables of an experiment file that say where data come from and who is what in them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from regreveal.experiment.analysis_settings import Settings
+
+
+def _leads_down(path: Path) -> Path:
+    if ".." in path.parts:
+        raise ValueError(
+            f"'{path}' leads out of its folder by '..'; what lies elsewhere is named by its whole "
+            "path"
+        )
+    return path
+
+
+# Whoever reads an experiment file from elsewhere is to see at once what it reaches for.
+InputPath = Annotated[Path, AfterValidator(_leads_down)]
 
 
 class Simulation(Settings):
@@ -22,24 +35,25 @@ class Simulation(Settings):
 class Data(Settings):
     """Where the data are: simulated, a folder laid out like the simulated one, or single files.
 
-    Relative paths start at the working directory, as on the command line. `episodes` is UK
-    Biobank's hesin, with the dates of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that
-    `phecodes` does not; `phecode_info` is needed where these do not describe phecodes themselves.
+    Relative paths start at the working directory, as on the command line, and lead down from it:
+    none has "..", but whole paths lead anywhere. `episodes` is UK Biobank's hesin, with the dates
+    of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that `phecodes` does not; `phecode_info`
+    is needed where these do not describe phecodes themselves.
     """
 
     simulate: Simulation | None = None
-    folder: Path | None = None
-    tensors: Path | None = None
-    cohort: Path | None = None
-    phenotypes: Path | None = None
-    phenotype_info: Path | None = None
-    genotypes: Path | None = None
-    genes: Path | None = None
-    diagnoses: Path | None = None
-    episodes: Path | None = None
-    phecodes: Path | None = None
-    phecodes_icd9: Path | None = None
-    phecode_info: Path | None = None
+    folder: InputPath | None = None
+    tensors: InputPath | None = None
+    cohort: InputPath | None = None
+    phenotypes: InputPath | None = None
+    phenotype_info: InputPath | None = None
+    genotypes: InputPath | None = None
+    genes: InputPath | None = None
+    diagnoses: InputPath | None = None
+    episodes: InputPath | None = None
+    phecodes: InputPath | None = None
+    phecodes_icd9: InputPath | None = None
+    phecode_info: InputPath | None = None
 
     @model_validator(mode="after")
     def _one_source(self):

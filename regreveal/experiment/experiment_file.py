@@ -67,7 +67,8 @@ def parse_experiment(text: str, path: str | os.PathLike) -> Experiment:
     """Check an experiment's text; `path` is what errors name."""
     try:
         content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    # Besides its own errors, that of a number too long for a number.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     try:
         return Experiment.model_validate(content)

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.experiment.data import DataPaths
 from regreveal.experiment.experiment_file import load_experiment
 from regreveal.experiment.preflight import check_names
+from regreveal.store.cohort import read_table
 
 EXPERIMENTS = sorted(Path(__file__).parents[2].joinpath("experiments").glob("*.toml"))
 
@@ -345,3 +347,17 @@ def test_an_analysis_without_a_comparison_is_refused(tmp_path):
 def test_a_missing_experiment_is_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_experiment(tmp_path / "nowhere.toml")
+
+
+def test_a_path_leads_down_or_is_whole_and_links_are_the_sites_own(tmp_path):
+    (tmp_path / "elsewhere.tsv").write_text("sample_id\na\n")
+    (tmp_path / "biobank/tensors").mkdir(parents=True)
+    (tmp_path / "biobank/cohort.tsv").symlink_to(tmp_path / "elsewhere.tsv")
+    text = SMALLEST.replace("[data.simulate]", f'[data]\nfolder = "{tmp_path}/biobank"\n%s')
+    for line in ("", f'phenotypes = "{tmp_path}/elsewhere.tsv"\n'):
+        (tmp_path / "e.toml").write_text(text % line)
+        paths = DataPaths.of_settings(load_experiment(tmp_path / "e.toml").data)
+        assert read_table(paths.phenotypes if line else paths.cohort).index.tolist() == ["a"]
+    (tmp_path / "e.toml").write_text(text % 'phenotypes = "../elsewhere.tsv"\n')
+    with pytest.raises(InputError, match=r"data\.phenotypes: '\.\./elsewhere\.tsv' leads out"):
+        load_experiment(tmp_path / "e.toml")

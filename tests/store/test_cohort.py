@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,3 +176,14 @@ def test_a_copy_that_broke_off_is_one_line(tmp_path, table, suffix):
             read_table(cut)
     cut.write_bytes(content.removesuffix(b"\n"))
     pd.testing.assert_frame_equal(read_table(cut), read_table(whole))
+
+
+def test_ids_kept_as_categories_are_read_without_a_copy_of_each(tmp_path):
+    ids = pd.Categorical.from_codes(np.zeros(100_000, int), ["a" * 1000])
+    pd.DataFrame({"sample_id": ids}).to_parquet(tmp_path / "t.parquet")
+    tracemalloc.start()
+    rows = read_rows(tmp_path / "t.parquet")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows["sample_id"].tolist() == ["a" * 1000] * 100_000
+    assert peak < 20e6
