@@ -146,6 +146,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     with reading(folder / "experiment.toml") as path:
         text = path.read_text()
         experiment = tomllib.loads(text)
+        _check_names(experiment)
     manifest = read_json(folder / "manifest.json", "regreveal", "versions", "seed", "stages")
     unfinished = [
         name
@@ -176,6 +177,14 @@ def read_run(folder: str | os.PathLike) -> Run:
         ],
         table2=read_table2(folder / "table2.tsv"),
     )
+
+
+def _check_names(experiment: dict) -> None:
+    """Raise ValueError where a name leads elsewhere: folders and figures are called by them."""
+    for kind in ("arms", "fusions", "comparisons"):
+        for name in experiment.get(kind, {}):
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"{kind} '{name}': expected letters, digits, - and _")
 
 
 def _read_arm(folder: Path, name: str) -> ArmRun:
