@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ SPLIT = ["split", "--cohort", "cohort.tsv", "--out"]
 
 
 @pytest.fixture
-def refused(tmp_path):
+def refused(tmp_path, monkeypatch):
     """Let root, as whom containers run tests, be refused like anybody else."""
     library = ctypes.CDLL(None, use_errno=True)
     header = struct.pack("Ii", VERSION_3, 0)
@@ -24,6 +25,8 @@ def refused(tmp_path):
     for capability in OVERRIDES:
         effective &= ~(1 << capability)
     library.capset(header, struct.pack("6I", effective, *others))
+    # Of root it would say what could be permitted, not what is.
+    monkeypatch.setattr(os, "access", partial(os.access, effective_ids=True))
     probe = tmp_path / "probe"
     probe.touch(0)
     try:
@@ -62,12 +65,9 @@ def test_what_is_not_permitted_is_one_line(tmp_path, regreveal, path, mode, argu
     assert not list((tmp_path / "closed").iterdir())
 
 
-def test_an_argument_that_may_not_be_read_is_refused_like_any_other_wrong_one(
-    tmp_path, regreveal, monkeypatch
-):
+@pytest.mark.usefixtures("refused")
+def test_an_argument_that_may_not_be_read_is_refused_like_any_other_wrong_one(tmp_path, regreveal):
     (tmp_path / "cohort.tsv").touch(0)
-    # Of root access(2) asks what it could be permitted, not what it is.
-    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.R_OK)
     result = regreveal(*SPLIT, "splits.tsv")
     assert result.returncode == 2
     assert "'cohort.tsv' is not readable" in result.stderr
