@@ -6,6 +6,7 @@ writes.
 """
 
 import os
+import sys
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ def join_hosts(devices: int | str) -> None:
     ------
     InputError
         If Keras does not run on JAX, not all devices are asked for, the variables do not fit each
-        other, or processes have different numbers of devices or do not come.
+        other, or processes have different numbers of devices.
     """
     count = host_count()
     if count == 1:
@@ -64,13 +65,14 @@ def join_hosts(devices: int | str) -> None:
     import jax
 
     if not jax.distributed.is_initialized():
-        try:
-            keras.distribution.initialize()
-        except RuntimeError as error:
-            raise InputError(
-                f"training: {os.environ[ADDRESS]}: not all of {count} processes came together "
-                f"({str(error).splitlines()[0]})"
-            ) from error
+        # JAX ends a process that waits in vain itself, with lines of its own: this explains them.
+        print(
+            f"Waiting for all {count} processes of this training at {os.environ[ADDRESS]}, "
+            "5 minutes at most",
+            file=sys.stderr,
+            flush=True,
+        )
+        keras.distribution.initialize()
     if jax.local_device_count() * count != jax.device_count():
         raise InputError(
             f"training: this process has {jax.local_device_count()} of {jax.device_count()} "
