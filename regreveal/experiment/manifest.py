@@ -18,7 +18,7 @@ REPORTED_PACKAGES = (
     "bed-reader", "h5py", "keras", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pysam",
     "scikit-learn", "scipy", "tensorflow",
 )  # fmt: skip
-WHOLE_FILE = 2**26
+WHOLE_FILE, SAMPLE, SAMPLES = 2**26, 2**20, 18
 
 
 class Manifest:
@@ -267,10 +267,11 @@ class Manifest:
 
 
 def fingerprint(path: Path) -> str:
-    """Hash a file or folder: whole up to 64 MiB, else size, time and the first and last MiB.
+    """Hash a file or folder: whole up to 64 MiB, else size, time and 18 MiB from all over it.
 
     A biobank's tensors and genotypes take longer to read than most stages take to run, hence the
-    short cut for large files.
+    short cut for large files. Besides its first and last MiB, what is read of one shows a hole of a
+    seventeenth of it, such as a download in several parts leaves when one breaks off.
     """
     digest = hashlib.sha256()
     for file in _files_of(path):
@@ -281,9 +282,9 @@ def fingerprint(path: Path) -> str:
                 digest.update(stream.read())
             else:
                 digest.update(str(state.st_mtime_ns).encode())
-                digest.update(stream.read(2**20))
-                stream.seek(-(2**20), 2)
-                digest.update(stream.read())
+                for number in range(SAMPLES):
+                    stream.seek((state.st_size - SAMPLE) * number // (SAMPLES - 1))
+                    digest.update(stream.read(SAMPLE))
     return digest.hexdigest()
 
 
