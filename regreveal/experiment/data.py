@@ -1,5 +1,6 @@
 """An experiment's data: where they are, and who of them learns and who is analysed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -53,11 +54,13 @@ class DataPaths:
     causal_variants: Path | None = None
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "DataPaths":
-        """Take from a data folder whatever of the layout it holds."""
-        there = {name: folder / place for name, place in LAYOUT.items()}
+    def of_folder(cls, folder: Path, instead: Mapping[str, Path] | None = None) -> "DataPaths":
+        """Take from a data folder what it holds of the layout, but for what is named instead."""
+        there = {name: folder / place for name, place in LAYOUT.items()} | dict(instead or {})
         if not there["tensors"].is_dir():
             raise InputError(f"{folder}: no folder '{LAYOUT['tensors']}'; expected a data folder")
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; expected a data folder")
         return cls(**{name: path for name, path in there.items() if path.exists()})
 
     @classmethod
@@ -71,10 +74,7 @@ class DataPaths:
         for key, path in named.items():
             if not path.exists():
                 raise InputError(f"data.{key}: {path} does not exist")
-        if data.folder is None:
-            return cls(**named)
-        of_folder = cls.of_folder(data.folder)
-        return cls(**{**vars(of_folder), **named})
+        return cls(**named) if data.folder is None else cls.of_folder(data.folder, named)
 
     def need(self, name: str, purpose: str) -> Path:
         """Return one of the files, or raise an error that says what it is needed for."""

@@ -35,6 +35,8 @@ class Simulation(Settings):
 class Data(Settings):
     """Where the data are: simulated, a folder laid out like the simulated one, or single files.
 
+    Single files stand in the place of those of a folder, where there is one.
+
     Relative paths start at the working directory, as on the command line, and lead down from it:
     none has "..", but whole paths lead anywhere. `episodes` is UK Biobank's hesin, with the dates
     of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that `phecodes` does not; `phecode_info`
@@ -61,12 +63,10 @@ class Data(Settings):
         named = [n for n in files if getattr(self, n) is not None]
         if self.simulate and named:
             raise ValueError(f"simulated data come with all their files; leave '{named[0]}' out")
-        given = [n for n in ("simulate", "folder", "tensors") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"got {' and '.join(given) or 'none'} of simulate, folder and tensors; "
-                "expected exactly one"
-            )
+        if self.simulate and self.folder:
+            raise ValueError("got simulate and folder; expected one of them")
+        if not (self.simulate or self.folder or self.tensors):
+            raise ValueError("got none of simulate, folder and tensors; expected one of them")
         return self
 
 

@@ -254,7 +254,7 @@ def test_a_comparison_may_probe_targets_of_its_own(tmp_path):
         ("[data.simulate]", "[data.simulate]\nparticipants = 5", "greater than or equal to 100"),
         ("[data.simulate]", '[data.simulate]\nseed = "x"', "data.simulate.seed is 'x'"),
         ("[data.simulate]", "[gwas]\n[data.simulate]\n[splts]", "did you mean 'splits'"),
-        ("[data.simulate]", '[data]\nfolder = "x"\ntensors = "y"', "got folder and tensors"),
+        ("[data.simulate]", '[data]\nfolder = "x"\n[data.simulate]', "got simulate and folder"),
         ("[data.simulate]", "[data]", "got none of simulate, folder and tensors"),
         ("[data.simulate]", '[gwas]\ncoding = "dominant"\n[data.simulate]', "'genotype' or 'addit"),
         ("[data.simulate]", "[splits]\ntrain = 0.5\n[data.simulate]", "expected 1"),
@@ -347,6 +347,23 @@ def test_an_analysis_without_a_comparison_is_refused(tmp_path):
 def test_a_missing_experiment_is_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         load_experiment(tmp_path / "nowhere.toml")
+
+
+def test_single_files_stand_in_the_place_of_a_folders(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/cohort.tsv").write_text("sample_id\na\n")
+    (tmp_path / "store").mkdir()
+    text = SMALLEST.replace("[data.simulate]", f'[data]\nfolder = "{tmp_path}/site"\n%s')
+    named = f'tensors = "{tmp_path}/store"\n'
+    paths = DataPaths.of_settings(load_experiment(written(tmp_path, text % named)).data)
+    assert (paths.tensors, paths.cohort) == (tmp_path / "store", tmp_path / "site/cohort.tsv")
+    for folder, line, message in (
+        ("site", "", "site: no folder 'tensors'"),
+        ("sight", named, "sight: no such folder"),
+    ):
+        path = written(tmp_path, (text % line).replace("/site", f"/{folder}"))
+        with pytest.raises(InputError, match=message):
+            DataPaths.of_settings(load_experiment(path).data)
 
 
 def test_a_path_leads_down_or_is_whole_and_links_are_the_sites_own(tmp_path):
