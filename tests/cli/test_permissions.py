@@ -11,6 +11,7 @@ OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of capabilities(7)
 VERSION_3 = 0x20080522  # of the structures of capget(2)
 
 EXPERIMENT = 'title = "x"\n[data.simulate]\n[arms.a]\ntensor_map = "ecg.median"\n'
+TRAIN = ["train", "ecg.rest_10s", "--store", ".", "--splits", "cohort.tsv", "--out"]
 SPLIT = ["split", "--cohort", "cohort.tsv", "--out"]
 
 
@@ -46,6 +47,7 @@ def refused(tmp_path, monkeypatch):
         ("closed", 0o500, ["run", "little.toml", "--out", "closed"], "closed: cannot be written"),
         ("closed", 0o500, [*SPLIT, "closed/splits.tsv"], "closed/splits.tsv: Permission denied; "),
         ("closed", 0o500, [*SPLIT, "closed/new/splits.tsv"], "closed/new: cannot be written to"),
+        ("closed", 0o500, [*TRAIN, "closed/model"], "closed: cannot be written to (Permission"),
         ("run/experiment.toml", 0, ["report", "run"], "run/experiment.toml: "),
     ],
 )

@@ -1,13 +1,12 @@
 """Exit statuses of every command: 2 for arguments it does not take, 1 for files at fault."""
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from typer.main import get_command
 
-from regreveal.cli.main import app, main
+from regreveal.cli.main import app
 from regreveal.simulation.biobank import simulate_biobank
 from regreveal.store.cohort import make_splits, read_table, write_table
 from regreveal.store.embedding import Embedding
@@ -58,18 +57,6 @@ def commands(group=None, before: tuple[str, ...] = ()) -> Iterator[str]:
             yield " ".join((*before, name))
 
 
-@pytest.fixture
-def regreveal(monkeypatch, tmp_path, capsys):
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["regreveal", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, capsys.readouterr().err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs") / "in"
@@ -90,16 +77,16 @@ def test_every_command_is_here():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_option_that_there_is_not_is_status_2(regreveal, command):
-    status, told = regreveal(*command.split(), "--colour", "red")
-    assert status == 2
-    assert "No such option: --colour" in told
+    result = regreveal(*command.split(), "--colour", "red")
+    assert result.returncode == 2
+    assert "No such option: --colour" in result.stderr
 
 
 @pytest.mark.parametrize("command", [c for c, given in COMMANDS.items() if "in/" in given])
 def test_a_missing_input_is_one_line_and_status_1(tmp_path, regreveal, command):
-    status, told = regreveal(*command.split(), *COMMANDS[command].split())
-    assert (status, told.count("\n")) == (1, 1), told
-    assert told.startswith("regreveal: ")
+    result = regreveal(*command.split(), *COMMANDS[command].split())
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert result.stderr.startswith("regreveal: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -111,8 +98,8 @@ def test_a_file_in_the_place_of_results_is_one_line_and_status_1(
     (tmp_path / "in").symlink_to(inputs)
     (tmp_path / "file").write_text("x")
     given = COMMANDS[command].replace("OUT", place)
-    status, told = regreveal(*command.split(), *given.split())
-    assert (status, told.count("\n")) == (1, 1), told
-    assert told.startswith("regreveal: file")
+    result = regreveal(*command.split(), *given.split())
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert result.stderr.startswith("regreveal: file")
     assert (tmp_path / "file").read_text() == "x"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in"]
