@@ -4,7 +4,7 @@
 
 starts a scheduler where it runs (a login node, or a small job of its own) and prints its address;
 jobs of workers are submitted as there is work, and end when there is none. It needs dask-jobqueue
-(`pip install 'regreveal[slurm]'`) and what sbatch needs. Ctrl-C ends it all; --show submits
+(`pip install dask-jobqueue`) and what sbatch needs. Ctrl-C ends it all; --show submits
 nothing and shows what a job would be.
 """
 
