@@ -81,6 +81,17 @@ def test_the_base_image_is_an_argument():
     assert {f"docker.io/library/{debian}" for debian in bases} == {base}
 
 
+def test_every_argument_of_the_definition_is_declared_in_the_stage_that_uses_it():
+    *_, build, final = re.split(r"^(?=Bootstrap:)", APPTAINER.read_text(), flags=re.M)
+    for stage in (build, final):
+        used = set(re.findall(r"\{\{ (\w+) \}\}", stage))
+        (section,) = re.findall(r"^%arguments\n((?: +.*\n)+)", stage, re.M)
+        assert used == set(re.findall(r"^ +([A-Z]+)=", section, re.M))
+        assert {"BOOTSTRAP", "BASE"} <= used
+    assert "Stage: final" in final
+    assert "%files from build" in final
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_runs_as_a_user_without_rights(image):
     last = with_bases(image)[-1]
