@@ -98,7 +98,7 @@ def write_json(content: object, path: str | os.PathLike) -> None:
 def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary folder beside `target`; let it take the place of `target` on success.
 
-    What a killed process left of it is removed, so only one process at a time may make a target.
+    Another process that makes the same meanwhile is refused; what a killed one left is removed.
 
     Parameters
     ----------
@@ -113,19 +113,21 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The disk is full, or the folder cannot be written to.
+        The disk is full, the folder cannot be written to, or another process makes it.
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        with explaining(target):
-            yield temporary
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(temporary, target)
-    finally:
+    temporary, lock = (target.with_name(f".{target.name}.{end}") for end in ("unfinished", "lock"))
+    with locked(lock, wait=False, place=target):
         shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            with explaining(target):
+                yield temporary
+                if target.exists():
+                    shutil.rmtree(target)
+                os.replace(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -174,7 +176,7 @@ def new_folder(target: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
+def locked(path: str | os.PathLike, wait: bool = True, place: Path | None = None) -> Iterator[None]:
     """Hold a lock; the system releases it if the process dies.
 
     Parameters
@@ -183,18 +185,20 @@ def locked(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
         The lock file, by custom a hidden one. Its folder is created.
     wait : bool
         Wait for whoever holds it.
+    place : Path, optional
+        What it is of; by default its folder.
 
     Raises
     ------
     InputError
         As `take_lock` does.
     """
-    with take_lock(path, wait) as lock:
+    with take_lock(path, wait, place) as lock:
         yield
         lock.truncate(0)
 
 
-def take_lock(path: str | os.PathLike, wait: bool = True) -> TextIO:
+def take_lock(path: str | os.PathLike, wait: bool = True, place: Path | None = None) -> TextIO:
     """Take a lock, which is held until the file that is given back is closed.
 
     The lock is not the file, which stays and says who has it, but the system's, which releases it
@@ -202,7 +206,7 @@ def take_lock(path: str | os.PathLike, wait: bool = True) -> TextIO:
 
     Parameters
     ----------
-    path, wait
+    path, wait, place
         As of `locked`.
 
     Raises
@@ -224,8 +228,8 @@ def take_lock(path: str | os.PathLike, wait: bool = True) -> TextIO:
             lock.seek(0)
             holder = lock.read().strip() or "its number is not known"
         raise InputError(
-            f"{path.parent}: another process is writing there ({holder}); wait for it, or choose "
-            "another folder"
+            f"{place or path.parent}: another process is writing there ({holder}); wait for it, "
+            "or choose another folder"
         ) from None
     except OSError as error:
         lock.close()

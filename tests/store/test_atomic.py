@@ -41,6 +41,19 @@ def test_results_are_not_put_beside_those_of_an_earlier_call(tmp_path):
     assert (tmp_path / "results" / "one.tsv").read_text() == "1"
 
 
+def test_a_folder_that_another_process_makes_is_refused_and_left_to_it(tmp_path):
+    with new_folder(tmp_path / "results") as folder:
+        (folder / "one.tsv").write_text("1")
+        with (
+            pytest.raises(InputError, match=r"results: another process is writing there"),
+            new_folder(tmp_path / "results"),
+        ):
+            pass
+        (folder / "two.tsv").write_text("2")
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_file_in_the_way_is_named(tmp_path, place):
     (tmp_path / "file").write_text("mine")
