@@ -1,0 +1,1 @@
+"""Hostile files, each made small and read by what RegReveal reads such files with."""
