@@ -81,14 +81,11 @@ def test_arrays_are_in_line_also_with_a_worker_that_has_them_from_another():
     """Numpy rounds otherwise with those that are not, and is slow."""
     from distributed.protocol import deserialize, serialize
 
-    def worked(matrix, rows):
-        return matrix[rows]
-
     matrix = np.random.default_rng(1).normal(size=(300, 40))
     shared = clusters._Shared(clusters._packed(partial(np.matmul, matrix)))
     header, frames = serialize(shared)
     for shift in range(8):  # wherever in a message they come to lie
-        moved = [memoryview(bytes(shift) + bytes(frame))[shift:] for frame in frames]
+        moved = [memoryview(bytearray(shift) + frame)[shift:] for frame in frames]
         there = deserialize(header, moved).function.args[0]
         assert there.flags.aligned
         np.testing.assert_array_equal(there, matrix)
