@@ -71,7 +71,8 @@ def explaining(path: str | os.PathLike) -> Iterator[None]:
 
 def _free(path: Path) -> str:
     """Room on the disk that a file is on, or was to be on, in a unit that suits."""
-    there = next((folder for folder in path.absolute().parents if folder.is_dir()), Path("/"))
+    path = path.absolute()
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
         if free >= size:

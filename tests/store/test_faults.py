@@ -1,14 +1,17 @@
 import errno
 import os
 import resource
+import tempfile
 from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from regreveal.errors import InputError
+from regreveal.genetics.genotypes.lines import LineTable
 from regreveal.genetics.output.unfinished import UnfinishedFiles
 from regreveal.store.atomic import atomic_folder, atomic_path, write_json
 from regreveal.store.cohort import write_table
@@ -103,6 +106,19 @@ def test_a_scan_that_filled_the_disk_goes_on_where_it_was(tmp_path):
     files = write_all()
     assert files.path("table").read_bytes() == b"header" + b"".join(units)
     assert files.counts == {"variants": 4}
+
+
+def test_a_full_folder_of_temporary_files_is_named_and_not_taken_for_a_damaged_input(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    packed = tmp_path / "genome.pvar.zst"
+    with pa.output_stream(str(packed), compression="zstd") as stream:
+        stream.write(b"1\t1\trs1\tA\tC\n" * 10_000)
+    with little_room(), pytest.raises(InputError) as error:
+        LineTable(packed)
+    assert str(error.value).startswith(f"{tmp_path}: cannot be written (File too large, ")
+    assert LineTable(packed).count == 10_000
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from regreveal.errors import InputError
+from regreveal.store.faults import FULL, explained
 
 STRIDE = 4096
 PIECE = 1 << 22
@@ -122,13 +123,15 @@ class LineTable:
             with pa.input_stream(str(self.path), compression="zstd") as packed:
                 while piece := packed.read(PIECE):
                     unpacked.write(piece)
+            unpacked.flush()
         except (OSError, pa.ArrowInvalid) as error:
             unpacked.close()
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise explained(error, tempfile.gettempdir()) from None
             raise InputError(
                 f"{self.path.name}: cannot be unpacked ({str(error).splitlines()[0]}); "
                 "the file is damaged or not compressed by Zstandard"
             ) from None
-        unpacked.flush()
         return unpacked
 
     def _read_header(self, belongs) -> tuple[list[str], int]:
