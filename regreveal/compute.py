@@ -1,5 +1,6 @@
 """Where work runs: in this process, on this machine's cores, or on a cluster."""
 
+import contextlib
 import ctypes
 import math
 import os
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TypeVar
 
@@ -108,7 +109,8 @@ def _in_processes(function, items, workers) -> Iterator:
     pending, finished = deque(), False
     try:
         for item in items:
-            pending.append(pool.submit(_work_on, item))
+            with out_of_reach_of_ctrl_c():
+                pending.append(pool.submit(_work_on, item))
             if len(pending) == 2 * workers:
                 yield pending.popleft().result()
         while pending:
@@ -122,6 +124,22 @@ def _in_processes(function, items, workers) -> Iterator:
     finally:
         # Who breaks off, as by Ctrl-C, must not wait for what is still being worked on.
         pool.shutdown(wait=finished, cancel_futures=not finished)
+
+
+@contextlib.contextmanager
+def out_of_reach_of_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C, which a terminal sends to all of a command's processes, not reach new ones.
+
+    It is for the parent to answer. From their first instruction on: a process that ignores it
+    later would print a traceback of its imports until then.
+    """
+    # It would be started within, and undo this.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent(parent: int) -> None:
@@ -149,7 +167,6 @@ def _start_worker(function: Callable[[Item], Result], parent: int) -> None:
     from threadpoolctl import threadpool_limits
 
     end_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to answer
     _of_this_worker.append(function)
     threadpool_limits(1)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,19 @@ def square(x: int) -> int:
 
 def worker_of(_: int) -> int:
     return os.getpid()
+
+
+class Interrupted:
+    """Work during whose coming, before anything else that a worker does, Ctrl-C is pressed."""
+
+    def __getstate__(self):
+        return {"state": None}
+
+    def __setstate__(self, _):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def __call__(self, number: int) -> int:
+        return number
 
 
 def fail_at_three(x: int) -> int:
@@ -52,6 +66,11 @@ def test_work_leaves_this_process_only_where_there_are_several_workers():
 
 def test_what_the_work_holds_goes_to_a_worker_once():
     assert set(parallel_map(Heavy(), range(12), "Working", 2)) == {1}
+
+
+def test_ctrl_c_is_for_the_parent_to_answer_even_while_workers_start():
+    assert list(parallel_map(Interrupted(), range(3), "Working", 2)) == [0, 1, 2]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.parametrize("workers", [1, 2])

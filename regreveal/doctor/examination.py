@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
+from regreveal.compute import out_of_reach_of_ctrl_c
 from regreveal.doctor import machine, software, storage
 from regreveal.doctor.check import Check, Status, WrongResultError
 from regreveal.doctor.software import NEW_ENVIRONMENT
@@ -116,7 +117,8 @@ class Apart:
         if self._pool is None:
             # "spawn": a library that was loaded here must not decide about what is seen there.
             self._pool = ProcessPoolExecutor(1, get_context("spawn"))
-        future = self._pool.submit(function)
+        with out_of_reach_of_ctrl_c():
+            future = self._pool.submit(function)
         try:
             error = future.exception(timeout=seconds)
         except TimeoutError:

@@ -7,14 +7,13 @@ other's way, and there everything stays in the run's own process.
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from regreveal.cluster import cluster_address, use_cluster
-from regreveal.compute import available_cores, end_with_parent
+from regreveal.compute import available_cores, end_with_parent, out_of_reach_of_ctrl_c
 from regreveal.errors import InputError
 from regreveal.experiment.memory import forget_peak, peak_memory
 
@@ -52,7 +51,7 @@ class Workers:
         """
         if available_cores() < AT_ONCE:
             return True
-        return accelerated and self._executor().submit(_has_accelerator).result()
+        return accelerated and self._submit(_has_accelerator).result()
 
     @property
     def free(self) -> bool:
@@ -68,7 +67,7 @@ class Workers:
         work : callable
             What a process can be sent: a function of a module, a method, or a partial of these.
         """
-        self._running[self._executor().submit(measured, work)] = name
+        self._running[self._submit(measured, work)] = name
 
     def finished(self) -> Iterator[tuple[str, float, int | None]]:
         """Wait until some work is done; yield the name, seconds and peak MiB of each piece.
@@ -81,6 +80,10 @@ class Workers:
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
             name = self._running.pop(future)
             yield name, *_result(future, name)
+
+    def _submit(self, function: Callable, *arguments) -> Future:
+        with out_of_reach_of_ctrl_c():
+            return self._executor().submit(function, *arguments)
 
     def _executor(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -107,10 +110,9 @@ def _result(future: Future, name: str) -> tuple[float, int | None]:
 
 
 def _start_worker(threads: int, parent: int, cluster: str | None) -> None:
-    """End with the parent, leave Ctrl-C to it, and compute where it does, with half the cores."""
+    """End with the parent, and compute where it does, with half the cores."""
     end_with_parent(parent)
     use_cluster(cluster)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Read by the libraries when they are imported, which in this process is later.
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
