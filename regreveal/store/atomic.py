@@ -17,8 +17,8 @@ from regreveal.errors import InputError
 from regreveal.store.faults import NO_LOCKS, explained, explaining
 
 # Twelve random digits, as `atomic_path`, the shards of a store and a biobank in the making have
-# them; and what the report draws into.
-UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?|\.figures-\w{8}")
+# them; what the report draws into; and folders in the making. (A GWAS goes on in its ".unfinished".)
+UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?|\.figures-\w{8}|\..+\.unfinished")
 
 
 def make_folder(folder: Path) -> None:

@@ -113,7 +113,10 @@ def test_only_what_a_killed_writer_left_is_taken_away(tmp_path):
         copied.write_text("half")
     shard = tmp_path / "deep" / f".{'0a' * 6}.h5"
     shard.write_text("half")
-    folders = [tmp_path / f".data.{'0a' * 6}", tmp_path / ".figures-ab_12cd3"]
+    folders = [
+        tmp_path / name
+        for name in (f".data.{'0a' * 6}", ".figures-ab_12cd3", "arm/.registered.unfinished")
+    ]
     for folder in folders:
         (folder / "deep").mkdir(parents=True)
         (folder / "deep" / shard.name).write_text("half")
