@@ -17,7 +17,7 @@ from regreveal.errors import InputError
 from regreveal.store.faults import NO_LOCKS, explained, explaining
 
 # Twelve random digits, as `atomic_path`, the shards of a store and a biobank in the making have
-# them; what the report draws into; and folders in the making. (A GWAS goes on in its ".unfinished".)
+# them; what the report draws into; folders in the making (but ".unfinished", a GWAS that goes on).
 UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?|\.figures-\w{8}|\..+\.unfinished")
 
 
