@@ -1,10 +1,15 @@
+import contextlib
+import gzip
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +75,8 @@ seeds = 1
 """
 
 ARMS = ("native", "registered")
+TEXTS = {".tsv", ".json", ".csv", ".toml", ".html", ".tex", ".gz", ".pdf"}
+WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +87,17 @@ def experiment(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, experiment) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "little"
-    assert run_experiment(experiment, folder) == folder / "report.html"
-    return folder
+def finished(tmp_path_factory, experiment) -> tuple[Path, str]:
+    """A run, and what was logged meanwhile."""
+    folder, log = tmp_path_factory.mktemp("runs") / "little", io.StringIO()
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        assert run_experiment(experiment, folder) == folder / "report.html"
+    return folder, log.getvalue()
+
+
+@pytest.fixture(scope="module")
+def run(finished) -> Path:
+    return finished[0]
 
 
 @pytest.fixture
@@ -152,6 +166,31 @@ def test_those_who_could_not_be_registered_are_counted_and_in_neither_arm(run):
     for arm in ARMS:
         embedded = Embedding.read(run / f"arms/{arm}/embedding.parquet").sample_ids
         assert not set(failed) & set(embedded)
+
+
+def test_participants_are_named_where_a_stage_needs_them_and_nowhere_else(finished):
+    folder, log = finished
+    ids = set(read_splits(folder / "splits.parquet").index)
+    naming = {
+        path.relative_to(folder).parts[-2:]
+        for path in folder.rglob("*")
+        if path.suffix in TEXTS and "data" not in path.parts and ids & words_of(path)
+    }
+    # Whom a model learned from must never be analysed by it.
+    assert naming == {("model", "model.json")}
+    assert log
+    assert not ids & set(WORD.findall(log))
+    assert not re.search(r"\b(19|20)\d\d-\d\d-\d\d", log)
+
+
+def words_of(path: Path) -> set[str]:
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    if path.suffix == ".pdf":  # its words are in packed streams
+        starts = [found.end() for found in re.finditer(rb"[^d]stream\r?\n", content)]
+        content = b"".join(zlib.decompressobj().decompress(content[at:]) for at in starts)
+    return set(WORD.findall(re.sub(r"base64,[^\"]*", "", content.decode("latin1"))))
 
 
 def test_a_finished_run_is_not_run_again(run, experiment, capsys):

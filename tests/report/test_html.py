@@ -227,6 +227,17 @@ def test_counts_under_five_are_hidden(full_page):
         assert next(row for row in rows if what in row).count("&lt;5") == 1
 
 
+def test_few_people_are_counted_in_no_table_beside_the_page(full_run, full_page):
+    counts = []
+    for path in (full_run / "tables").glob("*.tsv"):
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        for column in {"n", "Cases", "Controls", "Participants", "Count", "Beyond"} & set(table):
+            counts += table[column].tolist()
+    assert len(counts) > 20
+    assert "<5" in counts
+    assert not {"1", "2", "3", "4"} & set(counts)
+
+
 def test_no_date_or_time_is_on_the_page(full_page):
     without_images = re.sub(r"base64,[^\"]*", "", full_page)
     assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d:\d\d", without_images)

@@ -1,8 +1,10 @@
 """Arrays, of saved registrations and of runs, that hold objects or promise too much."""
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 
@@ -35,11 +37,36 @@ def claiming(size, content):
     return content[:at] + struct.pack("<I", size) + content[at + 4 :]
 
 
-@case("registration with pickled objects", "arrays.npz: cannot be read")
+class Code:
+    """Leaves a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.trace = str(folder / "trace")
+
+    def __reduce__(self):
+        return os.mkdir, (self.trace,)
+
+
+def objects(folder):
+    return np.array([[Code(folder)]])
+
+
+@contextlib.contextmanager
+def unharmed(folder):
+    """Raise RuntimeError where a reader ran what a file holds."""
+    try:
+        yield
+    finally:
+        if (folder / "trace").exists():
+            raise RuntimeError("the file's code was run")
+
+
+@case("registration with pickled objects that run code", "arrays.npz: cannot be read")
 def registration_pickle(folder):
     buffer = io.BytesIO()
-    np.savez(buffer, a=np.array([{}]))
-    read_registration(folder, buffer.getvalue())
+    np.savez(buffer, a=objects(folder))
+    with unharmed(folder):
+        read_registration(folder, buffer.getvalue())
 
 
 @case("registration whose arrays promise 64 GB", "arrays.npz: cannot be read")
@@ -74,11 +101,12 @@ def run_promise(folder):
     read_run(folder, buffer.getvalue())
 
 
-@case("run whose examples are pickled objects", "examples.npz: cannot be read")
+@case("run whose examples are pickled objects that run code", "examples.npz: cannot be read")
 def run_pickle(folder):
     buffer = io.BytesIO()
-    np.savez(buffer, inputs=np.array([{}]))
-    read_run(folder, buffer.getvalue())
+    np.savez(buffer, inputs=objects(folder))
+    with unharmed(folder):
+        read_run(folder, buffer.getvalue())
 
 
 @case("run whose examples inflate to 4 GB", "it unpacks to 4,096 MB")
