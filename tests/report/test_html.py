@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import matplotlib.image
+import pandas as pd
 import pytest
 from PIL import Image
 
