@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from regreveal.cli.tables import print_table
+from regreveal.cli.zoo import show
 from regreveal.progress import track
 
 HOSTILE = "[red]a[/red] [link=http://x]b[/link] [/nothing] :smile:"
@@ -30,3 +31,14 @@ def test_names_beside_a_bar_are_no_markup(capsys, monkeypatch, terminal):
     assert "\x1b[2J" not in told
     assert "\x07" not in told
     assert "[red]a[/red]" in told
+
+
+def test_a_card_commands_no_terminal(capsys, monkeypatch, tmp_path):
+    (tmp_path / "README.md").write_text(f"# A card\n\n{ESCAPES} and a [link](http://x)\n")
+    monkeypatch.setattr("regreveal.cli.zoo._folder", lambda name: tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show("any")
+    told = capsys.readouterr().out
+    assert "A card" in told
+    assert "\x1b[2J" not in told
+    assert "\x07" not in told
