@@ -72,6 +72,6 @@ def decode_walk(
 
 def run_network(network: "keras.Model", inputs: np.ndarray) -> np.ndarray:
     """Give a network's outputs for a few inputs, calling it as it is: to trace it takes longer."""
-    import keras
+    from regreveal.models import keras
 
     return keras.ops.convert_to_numpy(network(inputs.astype(np.float32), training=False))

@@ -142,9 +142,7 @@ def check_driver() -> Iterator[Check]:
 
 def check_devices() -> Iterator[Check]:
     """Look at the devices that Keras's backend computes on; loads the backend."""
-    # The package quiets TensorFlow while it is loaded.
-    import regreveal.models  # noqa: F401, I001
-    import keras
+    from regreveal.models import keras
 
     backend = keras.backend.backend()
     devices = keras.distribution.list_devices()

@@ -119,7 +119,7 @@ def _start_worker(threads: int, parent: int, cluster: str | None) -> None:
 
 
 def _has_accelerator() -> bool:
-    import keras
+    from regreveal.models import keras
 
     return not keras.distribution.list_devices()[0].startswith("cpu")
 

@@ -1,6 +1,7 @@
 """Autoencoders and their training."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 # and do not call a machine without a GPU an error; training says which devices it runs on.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Its Python half warns of what users can do nothing about, as of functions that are traced again.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
@@ -27,7 +30,8 @@ def _without_native_remarks() -> Iterator[None]:
 
 
 with _without_native_remarks():
-    import keras  # noqa: F401 - for the modules of this package, which find it loaded
+    # Other packages take it from here, so that it is loaded quietly whoever comes first.
+    import keras  # noqa: F401
 
 
 def load(model: str | os.PathLike):

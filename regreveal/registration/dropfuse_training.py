@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from regreveal.errors import InputError
+from regreveal.models import keras
 from regreveal.models.autoencoder import Autoencoder, build_autoencoder, joined, standardize_by
 from regreveal.models.devices import computing
 from regreveal.models.fitting import Batches, fit_network, unfinished_training

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
-import keras
 import numpy as np
 
 from regreveal.genetics.kernel.products import (
@@ -12,6 +11,7 @@ from regreveal.genetics.kernel.products import (
     indicator_designs,
     slices,
 )
+from regreveal.models import keras
 
 
 class KerasProduct:
