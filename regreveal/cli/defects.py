@@ -4,6 +4,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from regreveal.errors import printable
+
 STATUS = 70  # EX_SOFTWARE of sysexits.h: neither the input nor the arguments are at fault
 
 
@@ -15,7 +17,7 @@ def describe(error: Exception) -> str:
     error : Exception
         With its traceback.
     """
-    message = " ".join(str(error).split())
+    message = printable(" ".join(str(error).split()))
     what = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return (
         f"unexpected {what} (in {_place(error)}); this is a defect of RegReveal, or of its "

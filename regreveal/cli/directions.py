@@ -54,6 +54,7 @@ def directions(
     that the model was trained or validated on are left out.
     """
     from regreveal.directions.run import Model, run_directions
+    from regreveal.errors import printable
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.models.zoo import find_model
     from regreveal.store.atomic import check_folder, new_folder
@@ -87,7 +88,7 @@ def directions(
         _draw(folder)
     echo_left_out(left_out)
     for _, row in found[found["reason"] != ""].iterrows():
-        typer.echo(f"not decoded: {row['name']}: {row['reason']}")
+        typer.echo(printable(f"not decoded: {row['name']}: {row['reason']}"))
     decoded = int((found["reason"] == "").sum())
     typer.echo(f"{decoded} directions, {len(chosen)} participants: {out / 'directions.tsv'}")
 

@@ -213,10 +213,11 @@ def _lengths(text: str, count: int) -> list[float] | None:
 
 def _tell(files: "pd.DataFrame", report: Path | None) -> None:
     """Print what became of the files, by reason, and write the table of them."""
+    from regreveal.errors import printable
     from regreveal.ingest.outcomes import summarise
     from regreveal.store.cohort import write_table
 
     for row in summarise(files).itertuples():
-        typer.echo(f"{row.outcome:<8} {row.count:>7}  {row.reason}".rstrip())
+        typer.echo(printable(f"{row.outcome:<8} {row.count:>7}  {row.reason}".rstrip()))
     if report is not None:
         write_table(files, report)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from regreveal.errors import InputError
+from regreveal.errors import InputError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,4 +203,4 @@ def echo_unmatched(counts: Mapping[str, int]) -> None:
 def echo_left_out(left_out: "dict[str, int] | pd.Series") -> None:
     """Say how many participants were left out, a line a reason."""
     for reason, count in left_out.items():
-        typer.echo(f"left out {count:>7}  {reason}")
+        typer.echo(printable(f"left out {count:>7}  {reason}"))

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from regreveal.cli.defects import describe
+from regreveal.cli.participants import echo_left_out
 from regreveal.cli.tables import print_table
 from regreveal.cli.zoo import show
 from regreveal.progress import track
@@ -42,3 +44,16 @@ def test_a_card_commands_no_terminal(capsys, monkeypatch, tmp_path):
     assert "A card" in told
     assert "\x1b[2J" not in told
     assert "\x07" not in told
+
+
+def test_reasons_out_of_files_and_defects_command_no_terminal(capsys):
+    echo_left_out({f"no {ESCAPES}": 3})
+    assert capsys.readouterr().out == "left out       3  no ?[2J?]0;owned?\n"
+    with pytest.raises(ValueError, match="owned") as caught:
+        list(track(_failing(), "x"))
+    assert describe(caught.value).isprintable()
+
+
+def _failing():
+    yield 1
+    raise ValueError(ESCAPES)
