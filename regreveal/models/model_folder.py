@@ -81,6 +81,8 @@ def read_model_json(folder: str | Path) -> dict:
         raise InputError(f"{path}: no such file; expected the folder of a trained autoencoder")
     try:
         facts = json.loads(path.read_text())
+        if not isinstance(facts, dict):
+            raise ValueError("no names and values")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); train the model again") from error
     missing = [key for key in ("tensor_map", "latent_size", "seed") if key not in facts]

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from regreveal.errors import InputError
-from regreveal.models.model_folder import check_hash, load_model, trained_tensor_map
+from regreveal.models.model_folder import (
+    check_hash,
+    load_model,
+    read_model_json,
+    trained_tensor_map,
+)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,13 @@ def test_hashes_are_of_files_in_the_folder(tmp_path):
     for file in ("../outside", str(tmp_path / "outside"), "a/../../outside"):
         with pytest.raises(InputError, match="which is outside the folder"):
             check_hash(tmp_path / "model", file, {})
+
+
+@pytest.mark.parametrize("text", ["5", "[]", '"tensor_map"', "[" * 200_000, "{", '{"seed": 1}'])
+def test_facts_that_are_none_are_refused(tmp_path, text):
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(InputError, match="model.json"):
+        read_model_json(tmp_path)
 
 
 @pytest.mark.parametrize("fields", [5, {}, {"shape": 3, "normalize": {}}, {"normalize": 1}])

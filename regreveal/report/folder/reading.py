@@ -13,8 +13,8 @@ import pandas as pd
 from regreveal.errors import InputError
 from regreveal.store.table_files import check_unpacked
 
-# The last where an array promises more than there is memory.
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, MemoryError)
+# The last two where an array promises more than there is memory, and of what is nested too deep.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, MemoryError, RecursionError)
 
 ROWS_AT_ONCE = 2**18
 
@@ -49,6 +49,8 @@ def read_json(path: Path, *keys: str) -> dict:
     """Read a JSON file that has certain keys."""
     with reading(path):
         content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("no names and values")
     for key in keys:
         if key not in content:
             raise InputError(f"{path}: no '{key}' in it; made by another version of RegReveal?")

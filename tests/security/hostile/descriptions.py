@@ -10,6 +10,22 @@ def toml_depth(folder):
     parse_experiment("a=" + "[" * 100_000, folder / "a.toml")
 
 
+@case("description of an arm nested 200,000 deep", "arm.json: cannot be read")
+def json_depth(folder):
+    from regreveal.report.folder.reading import read_json
+
+    (folder / "arm.json").write_text("[" * 200_000)
+    read_json(folder / "arm.json")
+
+
+@case("description of an arm that is a number", "no names and values")
+def json_number(folder):
+    from regreveal.report.folder.reading import read_json
+
+    (folder / "arm.json").write_text("5")
+    read_json(folder / "arm.json", "shape")
+
+
 @case("experiment file with a number of 5,000 digits", "not valid TOML")
 def toml_digits(folder):
     from regreveal.experiment.experiment_file import parse_experiment
