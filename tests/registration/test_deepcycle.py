@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from regreveal.errors import InputError
 from regreveal.models.model_folder import load_model, read_model_json
@@ -44,6 +45,14 @@ def beating(n, rng, offset=0.15):
             cine[..., frame] = disc + (0.5 + 0.4 * np.sin(phase)) * spot
         cine += 0.02 * rng.standard_normal(cine.shape)
     return 100 * cines, phases
+
+
+@pytest.fixture
+def untraced():
+    """Take steps without tracing them first, which takes longer than a few steps do."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +109,7 @@ def test_a_cine_played_backwards_is_told_by_what_is_decoded(fitted):
     assert not backwards["ok"].any()
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     cines, _ = beating(10, np.random.default_rng(0))
     whole = DeepCycle(**QUICKEST | {"steps": 10}).fit(cines)
@@ -119,6 +129,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     np.testing.assert_array_equal(resumed.weights_, whole.weights_)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_training_goes_on_with_the_same_cines_only(tmp_path, monkeypatch):
     def killed(state, path, model):
         original(state, path, model)
@@ -157,6 +168,7 @@ def test_nothing_is_learned_from_cines_that_do_not_move(monkeypatch):
     assert registration.transform(spoilt[[3, 5, 8]]).qc["reason"].ne("").all()
 
 
+@pytest.mark.usefixtures("untraced")
 def test_one_trained_in_half_precision_and_in_parts_is_the_same_when_saved(tmp_path):
     cines, _ = beating(12, np.random.default_rng(0))
     plan = {"precision": "mixed_bfloat16", "accumulation": 2, "averaging": 0.5}
