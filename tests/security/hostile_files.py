@@ -27,9 +27,9 @@ MEMORY = 3 << 30  # Bytes beyond what the process has when it begins.
 
 
 def outcome(function, folder):
-    """What a hostile file got: the kind of error, its message, seconds."""
+    """What a hostile file got: the kind of error, its message, seconds of the processor."""
     folder.mkdir(parents=True)
-    start = time.monotonic()
+    start = time.process_time()
     try:
         function(folder)
     except InputError as error:
@@ -39,7 +39,7 @@ def outcome(function, folder):
         kind, message = type(error).__name__, str(error)
     else:
         kind, message = "read", ""
-    return kind, message.replace(str(folder), ""), time.monotonic() - start
+    return kind, message.replace(str(folder), ""), time.process_time() - start
 
 
 def limit_memory():
