@@ -23,13 +23,15 @@ from regreveal.experiment.estimates import (
     DEFORMATION_SECONDS,
     DIRECTIONS_SECONDS,
     REGISTRATIONS,
-    SCAN_SECONDS,
+    SCAN_LATENT_BYTES,
+    SHARED_LOCI_GIGABYTES,
     SHARED_LOCI_SECONDS,
     TABLE2_SECONDS,
     Network,
     measure_cycle,
     measure_network,
     measured_rate,
+    scan_seconds,
 )
 from regreveal.experiment.preflight import check_names
 from regreveal.experiment.settings import Experiment
@@ -42,8 +44,6 @@ from regreveal.tensormap import TensorMap, find_tensor_map
 
 if TYPE_CHECKING:
     from regreveal.registration import VoxelMorph
-
-RESULT_BYTES = 300  # of one variant's row of a scan, as a table in memory
 
 COLUMNS = ["stage", "input", "output", "participants", "weights", "gigabytes", "seconds"]
 
@@ -323,7 +323,7 @@ class _Planner:
                 "shared_loci.tsv",
                 analysed,
                 None,
-                2 * RESULT_BYTES * self.variants / 1e9,
+                SHARED_LOCI_GIGABYTES,
                 SHARED_LOCI_SECONDS * self.variants,
             )
         if self.experiment.clusters:
@@ -381,8 +381,8 @@ class _Planner:
             output,
             self.analysed,
             None,
-            (2e9 + BYTES * 2 * self.analysed * latents) / 1e9,
-            SCAN_SECONDS * self.analysed * latents * self.variants,
+            SCAN_LATENT_BYTES * self.analysed * latents / 1e9,
+            scan_seconds(self.analysed, latents, self.variants) / available_cores(),
         )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regreveal.genetics.scan import unit_size
+
 BYTES = 4  # float32
 # A training step: forwards, and backwards to the inputs and to the weights of each layer.
 PASSES_OF_A_STEP = 3
@@ -14,12 +16,19 @@ PASSES_OF_A_STEP = 3
 COPIES_OF_ACTIVATIONS = 2
 # Weights, their gradients and Adam's two moments.
 COPIES_OF_TRAINED_WEIGHTS = 4
-# Seconds of this kind of machine's two cores for one variant, participant and dimension.
-SCAN_SECONDS = 130e-6 / (38_000 * 256)
+# Core seconds of a scan, from a .bed to its table: of a variant; a block of variants; a variant and
+# participant; and of each of these for every latent and covariate. And bytes of a participant and
+# latent, most of them while latents are transformed. Fitted to scans of 5,000 to 20,000 people and
+# 32 to 128 latents (benchmarks/cost.py); docs/cost.md has what larger ones took beside it.
+SCAN_VARIANT, SCAN_BLOCK = 6.4e-6, 9.9e-3
+SCAN_GENOTYPE, SCAN_PRODUCT = 2.0e-9, 11e-12
+SCAN_LATENT_BYTES = 75
+SCAN_COVARIATES = 14  # with the intercept: about as many as age, sex and ten components make
 # As measured with 17,000 variants, 3,000 participants and 24 latents: 0.1 s to set the loci of two
 # scans side by side; 0.4 s for the trees of 22 lead variants over 100 bootstraps, and 0.9 s for
 # their agreement in two arms; 0.5 to 1.5 s to decode three directions, most of it for the networks.
 SHARED_LOCI_SECONDS = 6e-6
+SHARED_LOCI_GIGABYTES = 0.1  # by the tables' indexes, of however many variants
 CLUSTERS_SECONDS = 0.4 / (3_000 * 24 * 100)
 AGREEMENT_SECONDS = 0.9 / (3_000 * 24 * 100)
 DIRECTIONS_SECONDS = 1.0
@@ -71,6 +80,13 @@ DEFORMATION_BYTES = {2: 2.0e9, 3: 2.8e9}
 # which is twice what the rate of the measured network gives: its layers are narrower; and 12 ms for
 # a cine's phases.
 CYCLE_START_SECONDS, CYCLE_SLOWNESS, CYCLE_SECONDS = 19.0, 2.0, 0.01
+
+
+def scan_seconds(participants: int, latents: int, variants: int) -> float:
+    """Core seconds of a latent GWAS of hard calls; dosages take longer to read (docs/gwas.md)."""
+    columns = latents + SCAN_COVARIATES
+    each = SCAN_VARIANT + SCAN_BLOCK / unit_size(participants)
+    return variants * (each + participants * (SCAN_GENOTYPE + columns * SCAN_PRODUCT))
 
 
 @dataclass(frozen=True)
@@ -180,8 +196,7 @@ def measured_rate(rank: int, seconds: float = 1.5) -> float:
     -------
     float
     """
-    import keras
-
+    from regreveal.models import keras
     from regreveal.models.autoencoder import build_autoencoder
     from regreveal.models.model_folder import JIT_COMPILE
 

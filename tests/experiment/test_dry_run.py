@@ -8,7 +8,13 @@ import pytest
 from regreveal import registration
 from regreveal.errors import InputError
 from regreveal.experiment.dry_run import plan_run
-from regreveal.experiment.estimates import REGISTRATIONS, Network, measure_network
+from regreveal.experiment.estimates import (
+    REGISTRATIONS,
+    SCAN_LATENT_BYTES,
+    Network,
+    measure_network,
+    scan_seconds,
+)
 from regreveal.experiment.experiment_file import load_experiment, parse_experiment
 
 PAPER = Path(__file__).parents[2] / "experiments" / "paper_table1.toml"
@@ -224,6 +230,30 @@ def test_every_registration_that_gives_tensors_has_an_estimate():
 )
 def test_a_registration_takes_about_as_long_as_was_measured(method, values, seconds):
     assert 1 / 1.4 < REGISTRATIONS[method].seconds_of(values) / seconds < 1.4
+
+
+@pytest.mark.parametrize(
+    ("people", "latents", "microseconds", "gigabytes"),
+    # On two cores, frequencies as in a population (docs/gwas.md); fitted to far smaller scans.
+    [(38_000, 256, 95, 1.2), (400_000, 64, 694, 2.6)],
+)
+def test_a_large_scan_takes_about_what_was_measured(people, latents, microseconds, gigabytes):
+    expected = 1e6 * scan_seconds(people, latents, variants=1) / 2
+    assert 1 / 1.5 < expected / microseconds < 1.5
+    python = 0.43
+    held = python + SCAN_LATENT_BYTES * people * latents / 1e9
+    assert 1 / 1.5 < held / gigabytes < 1.5
+
+
+def test_a_scan_is_planned_for_the_cores_that_there_are(constant_rate, monkeypatch):
+    seconds = {}
+    for cores in (1, 4):
+        monkeypatch.setattr("regreveal.experiment.dry_run.available_cores", lambda c=cores: c)
+        plan, _ = plan_run(parse_experiment(EXPERIMENT, "dry.toml"), 1000, 50_000)
+        by_stage = plan.set_index("stage")["seconds"]
+        seconds[cores] = by_stage["alignment: latent GWAS of native"]
+    assert seconds[1] == pytest.approx(4 * seconds[4])
+    assert seconds[1] == pytest.approx(scan_seconds(750, 8, 50_000))
 
 
 def test_every_row_of_the_paper_is_planned_where_there_are_no_data(
