@@ -21,8 +21,6 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("page", WALKED)
 def test_the_commands_of_a_page_run_from_top_to_bottom(page, world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # `python FILE` looks for its modules beside the file, an experiment in the working directory.
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     world.walk(ROOT / "docs" / page, tmp_path)
     if page == "own_modality.md":
         report = (tmp_path / "runs" / "pulse" / "report.html").read_text()

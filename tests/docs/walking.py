@@ -5,9 +5,9 @@ A command that an earlier page has had, too, is not run again: what it left is t
 """
 
 import os
+import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow
 import wfdb
 from typer.testing import CliRunner
 
@@ -55,10 +56,15 @@ def only_parsed(command: Command) -> bool:
 
 def succeed(words: list[str]) -> None:
     """Run a command of regreveal in this process, and in no other."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (compute, workers):
-            patch.setattr(module, "available_cores", lambda: 1)
-        result = CliRunner().invoke(app, words)
+    # For two steps a network is not worth compiling.
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (compute, workers):
+                patch.setattr(module, "available_cores", lambda: 1)
+            result = CliRunner().invoke(app, words)
+    finally:
+        tensorflow.config.run_functions_eagerly(False)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -101,7 +107,7 @@ class World:
         program, *arguments = words
         out = arguments[arguments.index("--out") + 1] if "--out" in arguments else None
         if program == "python":
-            subprocess.run([sys.executable, *arguments], check=True)
+            _run_script(arguments[0], folder)
         elif program == "regreveal" and arguments[0] == "simulate":
             _link(self.people, folder / arguments[1])
         elif out and (made := self.earlier.get(shlex.join(words))):
@@ -110,6 +116,18 @@ class World:
             succeed(arguments)
             if out:
                 self.earlier[shlex.join(words)] = folder / out
+
+
+def _run_script(name: str, folder: Path) -> None:
+    """Run a script of a page as `python NAME` would, and forget what it imported of the folder."""
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        runpy.run_path(name, run_name="__main__")
+    for module in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[module], "__path__", "")):
+            for inner in [each for each in sys.modules if each.partition(".")[0] == module]:
+                del sys.modules[inner]
 
 
 def _in_little(command: Command) -> list[str]:
