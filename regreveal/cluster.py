@@ -104,6 +104,9 @@ def cluster_map(
 
     with _connected(address) as client:
         _tell_if_nobody_works(client, address)
+        # It takes data away from workers that have nothing to do for a moment, who would need to
+        # be sent all that the function holds again.
+        client.amm.stop()
         # As a task, not scattered: the scheduler can then make it anew if all workers that hold it
         # die. It is large, which is meant.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "100 TB"}):

@@ -22,12 +22,17 @@ DOUBLES = [2 * x for x in range(30)]
 
 @pytest.fixture(scope="module")
 def processes():
+    import dask
     from distributed import LocalCluster
 
-    # The address alone reaches the code under test, as in real use.
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as local:
+    # The address alone reaches the code under test, as in real use. A LocalCluster would give a
+    # worker up that it finds dead twice, 15 s apart.
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as local,
+    ):
         yield local
 
 
@@ -89,6 +94,13 @@ def test_arrays_are_in_line_also_with_a_worker_that_has_them_from_another():
         there = deserialize(header, moved).function.args[0]
         assert there.flags.aligned
         np.testing.assert_array_equal(there, matrix)
+
+
+def test_workers_keep_what_they_were_given_while_they_have_nothing_to_do(cluster):
+    results = cluster_map(work.Doubler(), range(3), cluster.scheduler_address)
+    assert next(results)[0] == 0
+    assert not cluster.scheduler.extensions["amm"].running
+    results.close()
 
 
 def test_a_slow_worker_holds_nobody_up_and_results_stay_in_order(address, tmp_path):
