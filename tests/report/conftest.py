@@ -1,6 +1,7 @@
 """A run with everything and one with probes only, and their reports, built once."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,36 +11,39 @@ from regreveal.report.html import build_report
 from .run_folder import make_run_folder
 
 
-@pytest.fixture(scope="session")
-def full_run(tmp_path_factory) -> Path:
-    return make_run_folder(tmp_path_factory.mktemp("runs") / "full")
+def _reported(folder: Path, **options) -> None:
+    build_report(make_run_folder(folder, **options))
 
 
 @pytest.fixture(scope="session")
-def probes_run(tmp_path_factory) -> Path:
-    return make_run_folder(tmp_path_factory.mktemp("runs") / "probes", genetics=False)
+def full_run(made_once) -> Path:
+    return made_once("full", _reported)
 
 
 @pytest.fixture(scope="session")
-def images_run(tmp_path_factory) -> Path:
+def probes_run(made_once) -> Path:
+    return made_once("probes", partial(_reported, genetics=False))
+
+
+@pytest.fixture(scope="session")
+def images_run(made_once) -> Path:
     """ECGs and three kinds of images, some of them fused, and phases; no genetics."""
-    folder = tmp_path_factory.mktemp("runs") / "images"
-    return make_run_folder(folder, genetics=False, images=True, fusion=True)
+    return made_once("images", partial(_reported, genetics=False, images=True, fusion=True))
 
 
 @pytest.fixture(scope="session")
 def images_page(images_run) -> str:
-    return build_report(images_run).read_text(encoding="utf-8")
+    return (images_run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def full_page(full_run) -> str:
-    return build_report(full_run).read_text(encoding="utf-8")
+    return (full_run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def probes_page(probes_run) -> str:
-    return build_report(probes_run).read_text(encoding="utf-8")
+    return (probes_run / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture
