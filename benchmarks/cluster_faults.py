@@ -205,8 +205,9 @@ def main(folder: Path, kinds: list[str]) -> None:
     experiment.write_text(EXPERIMENT)
     print(f"{available_cores()} cores")
     here = folder / "here"
-    status, last, seconds = run(experiment, here)
-    print(f"this machine: status {status}, {seconds:.0f} s; {last}", flush=True)
+    if not (here / "report.html").exists():
+        status, last, seconds = run(experiment, here)
+        print(f"this machine: status {status}, {seconds:.0f} s; {last}", flush=True)
     for kind in kinds:
         out = folder / kind
         shutil.rmtree(out, ignore_errors=True)
