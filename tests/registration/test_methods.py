@@ -1,12 +1,12 @@
 """Registrations by name: RegReveal's own and a site's."""
 
 import json
+import pickle
 import sys
 
 import numpy as np
 import pytest
 
-from regreveal.cluster import _packed, _unpacked
 from regreveal.errors import InputError
 from regreveal.experiment.experiment_file import load_experiment, parse_experiment
 from regreveal.experiment.preflight import check_names
@@ -112,11 +112,11 @@ def test_its_parameters_are_checked(site):
 
 def test_a_worker_in_another_folder_loads_it(site, monkeypatch):
     registration_class(METHOD)(5.0).save(site / "saved")
-    work = _packed(loaded_registration(METHOD, site / "saved"))
+    work = pickle.dumps(loaded_registration(METHOD, site / "saved"))
     forget()
     (site / "elsewhere").mkdir()
     monkeypatch.chdir(site / "elsewhere")
-    assert _unpacked(work).value().amount == 5
+    assert pickle.loads(work).value().amount == 5
 
 
 def test_loading_a_saved_one_imports_nothing_that_the_folder_names(site):
