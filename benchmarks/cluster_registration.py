@@ -1,6 +1,6 @@
 """Registration, embedding and ingest of images by a cluster, against what this machine gives.
 
-    python benchmarks/cluster_registration.py RUN FOLDER
+    python benchmarks/cluster_registration.py RUN FOLDER [ARM ... pictures]
 
 registers, embeds and reads again some participants of a finished run of the demo, here and on a
 scheduler with two worker processes, and says of each method whether the bits are the same.
@@ -48,7 +48,9 @@ def same_arrays(one: np.ndarray, other: np.ndarray) -> str:
 
 
 def both(name: str, work: Callable[[Path], np.ndarray], folder: Path, address: str) -> None:
-    """Do the same work here and there, and say what came of it."""
+    """Do the same work here and there, and say what came of it, if it is asked for."""
+    if name.partition(" ")[0] not in (sys.argv[3:] or [name.partition(" ")[0]]):
+        return
     arrays, seconds = [], []
     for place, cluster in (("here", None), ("there", address)):
         started = time.monotonic()
@@ -115,7 +117,7 @@ def main(run: Path, folder: Path) -> None:
             ingest_images([pictures], made, body, voxel_size=None)
             return made.read(body.path, made.sample_ids(body.path))
 
-        both("ingest of pictures", ingest, folder, address)
+        both("pictures (ingest)", ingest, folder, address)
 
 
 if __name__ == "__main__":
