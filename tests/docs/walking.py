@@ -37,7 +37,7 @@ RUN = "regreveal run pulse.toml --out runs/pulse"
 # What is only taken apart (by test_commands.py), and why.
 PARSED_ONLY = {
     "make": "makes an environment of its own; .ci/run is `make test`, the demo takes ten minutes",
-    "regreveal doctor": "measures for ten seconds; tests/doctor",
+    "regreveal doctor": "measures for twenty seconds; tests/doctor",
     "regreveal run": "takes minutes; tests/experiment/test_run.py runs one of their kind",
     "regreveal compare": "needs two runs; tests/comparison has them",
     "regreveal register VoxelMorph": "trains for minutes; tests/registration trains it in little",
