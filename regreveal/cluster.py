@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import pickle
 import sys
 import threading
@@ -124,6 +125,8 @@ def cluster_map(
 def _connected(address: str) -> Iterator:
     from distributed import Client
 
+    # That a scheduler is lost is told in one line; this would add tracebacks.
+    logging.getLogger("distributed.batched").setLevel(logging.ERROR)
     try:
         client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -260,7 +260,9 @@ def start(process: subprocess.Popen, port: int) -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_scheduler_that_is_started_anew_is_one_clear_line_and_the_next_run_works(schedulers):
+def test_a_scheduler_that_is_started_anew_is_one_clear_line_and_the_next_run_works(
+    schedulers, caplog
+):
     first, second = schedulers
     address = start(first, 0)
     results = cluster_map(abs, range(100), address)
@@ -271,4 +273,5 @@ def test_a_scheduler_that_is_started_anew_is_one_clear_line_and_the_next_run_wor
     with pytest.raises(InputError, match="scheduler was lost; run the same again") as error:
         list(results)
     assert "\n" not in str(error.value)
+    assert not [record for record in caplog.records if record.exc_info]
     assert list(cluster_map(abs, range(5), address)) == list(range(5))
