@@ -22,6 +22,15 @@ from regreveal.progress import track
 # gaussian: latents are normal noise of as many dimensions.
 KINDS = ("labels", "latents", "gaussian")
 FEWEST_FOR_THRESHOLD = 100  # draws, of which the 95th percentile of the largest is then known
+SUMMARY_COLUMNS = (
+    "null",
+    "repeats",
+    "tests",
+    "below_0.05",
+    "below_0.01",
+    "p_uniform",
+    "threshold",
+)
 FAMILY_WISE_ERROR = 0.05
 
 
@@ -117,7 +126,8 @@ def null_summary(nulls: pd.DataFrame) -> pd.DataFrame:
                 "threshold": largest.quantile(1 - FAMILY_WISE_ERROR) if enough else np.nan,
             }
         )
-    return pd.DataFrame(rows)
+    # Where no phecode is frequent enough to be tested there is no row, but a table all the same.
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def _without_association(space, status, kind, generator) -> tuple[SplitSpace, pd.DataFrame]:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from regreveal.phenome.phewas.null import KINDS, null_scans, null_summary
+from regreveal.phenome.phewas.null import KINDS, SUMMARY_COLUMNS, null_scans, null_summary
 from regreveal.phenome.phewas.scan import scan
 from regreveal.phenome.phewas.split_half import SplitSpace
 
@@ -63,6 +63,13 @@ def test_the_threshold_is_passed_by_the_largest_of_one_draw_in_twenty():
     assert summary["repeats"] == 200
     few = null_summary(nulls[nulls["repeat"] < 100]).iloc[0]
     assert np.isnan(few["threshold"])
+
+
+def test_a_summary_of_no_tests_has_its_columns(related):
+    space, status = related
+    summary = null_summary(null_scans(space, status.iloc[:, :0], ["labels"], repeats=1, seed=1))
+    assert summary.empty
+    assert list(summary) == list(SUMMARY_COLUMNS)
 
 
 def test_family_wise_errors_are_as_rare_as_said(related):
