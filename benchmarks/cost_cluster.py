@@ -13,10 +13,11 @@ free, and it comes back after a while and is sent the latents again.
 import argparse
 import heapq
 import json
-import os
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -212,19 +213,46 @@ def measured(folder: Path, workers: int) -> tuple[float, int]:
     return written[-1] - written[0], len(written)
 
 
+SPIN = """
+import time
+started = time.perf_counter()
+while time.process_time() < 3:
+    sum(range(10_000))
+print((time.perf_counter() - started) / 3)
+"""
+
+
+def pace(processes: int) -> float:
+    """Seconds that so many processes wait for one of a core: more than 1 where others work."""
+    spinning = [
+        subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    return float(np.mean([float(process.communicate()[0]) for process in spinning]))
+
+
 def check(of: Constants, people: int, dimensions: int, variants: int) -> None:
-    """Print what is simulated of a cluster of this machine beside what it took."""
+    """Print what is simulated of a cluster of this machine beside what it took.
+
+    Cores are taken to be as fast as others leave them, just before and after.
+    """
     work = Work.of(of, people, dimensions, variants)
     with tempfile.TemporaryDirectory() as folder:
         write_people(Path(folder), people, dimensions, COVARIATES)
         write_genotypes(Path(folder), people, variants, "population")
         for workers in (1, 2):
-            result = simulate(work, Cluster(workers))
-            expected = result["seconds"] - result["first"]
+            paces = [pace(workers)]
             took, blocks = measured(Path(folder), workers)
+            paces.append(pace(workers))
+            slow = float(np.mean(paces))
+            slowed = replace(work, sums=slow * work.sums, written=slow * work.written)
+            result = simulate(slowed, Cluster(workers))
+            expected = result["seconds"] - result["first"]
             print(
                 f"{workers} workers, {blocks} blocks: simulated {expected:.1f} s, measured "
-                f"{took:.1f} s, {100 * (expected / took - 1):+.0f} %; load {os.getloadavg()[0]:.1f}"
+                f"{took:.1f} s, {100 * (expected / took - 1):+.0f} %; a second of a core takes "
+                f"{paces[0]:.1f} and {paces[1]:.1f} s",
+                flush=True,
             )
 
 

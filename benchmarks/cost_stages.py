@@ -23,7 +23,7 @@ seed = 3
 
 [data.simulate]
 participants = {people}
-variants = 4000
+variants = 3000
 
 [splits]
 train = 0.2
@@ -32,7 +32,7 @@ analysis = 0.7
 
 [autoencoder]
 latent_size = 16
-steps = 100
+steps = 30
 batch_size = 16
 
 [arms.native]
@@ -55,7 +55,7 @@ covariates = ["age", "sex", "pc_1"]
 [phewas]
 covariates = ["age", "sex"]
 null = ["labels"]
-null_repeats = 20
+null_repeats = 10
 
 [replication]
 """

@@ -234,8 +234,8 @@ def test_a_registration_takes_about_as_long_as_was_measured(method, values, seco
 
 @pytest.mark.parametrize(
     ("people", "latents", "microseconds", "gigabytes"),
-    # On two cores, frequencies as in a population (docs/gwas.md); fitted to far smaller scans.
-    [(38_000, 256, 95, 1.2), (400_000, 64, 694, 2.6)],
+    # On two cores, frequencies as in a population (docs/cost.md); fitted to far smaller scans.
+    [(38_000, 256, 95, 1.2), (400_000, 64, 694, 2.6), (500_000, 256, 2_503 / 2, 10.6)],
 )
 def test_a_large_scan_takes_about_what_was_measured(people, latents, microseconds, gigabytes):
     expected = 1e6 * scan_seconds(people, latents, variants=1) / 2
