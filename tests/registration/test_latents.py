@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regreveal import registration
 from regreveal.errors import InputError
-from regreveal.registration import Registered, Registration, latents, stage
+from regreveal.registration import Registered, Registration, latents
 from regreveal.registration.latents import check_gives_latents, embed_store, fit_latents
 from regreveal.registration.stage import register_store
 from regreveal.store.cohort import read_table
@@ -52,8 +53,8 @@ class Brightness(Registration):
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> TensorStore:
     """Ten cines, the fourth of which is not finite and the sixth of which does not move."""
-    for module in (stage, latents):
-        monkeypatch.setattr(module, "registration_class", {"Brightness": Brightness}.get)
+    monkeypatch.setattr(registration, "Brightness", Brightness, raising=False)
+    monkeypatch.setattr(registration, "__all__", [*registration.__all__, "Brightness"])
     cines = np.random.default_rng(0).random((10, *CINE.shape), np.float32)
     cines[3, 5, 5] = np.nan
     cines[5, 0, 0] = 1
