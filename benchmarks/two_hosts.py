@@ -2,8 +2,9 @@
 
     python benchmarks/two_hosts.py FOLDER
 
-trains an autoencoder of simulated ECGs by `regreveal train` on JAX: in one process; in two that
-share each batch; and in two again that are killed after their first epoch and started anew.
+trains an autoencoder of simulated ECGs by `regreveal train` on JAX: for some steps, and to the end,
+in one process and in two that share each batch; and in two again that are killed after their first
+epoch and started anew. One and two add up in other orders: rounding, which grows with steps.
 """
 
 import json
@@ -18,6 +19,7 @@ import pandas as pd
 
 REGREVEAL = Path(sys.executable).with_name("regreveal")
 ADDRESS = "127.0.0.1:12377"
+FEW, ALL = (1, 5, 20), 200  # steps
 
 
 def prepare(folder: Path) -> list[str]:
@@ -34,7 +36,7 @@ def prepare(folder: Path) -> list[str]:
         for command in commands:
             subprocess.run([REGREVEAL, *command], check=True)
     store = ["--store", registered / "registered", "--splits", splits]
-    return ["train", "ecg.median", *store, "--batch-size", "16", "--steps", "200"]
+    return ["train", "ecg.median", *store, "--batch-size", "16"]
 
 
 def start(training: list[str], out: Path, hosts: int) -> list[subprocess.Popen]:
@@ -82,6 +84,12 @@ def difference(one: Path, other: Path) -> str:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     training = prepare(folder)
+    for steps in FEW:
+        one, two = folder / f"one-{steps}", folder / f"two-{steps}"
+        train([*training, "--steps", str(steps)], one, 1)
+        train([*training, "--steps", str(steps)], two, 2)
+        print(f"two for one, {steps} steps: {difference(one, two)}", flush=True)
+    training += ["--steps", str(ALL)]
     one, two, killed = (folder / name for name in ("one", "two", "killed"))
     train(training, one, 1)
     train(training, two, 2)
@@ -94,7 +102,7 @@ def main(folder: Path) -> None:
     epochs = len(pd.read_csv(killed / "history.csv"))
     print(f"killed: both processes, after epoch {epochs}")
     train(training, killed, 2)
-    print(f"two for one: {difference(one, two)}")
+    print(f"two for one, {ALL} steps: {difference(one, two)}")
     print(f"killed for two: {difference(two, killed)}")
     facts = [json.loads((path / "model.json").read_text()) for path in (one, two)]
     print(f"explained variance: {[round(each['explained_variance'], 5) for each in facts]}")
