@@ -9,6 +9,8 @@ import runpy
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -98,10 +100,11 @@ class World:
         assert commands
         if not any(command.text.startswith("regreveal simulate") for command in commands):
             _link(self.people, folder / "data")
-        for command in commands:
-            print(command)
-            if not command.synopsis:
-                self._run(_in_little(command), folder)
+        with _modules_forgotten(folder):
+            for command in commands:
+                print(command)
+                if not command.synopsis:
+                    self._run(_in_little(command), folder)
 
     def _run(self, words: list[str], folder: Path) -> None:
         program, *arguments = words
@@ -119,15 +122,23 @@ class World:
 
 
 def _run_script(name: str, folder: Path) -> None:
-    """Run a script of a page as `python NAME` would, and forget what it imported of the folder."""
-    before = set(sys.modules)
+    """Run a script of a page as `python NAME` would."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         runpy.run_path(name, run_name="__main__")
-    for module in set(sys.modules) - before:
-        if str(folder) in str(getattr(sys.modules[module], "__path__", "")):
-            for inner in [each for each in sys.modules if each.partition(".")[0] == module]:
-                del sys.modules[inner]
+
+
+@contextmanager
+def _modules_forgotten(folder: Path) -> Iterator[None]:
+    """Forget, at the end, what scripts and commands imported of a folder: others have its name."""
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for module in set(sys.modules) - before:
+            if str(folder) in str(getattr(sys.modules.get(module), "__path__", "")):
+                for inner in [each for each in sys.modules if each.partition(".")[0] == module]:
+                    del sys.modules[inner]
 
 
 def _in_little(command: Command) -> list[str]:
