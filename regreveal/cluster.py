@@ -1,5 +1,6 @@
 """Work on a Dask cluster: pieces of a stage go to its workers, results come back in order."""
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -125,8 +126,9 @@ def cluster_map(
 def _connected(address: str) -> Iterator:
     from distributed import Client
 
-    # That a scheduler is lost is told in one line; this would add tracebacks.
+    # That a scheduler is lost is told in one line; these would add tracebacks.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
+    logging.getLogger("distributed.client").addFilter(_is_no_attempt_given_up)
     try:
         client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -135,12 +137,22 @@ def _connected(address: str) -> Iterator:
         yield client
 
 
+def _is_no_attempt_given_up(record: logging.LogRecord) -> bool:
+    """Leave out that a client, once closed, no longer tries to reach its scheduler again."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def _threads(client, address: str) -> int:
-    """Count the workers' threads."""
-    try:
-        return sum(client.nthreads().values())
-    except OSError:
-        raise _lost(address) from None
+    """Count the workers' threads; a scheduler that is held, and not lost, is waited for."""
+    while client.status == "running":
+        try:
+            return sum(client.nthreads(callback_timeout=PATIENCE).values())
+        except TimeoutError:
+            line = f"{address}: the Dask scheduler does not answer; waiting"
+            print(line, file=sys.stderr, flush=True)
+        except OSError:
+            break
+    raise _lost(address)
 
 
 def _tell_if_nobody_works(client, address: str) -> None:

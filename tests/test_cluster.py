@@ -1,9 +1,11 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from threading import Timer
 
 import cluster_work as work
 import numpy as np
@@ -149,10 +151,12 @@ class Waiting:
 class Scheduler:
     """One whose workers are away at first."""
 
+    status = "running"
+
     def __init__(self):
         self.seen = [{}, {}, {"worker": 1}]
 
-    def nthreads(self):
+    def nthreads(self, callback_timeout):
         return self.seen.pop(0)
 
 
@@ -275,3 +279,35 @@ def test_a_scheduler_that_is_started_anew_is_one_clear_line_and_the_next_run_wor
     assert "\n" not in str(error.value)
     assert not [record for record in caplog.records if record.exc_info]
     assert list(cluster_map(abs, range(5), address)) == list(range(5))
+
+
+def test_a_scheduler_that_is_lost_and_does_not_come_back_is_one_clear_line(
+    schedulers, caplog, monkeypatch
+):
+    monkeypatch.setattr(clusters, "PATIENCE", 1)
+    first, _ = schedulers
+    address = start(first, 0)
+    results = cluster_map(abs, range(100), address)
+    assert next(results) == 0
+    with socket.socket() as silent:  # takes its place, so that the client waits for an answer
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        first.kill()
+        first.wait()
+        silent.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        silent.listen()
+        with pytest.raises(InputError, match="scheduler was lost; run the same again"):
+            list(results)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_scheduler_that_is_held_is_waited_for(schedulers, monkeypatch, capsys):
+    monkeypatch.setattr(clusters, "PATIENCE", 0.2)
+    first, _ = schedulers
+    results = cluster_map(abs, range(100), start(first, 0))
+    assert next(results) == 0
+    first.send_signal(signal.SIGSTOP)
+    going_on = Timer(1, first.send_signal, [signal.SIGCONT])
+    going_on.start()
+    assert list(results) == list(range(1, 100))
+    going_on.join()
+    assert "the Dask scheduler does not answer; waiting" in capsys.readouterr().err
