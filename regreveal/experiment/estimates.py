@@ -12,14 +12,14 @@ BYTES = 4  # float32
 # A training step: forwards, and backwards to the inputs and to the weights of each layer.
 PASSES_OF_A_STEP = 3
 # What a step holds for every value that a layer gives: the value and its gradient. What
-# benchmarks/full_size.py measures is 10 to 20 % below.
+# benchmarks/running/full_size.py measures is 10 to 20 % below.
 COPIES_OF_ACTIVATIONS = 2
 # Weights, their gradients and Adam's two moments.
 COPIES_OF_TRAINED_WEIGHTS = 4
 # Core seconds of a scan, from a .bed to its table: of a variant; a block of variants; a variant and
 # participant; and of each of these for every latent and covariate. And bytes of a participant and
 # latent, most of them while latents are transformed. Fitted to scans of 5,000 to 20,000 people and
-# 32 to 128 latents (benchmarks/cost.py); docs/cost.md has what larger ones took beside it.
+# 32 to 128 latents (benchmarks/running/cost.py); docs/cost.md has what larger ones took beside it.
 SCAN_VARIANT, SCAN_BLOCK = 6.4e-6, 9.9e-3
 SCAN_GENOTYPE, SCAN_PRODUCT = 2.0e-9, 11e-12
 SCAN_LATENT_BYTES = 75

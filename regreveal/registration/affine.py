@@ -24,7 +24,7 @@ from regreveal.registration.volume_search import (
 # Between what images painted from ten people's labels reach on the template, heads (0.53 to 0.73)
 # and brains (0.58 to 0.72), and what other images do (noise, balls, shells, a knee, other
 # contrasts, halves of heads: up to 0.48, most under 0.3), at 2 mm and 6 mm alike
-# (benchmarks/affine.py).
+# (benchmarks/registration/affine.py).
 LEAST_CORRELATION = 0.5
 GOOD_CORRELATION = 0.55  # below it, more starts are tried
 TRIED_AGAIN = 12

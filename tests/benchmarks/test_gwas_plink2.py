@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/gwas_plink2.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/genetics/plink2.py"
 
 # Ties aside, equal printed digits are at most half a unit of the last one apart.
 EQUAL = 0.5 + 1e-5

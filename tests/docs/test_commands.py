@@ -28,6 +28,7 @@ REPOSITORY_FILE = re.compile(
 
 def on_every_page(test):
     return pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)(test)
+COMMANDS_FILE = re.compile(r"(benchmarks|experiments|model_zoo)/")
 
 
 @on_every_page
@@ -77,7 +78,7 @@ def test_commands_are_read_as_they_are_written(tmp_path):
 def test_every_file_of_the_repository_that_is_named_is_there(page):
     named = set(REPOSITORY_FILE.findall(page.read_text()))
     for command in commands_of(page):
-        named |= {word for word in command.words if re.match(r"(experiments|model_zoo)/", word)}
+        named |= {word for word in command.words if COMMANDS_FILE.match(word)}
     missing = [name for name in sorted(named) if not (ROOT / name).exists()]
     # Modules are named from the package on, too.
     missing = [name for name in missing if not (ROOT / "regreveal" / name).exists()]

@@ -1,4 +1,4 @@
-"""The figures of `benchmarks/ecg_alignment.py` on real recordings."""
+"""The figures of `benchmarks/registration/ecg_alignment.py` on real recordings."""
 
 import importlib.util
 from pathlib import Path
@@ -10,7 +10,7 @@ from regreveal.ingest import cardiosoft
 from regreveal.registration import QRSAlignment
 from regreveal.registration.qrs import detect_beats
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "ecg_alignment.py"
+BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks/registration/ecg_alignment.py"
 
 
 @pytest.fixture(scope="module")

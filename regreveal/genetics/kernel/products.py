@@ -17,7 +17,7 @@ from regreveal.genetics.kernel.dosages import in_parts, in_threads, no_whole_dos
 BACKENDS = ("numpy", "keras")
 
 # Where a set holds more than this share of the participants, tables of subset sums are cheaper than
-# adding participants one by one (benchmarks/gwas_kernel.py).
+# adding participants one by one (benchmarks/genetics/kernel.py).
 SPARSE_SHARE = 1 / 8
 
 # Columns whose tables of subset sums fit into a core's second-level cache, with room to spare.

@@ -129,7 +129,7 @@ def test_intervals_of_the_mean_hold_the_truth_of_targets_that_go_together():
 
 
 def test_arms_that_know_equally_much_differ_by_nothing_in_the_paired_interval():
-    """Of 60 cohorts, with a number and two classes in each; benchmarks/probes_null.py has more."""
+    """Of 60 cohorts, with a number and two classes; more by benchmarks/phenome/probes_null.py."""
     generator, folds, held = np.random.default_rng(28), folds_of(150), []
     for _ in range(60):
         trait = generator.normal(size=150)
