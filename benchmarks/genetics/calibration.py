@@ -24,7 +24,8 @@ from latent_distributions import DISTRIBUTIONS, draw_covariates, draw_latents
 from scipy import sparse, stats
 
 from regreveal.genetics.kernel.fdistribution import neg_log10_f
-from regreveal.genetics.manova import LatentSpace, pillai_f, pillai_trace
+from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.pillai import pillai_f, pillai_trace
 from regreveal.genetics.skewness import SkewnessCorrection
 from regreveal.genetics.transforms import TRANSFORMS, transform_latents
 from regreveal.store.cohort import design_matrix, read_table

@@ -18,8 +18,9 @@ from calibration import read_real
 from latent_distributions import draw_latents
 
 from regreveal.genetics.kernel.fdistribution import neg_log10_f
-from regreveal.genetics.manova import LatentSpace, pillai_f
+from regreveal.genetics.manova import LatentSpace
 from regreveal.genetics.permuted import design_weights, permutation_tail
+from regreveal.genetics.pillai import pillai_f
 from regreveal.genetics.transforms import transform_latents
 
 TAILS = (4.0, 6.0, 7.3, 8.0)

@@ -14,7 +14,8 @@ from scipy import special
 
 from regreveal.compute import available_cores, parallel_map
 from regreveal.genetics.kernel.dosages import HARD_CALL_MARGIN, in_threads, whole_dosages
-from regreveal.genetics.manova import LatentSpace, pillai_f
+from regreveal.genetics.manova import LatentSpace
+from regreveal.genetics.pillai import pillai_f
 
 # Chains of one simulation, the share of them that makes a level, and simulations; the spread of
 # the latter tells the error.
