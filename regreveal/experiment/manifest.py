@@ -57,9 +57,8 @@ class Manifest:
         if not self.path.exists():
             return {}, {}
         try:
-            content = json.loads(self.path.read_text())
-            return content["stages"], content.get("first_seen", {})
-        except (ValueError, KeyError, TypeError) as error:
+            return _records(json.loads(self.path.read_text()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self._lock.close()
             raise InputError(
                 f"{self.path}: not the manifest of a run ({error}); delete it to run all stages "
@@ -264,6 +263,24 @@ class Manifest:
             "stages": self.stages,
         }
         write_json(content, self.path)
+
+
+def _records(content: dict) -> tuple[dict, dict]:
+    """Take from a manifest its stages, and when it saw which files.
+
+    A run may come from elsewhere, and a stage that is not wanted any more has its outputs removed:
+    they must lie in the run.
+    """
+    stages, first_seen = content["stages"], content.get("first_seen", {})
+    for name, entry in stages.items():
+        if not {"key", "finished", "after", "outputs"} <= entry.keys():
+            raise ValueError(f"stage '{name}' is not recorded in full")
+        for place in map(Path, entry["outputs"]):
+            if place.is_absolute() or ".." in place.parts or not place.parts:
+                raise ValueError(f"stage '{name}' names '{place}', which is not within the run")
+    for day in first_seen.values():
+        datetime.date.fromisoformat(day)
+    return stages, first_seen
 
 
 def fingerprint(path: Path) -> str:

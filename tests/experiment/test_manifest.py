@@ -179,12 +179,34 @@ def test_a_run_that_was_killed_locks_nobody_out_and_leaves_no_half_files(tmp_pat
         assert not half.exists()
 
 
-@pytest.mark.parametrize("content", ["", '{"stages', "[]", "{}"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", '{"stages', "[]", "{}", "[" * 100_000),
+        *('{"stages": []}', '{"stages": {"a": 1}}', '{"stages": {"a": {"outputs": []}}}'),
+        '{"stages": {}, "first_seen": {"a": "yesterday"}}',
+    ],
+)
 def test_a_damaged_manifest_is_one_line_and_frees_the_folder(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     for _ in range(2):
         with pytest.raises(InputError, match=r"manifest\.json: not the manifest of a run"):
             Manifest(tmp_path, seed=1)
+
+
+@pytest.mark.parametrize("place", ["/mine", "../mine", "arms/../../mine", "."])
+def test_a_manifest_from_elsewhere_has_nothing_outside_the_run_removed(tmp_path, place):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mine").mkdir()
+    outputs = [str(tmp_path / "mine") if place == "/mine" else place]
+    stage = {"key": "k", "finished": True, "after": [], "outputs": outputs}
+    (tmp_path / "run/manifest.json").write_text(json.dumps({"stages": {"unwanted": stage}}))
+    with (
+        pytest.raises(InputError, match="'unwanted' names '.*', which is not within the run"),
+        Manifest(tmp_path / "run", seed=1) as manifest,
+    ):
+        manifest.forget_unused()
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_neither_the_clock_nor_the_order_of_files_in_time_decides_what_is_run(stage, tmp_path):
@@ -266,9 +288,14 @@ def test_a_part_of_a_large_file_that_was_not_copied_counts(large, part):
     assert fingerprint(large) != before
 
 
-def note(path: Path, *needed: Path) -> None:
-    """Work for a process of its own: say which, and whether what it needs was there."""
-    time.sleep(0.3)
+def note(path: Path, *needed: Path, beside: Path | None = None) -> None:
+    """Work for a process of its own: say which, and whether what it needs was there.
+
+    It lasts until `beside` has begun, too.
+    """
+    path.with_suffix(".begun").touch()
+    if beside is not None:
+        until(beside.with_suffix(".begun").exists)
     path.write_text(json.dumps({"process": os.getpid(), "found": [p.exists() for p in needed]}))
 
 
@@ -290,8 +317,8 @@ def test_stages_go_side_by_side_each_after_those_it_builds_on(tmp_path, two_core
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     with Manifest(tmp_path, seed=1) as manifest:
         with manifest.together():
-            manifest.run("first", partial(note, first), outputs=[first])
-            manifest.run("second", partial(note, second), outputs=[second])
+            manifest.run("first", partial(note, first, beside=second), outputs=[first])
+            manifest.run("second", partial(note, second, beside=first), outputs=[second])
             manifest.run("third", partial(note, third, first), outputs=[third], after=["first"])
         assert all(stage["finished"] for stage in manifest.stages.values())
         with manifest.together():  # nothing is left to do
