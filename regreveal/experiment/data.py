@@ -11,6 +11,7 @@ from regreveal.errors import InputError
 from regreveal.experiment.data_settings import Data, Training
 from regreveal.experiment.manifest import Manifest
 from regreveal.experiment.settings import Experiment
+from regreveal.genetics.genotypes import files_read_with
 from regreveal.store.cohort import make_splits, read_splits, read_table, write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap, find_tensor_map
@@ -43,7 +44,7 @@ class DataPaths:
     cohort: Path | None = None
     phenotypes: Path | None = None
     phenotype_info: Path | None = None
-    genotypes: Path | None = None
+    genotypes: Path | list[Path] | None = None
     genes: Path | None = None
     diagnoses: Path | None = None
     episodes: Path | None = None
@@ -61,7 +62,7 @@ class DataPaths:
             raise InputError(f"{folder}: no folder '{LAYOUT['tensors']}'; expected a data folder")
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected a data folder")
-        return cls(**{name: path for name, path in there.items() if path.exists()})
+        return cls(**{name: path for name, path in there.items() if not _missing(path)})
 
     @classmethod
     def of_settings(cls, data: Data) -> "DataPaths":
@@ -71,8 +72,8 @@ class DataPaths:
             for field in fields(cls)
             if getattr(data, field.name, None) is not None
         }
-        for key, path in named.items():
-            if not path.exists():
+        for key, paths in named.items():
+            for path in _missing(paths):
                 raise InputError(f"data.{key}: {path} does not exist")
         return cls(**named) if data.folder is None else cls.of_folder(data.folder, named)
 
@@ -84,12 +85,20 @@ class DataPaths:
         return path
 
     def files(self, *names: str) -> dict[str, Path]:
-        """Those of the named files that there are, by name; a .bed with its .bim and .fam."""
+        """Those of the named files that there are, by name; genotypes with what is beside them."""
         there = {name: path for name in names if (path := getattr(self, name)) is not None}
-        if "genotypes" in there:
-            bed = there["genotypes"]
-            there |= {suffix: bed.with_suffix(f".{suffix}") for suffix in ("bim", "fam")}
+        for number, path in enumerate(_each(there.pop("genotypes", []))):
+            read = files_read_with(path)
+            there |= {f"genotypes {number}, {file}": path for file, path in enumerate(read)}
         return there
+
+
+def _each(paths: Path | list[Path]) -> list[Path]:
+    return paths if isinstance(paths, list) else [paths]
+
+
+def _missing(paths: Path | list[Path]) -> list[Path]:
+    return [path for path in _each(paths) if not path.exists()]
 
 
 @dataclass

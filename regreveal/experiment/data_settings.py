@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from regreveal.experiment.analysis_settings import Settings
 
@@ -19,6 +19,11 @@ def _leads_down(path: Path) -> Path:
 
 # Whoever reads an experiment file from elsewhere is to see at once what it reaches for.
 InputPath = Annotated[Path, AfterValidator(_leads_down)]
+OneOrSeveral = Annotated[
+    list[InputPath],
+    BeforeValidator(lambda paths: [paths] if isinstance(paths, str | Path) else paths),
+    Field(min_length=1),
+]
 
 
 class Simulation(Settings):
@@ -38,7 +43,8 @@ class Data(Settings):
     Single files stand in the place of those of a folder, where there is one.
 
     Relative paths start at the working directory, as on the command line, and lead down from it:
-    none has "..", but whole paths lead anywhere. `episodes` is UK Biobank's hesin, with the dates
+    none has "..", but whole paths lead anywhere. `genotypes` are one file, or several of the same
+    people, such as a file a chromosome. `episodes` is UK Biobank's hesin, with the dates
     of `diagnoses`, hesin_diag; `phecodes_icd9` maps codes that `phecodes` does not; `phecode_info`
     is needed where these do not describe phecodes themselves.
     """
@@ -49,7 +55,7 @@ class Data(Settings):
     cohort: InputPath | None = None
     phenotypes: InputPath | None = None
     phenotype_info: InputPath | None = None
-    genotypes: InputPath | None = None
+    genotypes: OneOrSeveral | None = None
     genes: InputPath | None = None
     diagnoses: InputPath | None = None
     episodes: InputPath | None = None

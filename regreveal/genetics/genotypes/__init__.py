@@ -17,6 +17,7 @@ __all__ = [
     "Genotypes",
     "canonical_chromosome",
     "chromosome_rank",
+    "files_read_with",
     "open_genotypes",
 ]
 
@@ -30,6 +31,8 @@ READERS = {
     ".vcf.bgz": ("vcf", "VcfGenotypes"),
     ".bcf": ("vcf", "VcfGenotypes"),
 }
+# What else of a file's name is read with it; a .pgen has one of the two tables of variants.
+BESIDE = {".bed": (".bim", ".fam"), ".pgen": (".pvar", ".pvar.zst", ".psam"), ".bgen": (".sample",)}
 
 
 def open_genotypes(
@@ -69,3 +72,19 @@ def open_genotypes(
         f"{path.name}: genotypes are read from {', '.join(READERS)} files; "
         "convert others with 'plink2 --make-pgen'"
     )
+
+
+def files_read_with(path: Path) -> list[Path]:
+    """List a genotype file and those beside it that decide what it says, without opening any.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of Path
+        The file first; of the others those that are there.
+    """
+    beside = [path.with_suffix(suffix) for suffix in BESIDE.get(path.suffix.lower(), ())]
+    return [path, *(file for file in beside if file.exists())]
