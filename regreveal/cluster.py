@@ -9,11 +9,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from regreveal.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,7 +52,7 @@ def on_cluster(address: str | None) -> Iterator[None]:
         No scheduler answers at the address.
     """
     if address is not None:
-        with _connected(address):  # said at once, and not when the first stage comes to use it
+        with connected(address):  # said at once, and not when the first stage comes to use it
             pass
     before = _cluster.set(address)
     try:
@@ -104,7 +108,7 @@ def cluster_map(
     """
     import dask
 
-    with _connected(address) as client:
+    with connected(address) as client:
         _tell_if_nobody_works(client, address)
         # It takes data away from workers that have nothing to do for a moment, who would need to
         # be sent all that the function holds again.
@@ -115,6 +119,8 @@ def cluster_map(
             shared = client.submit(_Shared, _packed(function), pure=False)
         pending = deque()
         for item in items:
+            if client.status == "closed":  # the scheduler was lost while the item was made
+                raise _lost(address)
             pending.append(client.submit(_apply, shared, _packed(item), pure=False))
             while len(pending) >= AHEAD * max(1, _threads(client, address)):
                 yield _result(client, pending.popleft(), address)
@@ -123,18 +129,52 @@ def cluster_map(
 
 
 @contextlib.contextmanager
-def _connected(address: str) -> Iterator:
+def connected(address: str) -> Iterator["Client"]:
+    """Give a client of a scheduler within this block.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as "tcp://head:8786".
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at the address.
+    """
     from distributed import Client
 
     # That a scheduler is lost is told in one line; these would add tracebacks.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
     logging.getLogger("distributed.client").addFilter(_is_no_attempt_given_up)
     try:
+        _greet(address)
         client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{address}: no Dask scheduler answers there ({error})") from None
+    # The last two: TLS without certificates, and a greeting that is none of Dask's, such as SSH's.
+    except (OSError, ValueError, TypeError, MemoryError) as error:
+        why = str(error) or f"nothing is said within {SCHEDULER_TIMEOUT} s"
+        raise InputError(f"{address}: no Dask scheduler answers there ({why})") from None
     with client:
         yield client
+
+
+def _greet(address: str) -> None:
+    """Exchange greetings with a scheduler, or raise an error.
+
+    A Client would wait without end for who takes a connection and says nothing, as a scheduler that
+    is held; and one that cannot make sense of an address takes 20 s and a traceback to be closed.
+    """
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def greet() -> None:
+        options = Security().get_connection_args("client")
+        connection = await connect(address, timeout=SCHEDULER_TIMEOUT, **options)
+        connection.abort()
+
+    # A thread of its own: in this one a loop may be running, as in a notebook.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, asyncio.wait_for(greet(), SCHEDULER_TIMEOUT)).result()
 
 
 def _is_no_attempt_given_up(record: logging.LogRecord) -> bool:

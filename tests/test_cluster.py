@@ -1,11 +1,7 @@
 import os
 import signal
-import socket
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
-from threading import Timer
 
 import cluster_work as work
 import numpy as np
@@ -167,16 +163,6 @@ def test_a_lack_of_workers_is_said_while_a_piece_is_waited_for(capsys):
     assert capsys.readouterr().err == 2 * line
 
 
-def test_an_address_where_nobody_answers_is_one_clear_line(monkeypatch):
-    monkeypatch.setattr(clusters, "SCHEDULER_TIMEOUT", 0.2)
-    with (
-        pytest.raises(InputError, match="no Dask scheduler answers there") as error,
-        on_cluster("tcp://127.0.0.1:9"),
-    ):
-        pass
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -227,87 +213,3 @@ def test_workers_that_are_killed_all_at_once_are_waited_for(address, monkeypatch
         os.kill(process, signal.SIGKILL)
     values += [value for value, _ in results]
     assert values == DOUBLES
-
-
-SCHEDULER = """
-import asyncio, sys
-from distributed import Scheduler, Worker
-async def run():
-    port = int(sys.stdin.readline())
-    async with Scheduler(host="127.0.0.1", port=port, dashboard_address=None) as scheduler:
-        async with Worker(scheduler.address, nthreads=1):
-            print(scheduler.address, flush=True)
-            await scheduler.finished()
-asyncio.run(run())
-"""
-
-
-@pytest.fixture
-def schedulers():
-    """Two processes that are a scheduler with a worker once they are told the port."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCHEDULER], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def start(process: subprocess.Popen, port: int) -> str:
-    process.stdin.write(f"{port}\n")
-    process.stdin.flush()
-    return process.stdout.readline().strip()
-
-
-def test_a_scheduler_that_is_started_anew_is_one_clear_line_and_the_next_run_works(
-    schedulers, caplog
-):
-    first, second = schedulers
-    address = start(first, 0)
-    results = cluster_map(abs, range(100), address)
-    assert next(results) == 0
-    first.kill()
-    first.wait()
-    assert start(second, int(address.rsplit(":", 1)[1])) == address
-    with pytest.raises(InputError, match="scheduler was lost; run the same again") as error:
-        list(results)
-    assert "\n" not in str(error.value)
-    assert not [record for record in caplog.records if record.exc_info]
-    assert list(cluster_map(abs, range(5), address)) == list(range(5))
-
-
-def test_a_scheduler_that_is_lost_and_does_not_come_back_is_one_clear_line(
-    schedulers, caplog, monkeypatch
-):
-    monkeypatch.setattr(clusters, "PATIENCE", 1)
-    first, _ = schedulers
-    address = start(first, 0)
-    results = cluster_map(abs, range(100), address)
-    assert next(results) == 0
-    with socket.socket() as silent:  # takes its place, so that the client waits for an answer
-        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        first.kill()
-        first.wait()
-        silent.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
-        silent.listen()
-        with pytest.raises(InputError, match="scheduler was lost; run the same again"):
-            list(results)
-    assert not [record for record in caplog.records if record.exc_info]
-
-
-def test_a_scheduler_that_is_held_is_waited_for(schedulers, monkeypatch, capsys):
-    monkeypatch.setattr(clusters, "PATIENCE", 0.2)
-    first, _ = schedulers
-    results = cluster_map(abs, range(100), start(first, 0))
-    assert next(results) == 0
-    first.send_signal(signal.SIGSTOP)
-    going_on = Timer(1, first.send_signal, [signal.SIGCONT])
-    going_on.start()
-    assert list(results) == list(range(1, 100))
-    going_on.join()
-    assert "the Dask scheduler does not answer; waiting" in capsys.readouterr().err

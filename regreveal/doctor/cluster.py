@@ -1,11 +1,16 @@
 """A Dask cluster: whether a scheduler answers, and what its workers are."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from regreveal.cluster import connected
 from regreveal.doctor.check import Check, Status
+from regreveal.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 GROUP = "cluster"
-SCHEDULER_TIMEOUT = 10  # seconds
 # Of these a result may depend on the version, or a task may not be understood.
 SAME_VERSIONS = ("python", "dask", "distributed", "cloudpickle", "numpy", "pandas")
 
@@ -18,36 +23,35 @@ def check_cluster(address: str) -> Iterator[Check]:
     address : str
         Such as "tcp://head:8786".
     """
-    from distributed import Client
-
     try:
-        client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        found = f"{address}: no scheduler answers ({str(error).partition(chr(10))[0]})"
+        with connected(address) as client:
+            yield from _check_workers(client, address)
+    except InputError as error:
         advice = "start one with `dask scheduler`, and let firewalls pass its port"
-        yield Check(GROUP, "Dask scheduler", found, Status.broken, advice)
+        yield Check(GROUP, "Dask scheduler", str(error), Status.broken, advice)
+
+
+def _check_workers(client: "Client", address: str) -> Iterator[Check]:
+    threads = client.nthreads()
+    found = f"{len(threads)} workers with {sum(threads.values())} threads"
+    if not threads:
+        advice = f"start workers with `dask worker {address}`"
+        yield Check(GROUP, "Dask workers", found, Status.broken, advice)
         return
-    with client:
-        threads = client.nthreads()
-        found = f"{len(threads)} workers with {sum(threads.values())} threads"
-        if not threads:
-            advice = f"start workers with `dask worker {address}`"
-            yield Check(GROUP, "Dask workers", found, Status.broken, advice)
-            return
-        yield Check(GROUP, "Dask workers", found)
-        versions = client.get_versions()
-        here = versions["client"]["packages"]
-        different = sorted(
-            name
-            for name in SAME_VERSIONS
-            for worker in versions["workers"].values()
-            if worker["packages"].get(name) != here.get(name)
+    yield Check(GROUP, "Dask workers", found)
+    versions = client.get_versions()
+    here = versions["client"]["packages"]
+    different = sorted(
+        name
+        for name in SAME_VERSIONS
+        for worker in versions["workers"].values()
+        if worker["packages"].get(name) != here.get(name)
+    )
+    if different:
+        yield Check(
+            GROUP,
+            "Dask versions",
+            f"workers have other versions of {', '.join(dict.fromkeys(different))}",
+            Status.warning,
+            "start workers in the same environment, or container, as this command",
         )
-        if different:
-            yield Check(
-                GROUP,
-                "Dask versions",
-                f"workers have other versions of {', '.join(dict.fromkeys(different))}",
-                Status.warning,
-                "start workers in the same environment, or container, as this command",
-            )

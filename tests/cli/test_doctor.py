@@ -43,13 +43,14 @@ def test_warnings_do_not_fail(monkeypatch, capsys, tmp_path):
     assert "allow it more" in capsys.readouterr().out
 
 
-def test_a_dask_scheduler_that_does_not_answer_is_broken(tmp_path, monkeypatch):
+def test_a_dask_scheduler_that_does_not_answer_is_broken(monkeypatch):
+    from regreveal import cluster as clusters
     from regreveal.doctor import cluster
 
-    monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT", 0.5)
+    monkeypatch.setattr(clusters, "SCHEDULER_TIMEOUT", 0.5)
     (check,) = cluster.check_cluster("tcp://127.0.0.1:9")
     assert check.status == Status.broken
-    assert "no scheduler answers" in check.found
+    assert "no Dask scheduler answers" in check.found
 
 
 def test_a_dask_cluster_is_told_with_its_workers():
