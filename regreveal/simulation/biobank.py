@@ -28,7 +28,7 @@ from regreveal.simulation.genome import (
 )
 from regreveal.simulation.recordings import Recordings
 from regreveal.simulation.traits import Traits, draw_traits, read_table
-from regreveal.store.atomic import make_folder
+from regreveal.store.atomic import make_folder, place_for_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 
@@ -78,6 +78,7 @@ def simulate_biobank(
     _check_parameters(**parameters)
     if _already_there(folder, parameters):
         return
+    folder = place_for_folder(folder)
     make_folder(folder.parent)
     unfinished = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
     try:

@@ -144,6 +144,23 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink(missing_ok=True)  # it may have gone with its folder
 
 
+def place_for_folder(target: Path) -> Path:
+    """Say where a folder is to be made, links followed, that takes the place of an empty one.
+
+    Raises
+    ------
+    InputError
+        It is one that cannot be replaced, which would be noticed only after the work.
+    """
+    if target.is_symlink():
+        target = target.resolve()
+    if target.is_dir() and (os.path.ismount(target) or target.samefile(Path.cwd())):
+        raise InputError(
+            f"{target}: is the working directory, or where a disk is mounted; name a folder in it"
+        )
+    return target
+
+
 @contextmanager
 def new_folder(target: str | os.PathLike) -> Iterator[Path]:
     """Give a folder to write results into; it becomes `target`, whole, if the block succeeds.
@@ -164,7 +181,7 @@ def new_folder(target: str | os.PathLike) -> Iterator[Path]:
     InputError
         There is something already, or nothing can be written there.
     """
-    target = Path(target)
+    target = place_for_folder(Path(target))
     make_folder(target.parent)
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: is a file; expected a folder for the results")

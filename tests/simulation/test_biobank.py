@@ -191,6 +191,12 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_the_working_directory_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="name a folder in it"):
+        simulate_biobank(".", participants=100, variants=500, modalities=["ecg"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -54,6 +54,28 @@ def test_a_folder_that_another_process_makes_is_refused_and_left_to_it(tmp_path)
     assert len(list((tmp_path / "results").iterdir())) == 2
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_results_go_where_a_link_leads(tmp_path, there):
+    if there:
+        (tmp_path / "scratch").mkdir()
+    (tmp_path / "results").symlink_to("scratch")
+    with new_folder(tmp_path / "results") as folder:
+        (folder / "one.tsv").write_text("1")
+    assert (tmp_path / "results").is_symlink()
+    assert (tmp_path / "scratch" / "one.tsv").read_text() == "1"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("place", [".", "volume", "link"])
+def test_a_folder_that_cannot_be_replaced_is_refused_before_the_work(tmp_path, monkeypatch, place):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link").symlink_to("volume")
+    monkeypatch.chdir(tmp_path / "volume" if place == "." else tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path.name == "volume")
+    with pytest.raises(InputError, match="name a folder in it"), new_folder(place):
+        pytest.fail("the work was begun")
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_file_in_the_way_is_named(tmp_path, place):
     (tmp_path / "file").write_text("mine")
