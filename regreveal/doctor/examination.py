@@ -1,5 +1,6 @@
 """All checks; those that load much where they can do no harm to the others."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -7,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
-from regreveal.compute import out_of_reach_of_ctrl_c
+from regreveal.compute import end_with_parent, out_of_reach_of_ctrl_c
 from regreveal.doctor import machine, software, storage
 from regreveal.doctor.check import Check, Status, WrongResultError
 from regreveal.doctor.software import NEW_ENVIRONMENT
@@ -116,7 +117,9 @@ class Apart:
         """
         if self._pool is None:
             # "spawn": a library that was loaded here must not decide about what is seen there.
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1, get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
+            )
         with out_of_reach_of_ctrl_c():
             future = self._pool.submit(function)
         try:

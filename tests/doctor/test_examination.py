@@ -1,8 +1,11 @@
+import contextlib
 import os
+import subprocess
 import sys
 import time
 from functools import partial
 
+import psutil
 import pytest
 
 from regreveal.doctor import examination, self_tests
@@ -19,6 +22,28 @@ def test_functions_are_called_in_one_process_beside_this_one(apart):
     (first, problem), (second, _) = apart.call(os.getpid), apart.call(os.getpid)
     assert problem is None
     assert first == second != os.getpid()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's end")
+def test_the_process_ends_with_a_doctor_that_is_killed(tmp_path):
+    """As by a health check that took too long: it would hold its memory for ever."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from regreveal.doctor.examination import Apart\n"
+        "if __name__ == '__main__':\n"
+        "    with Apart() as apart:\n"
+        "        print(apart.call(os.getpid)[0], flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE) as doctor:
+        process = psutil.Process(int(doctor.stdout.readline()))
+        doctor.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        end = time.monotonic() + 60
+        while process.status() != psutil.STATUS_ZOMBIE:  # as which some containers keep it
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def fails():
