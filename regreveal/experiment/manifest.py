@@ -121,22 +121,26 @@ class Manifest:
             self._queue = None
 
     def _run_queue(self, accelerated: bool) -> None:
-        """Start each stage, in their order, once those it builds on are done."""
         with Workers() as workers:
-            if workers.alone_is_better(accelerated):
-                for name, (work, entry) in self._queue.items():
-                    self._run_here(name, work, entry)
+            if not workers.alone_is_better(accelerated):
+                self._run_side_by_side(workers)
                 return
-            waiting, unfinished = dict(self._queue), set(self._queue)
-            while unfinished:
-                for name, (work, entry) in list(waiting.items()):
-                    if workers.free and not unfinished & set(entry["after"]):
-                        print(f"{name} …", file=sys.stderr, flush=True)
-                        workers.start(name, work)
-                        del waiting[name]
-                for name, seconds, peak_memory in workers.finished():
-                    self._finish(name, self._queue[name][1], seconds, peak_memory)
-                    unfinished.remove(name)
+        # Not before the process has ended that looked for an accelerator, and has memory of it.
+        for name, (work, entry) in self._queue.items():
+            self._run_here(name, work, entry)
+
+    def _run_side_by_side(self, workers: Workers) -> None:
+        """Start each stage, in their order, once those it builds on are done."""
+        waiting, unfinished = dict(self._queue), set(self._queue)
+        while unfinished:
+            for name, (work, entry) in list(waiting.items()):
+                if workers.free and not unfinished & set(entry["after"]):
+                    print(f"{name} …", file=sys.stderr, flush=True)
+                    workers.start(name, work)
+                    del waiting[name]
+            for name, seconds, peak_memory in workers.finished():
+                self._finish(name, self._queue[name][1], seconds, peak_memory)
+                unfinished.remove(name)
 
     def _run_here(self, name: str, work: Callable[[], object], entry: dict) -> None:
         print(f"{name} …", file=sys.stderr, flush=True)

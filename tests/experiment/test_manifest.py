@@ -1,5 +1,6 @@
 import datetime
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -346,6 +347,18 @@ def test_on_one_core_everything_stays_in_this_process(tmp_path, monkeypatch):
     with Manifest(tmp_path, seed=1) as manifest, manifest.together():
         manifest.run("here", partial(note, tmp_path / "a"), outputs=[tmp_path / "a"])
     assert json.loads((tmp_path / "a").read_text())["process"] == os.getpid()
+
+
+def test_on_an_accelerator_no_other_process_has_memory_of_it(tmp_path, monkeypatch):
+    def looked(self, accelerated):
+        assert self._submit(os.getpid).result() != os.getpid()
+        return accelerated
+
+    monkeypatch.setattr(workers.Workers, "alone_is_better", looked)
+    beside = []
+    with Manifest(tmp_path, seed=1) as manifest, manifest.together(accelerated=True):
+        manifest.run("here", lambda: beside.append(multiprocessing.active_children()), outputs=[])
+    assert beside == [[]]
 
 
 def test_a_killed_run_leaves_no_process_that_goes_on_writing(tmp_path):
