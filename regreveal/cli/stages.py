@@ -1,6 +1,7 @@
 """Single stages on files: list tensor maps, split participants, register, train, embed."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -86,10 +87,13 @@ def register(
         fit_latents,
     )
     from regreveal.registration.methods import registration_class
+    from regreveal.registration.pieces import fingerprint
     from regreveal.registration.reference import find_column, median_participant, read_reference
     from regreveal.registration.stage import (
         count_failures,
+        fit_once,
         fit_registration,
+        forget_fit,
         register_store,
     )
     from regreveal.store.atomic import check_folder
@@ -118,16 +122,19 @@ def register(
         split = read_splits(splits)["split"]
         learn_from, validation = (split.index[split == s] for s in ("train", "validation"))
     saved = out / "registration"
+    learn_from, validation = list(learn_from), list(validation)
+    settings = [chosen, repr(input_map), learn_from, validation]
+    decided_by = partial(fingerprint, method, settings, tensors.shards(input_map.path))
+    taught = method, chosen, tensors, input_map, learn_from
     if registration_class(method).gives_latents:
         check_gives_latents(method, input_map, output_map)
         if exemplar or reference:
             raise InputError(f"{method}: leave --exemplar and --reference out")
         model = out / "model"
-        fit_latents(
-            method, chosen, tensors, input_map, list(learn_from), list(validation), saved, model
-        )
+        fit_once(saved, decided_by(), partial(fit_latents, *taught, validation, saved, model))
         with on_cluster(dask):
             qc = embed_store(method, saved, model, tensors, input_map, out)
+        forget_fit(saved)
         typer.echo(f"{qc['ok'].sum()} of {len(qc)} embedded: {out / LATENTS}")
         echo_left_out(count_failures(qc))
         return
@@ -138,9 +145,11 @@ def register(
         values = find_column(exemplar, [read_table(phenotypes)])
         chosen_one = median_participant(values, tensors, input_map, learn_from)
         image = input_map.read(tensors, [chosen_one])[0]
-    fit_registration(method, chosen, tensors, input_map, learn_from, saved, image)
+    known = decided_by([] if image is None else [image])
+    fit_once(saved, known, partial(fit_registration, *taught, saved, image))
     with on_cluster(dask):
         qc = register_store(method, saved, tensors, input_map, output_map, out)
+    forget_fit(saved)
     typer.echo(f"{qc['ok'].sum()} of {len(qc)} registered: {out}")
     echo_left_out(count_failures(qc))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regreveal.errors import InputError
 from regreveal.experiment.workers import Workers, measured
-from regreveal.store.atomic import remove_unfinished, take_lock, write_json
+from regreveal.store.atomic import remove_unfinished, resumable, take_lock, write_json
 
 REPORTED_PACKAGES = (
     "bed-reader", "h5py", "keras", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pysam",
@@ -333,6 +333,9 @@ def _version(package: str) -> str:
 
 
 def _remove(path: Path) -> None:
+    """Remove a file, or a folder and what was begun of one."""
+    if resumable(path).is_dir():
+        shutil.rmtree(resumable(path))
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -3,7 +3,7 @@
 import inspect
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from regreveal.registration.methods import (
     loaded_registration,
     registration_class,
 )
-from regreveal.store.atomic import atomic_folder
+from regreveal.registration.pieces import Pieces, fingerprint
+from regreveal.store.atomic import WHOLE, atomic_path, resumed_folder
 from regreveal.store.cohort import write_table
 from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
@@ -108,6 +109,35 @@ def fit_registration(
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
 
+def fit_once(saved: Path, decided_by: str, fit: Callable[[], None]) -> None:
+    """Fit, unless a command that was killed after it had fitted the same has left it.
+
+    Parameters
+    ----------
+    saved : Path
+        Where `fit` saves the registration.
+    decided_by : str
+        Fingerprint of what decides the fit.
+    fit : callable
+    """
+    noted = _fitted(saved)
+    if noted.is_file() and noted.read_bytes() == decided_by.encode() and saved.is_dir():
+        return
+    noted.unlink(missing_ok=True)
+    fit()
+    with atomic_path(noted) as temporary:
+        temporary.write_text(decided_by)
+
+
+def forget_fit(saved: Path) -> None:
+    """Let the next command fit anew: what was fitted for is done."""
+    _fitted(saved).unlink(missing_ok=True)
+
+
+def _fitted(saved: Path) -> Path:
+    return saved.with_name(f".{saved.name}.fitted")
+
+
 class StoredTensors:
     """Tensors of a store that look like an array of samples and are read when rows are asked for.
 
@@ -169,7 +199,8 @@ def register_store(
         Is left with `registered/`, a TensorStore of those who could be registered, and
         `qc.parquet`, a row for everyone. Where the method moves by matrices, the store also holds
         `transforms.parquet`: everyone's matrix, by rows. `registered/` appears last and whole, in
-        the place of an earlier one.
+        the place of an earlier one. Until then pieces gather in a hidden folder, where the next
+        call of the same goes on if this one is killed.
 
     Returns
     -------
@@ -199,45 +230,45 @@ def register_store(
     size = _rows_of(input_map, CHUNK_BYTES, CHUNK)
     chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
     attributes = source.attributes(input_map.path)
-    rate = registration.output_sampling_rate or attributes.get("sampling_rate")
-    voxel_size = registration.output_voxel_size or attributes.get("voxel_size")
+    of_all = {
+        "units": output_map.units,
+        "sampling_rate": registration.output_sampling_rate or attributes.get("sampling_rate"),
+        "voxel_size": registration.output_voxel_size or attributes.get("voxel_size"),
+        "source": method,
+    }
     work = partial(_register_chunk, loaded, TensorStore(source.path), input_map)
-    quality, matrices = [], []
-    with atomic_folder(target) as unfinished:
-        registered = TensorStore(unfinished)
+    decided_by = fingerprint(
+        method,
+        [repr(input_map), repr(output_map), ids, size],
+        source.shards(input_map.path),
+        [path.read_bytes() for path in sorted(saved.iterdir()) if path.is_file()],
+    )
+    with resumed_folder(target, decided_by) as unfinished:
+        pieces = Pieces(unfinished, output_map.path)
+        to_do, description = chunks[pieces.done :], f"Registering by {method}"
+        if pieces.done:
+            description += f" ({pieces.done} of {len(chunks)} pieces are done)"
         workers = 1 if registration.uses_all_cores else None
-        done = parallel_map(work, chunks, f"Registering by {method}", workers)
-        for chunk, (tensors, qc, transforms) in zip(chunks, done, strict=True):
+        done = parallel_map(work, to_do, description, workers)
+        for chunk, (tensors, qc, matrices) in zip(to_do, done, strict=True):
             stored = (len(tensors), *output_map.stored_shape)
             if tensors.shape not in (stored, (*stored, 1)):
                 raise InputError(
                     f"{method} gives tensors of shape {tensors.shape[1:]}; {output_map.name} "
                     f"declares {output_map.stored_shape}"
                 )
-            ok = qc["ok"].to_numpy()
-            if ok.any():
-                registered.write(
-                    output_map.path,
-                    tensors[ok].reshape(ok.sum(), *output_map.stored_shape),
-                    np.array(chunk)[ok],
-                    units=output_map.units,
-                    sampling_rate=rate,
-                    voxel_size=voxel_size,
-                    source=method,
-                )
-            qc.insert(0, "sample_id", chunk)
-            quality.append(qc)
-            matrices.append(transforms)
-        qc = pd.concat(quality, ignore_index=True)
+            pieces.add(chunk, tensors.reshape(stored), qc, matrices, **of_all)
+        qc, matrices = pieces.tables()
         if not qc["ok"].any():
+            shutil.rmtree(unfinished)
             reasons = ", ".join(f"{reason}: {n}" for reason, n in count_failures(qc).items())
             raise InputError(
                 f"{source.path}: none of {len(qc)} participants could be registered by {method} "
                 f"({reasons})"
             )
         write_table(qc, folder / "qc.parquet")
-        if all(of_chunk is not None for of_chunk in matrices):
-            _write_matrices(np.concatenate(matrices), ids, unfinished / "transforms.parquet")
+        if matrices is not None:
+            write_table(matrices, unfinished / WHOLE / "transforms.parquet")
     return qc
 
 
@@ -265,11 +296,3 @@ def _register_chunk(
         registered.qc.reset_index(drop=True),
         matrices,
     )
-
-
-def _write_matrices(matrices: np.ndarray, sample_ids: list[str], path: Path) -> None:
-    rows, columns = matrices.shape[1:]
-    names = [f"m_{row}{column}" for row in range(rows) for column in range(columns)]
-    table = pd.DataFrame(matrices.reshape(len(matrices), -1), columns=names)
-    table.insert(0, "sample_id", sample_ids)
-    write_table(table, path)

@@ -1,5 +1,6 @@
 """Brains brought onto the MNI152 grid by transforms that other programs found, from files."""
 
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,12 @@ from regreveal.errors import InputError
 from regreveal.ingest.files import identity
 from regreveal.registration.affine import LEAST_CORRELATION, prepare
 from regreveal.registration.images import unusable_reason
+from regreveal.registration.pieces import Pieces, fingerprint
 from regreveal.registration.stage import count_failures
 from regreveal.registration.transform_files import SUFFIXES, apply_transform, read_transform
 from regreveal.registration.volume_files import open_volume, voxels_of
-from regreveal.store.atomic import atomic_folder
+from regreveal.store.atomic import resumed_folder
 from regreveal.store.cohort import write_table
-from regreveal.store.tensors import TensorStore
 from regreveal.tensormap import TensorMap
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mgz")
@@ -50,7 +51,8 @@ def register_folders(
         What comes out, on the whole grid.
     folder : Path
         Is left with `registered/`, a TensorStore, and `qc.parquet`, a row a volume.
-        `registered/` appears last and whole.
+        `registered/` appears last and whole; until then what is done is kept in a hidden folder,
+        where the next call of the same goes on if this one is killed.
     voxel_size, fixed, workers
         See `register_files`.
 
@@ -72,10 +74,15 @@ def register_folders(
             f"mm has {shape}"
         )
     found = _by_sample_id(volumes, VOLUME_SUFFIXES), _by_sample_id(transforms, SUFFIXES)
-    with atomic_folder(folder / "registered") as unfinished:
-        store = TensorStore(unfinished)
-        qc = register_files(*found, store, tensor_map.path, voxel_size, fixed, workers)
+    files = [path for of_kind in found for path in of_kind.values()]
+    if not isinstance(fixed, tuple) and Path(fixed).is_file():
+        files.append(Path(fixed))
+    settings = [repr(tensor_map), voxel_size, repr(fixed), *map(list, found)]
+    with resumed_folder(folder / "registered", fingerprint(None, settings, files)) as unfinished:
+        pieces = Pieces(unfinished, tensor_map.path)
+        qc = register_files(*found, pieces, voxel_size, fixed, workers)
         if not qc["ok"].any():
+            shutil.rmtree(unfinished)
             reasons = ", ".join(f"{reason}: {n}" for reason, n in count_failures(qc).items())
             raise InputError(f"{volumes}: none of {len(qc)} volumes is registered ({reasons})")
         write_table(qc, folder / "qc.parquet")
@@ -104,13 +111,12 @@ def _by_sample_id(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def register_files(
     volumes: Mapping[str, Path],
     transforms: Mapping[str, Path],
-    store: TensorStore,
-    tensor: str = "brain/t1_mni",
+    pieces: Pieces,
     voxel_size: float = 1.0,
     fixed=FSL_TEMPLATE,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Take volumes through ready transforms to MNI space, and write them to a store.
+    """Take volumes through ready transforms to MNI space, each a piece of a store.
 
     Each transform is used with the file that it was made for: a tensor of a store has been turned,
     cropped and padded, and no longer knows where it lay in the scanner.
@@ -120,8 +126,8 @@ def register_files(
     volumes, transforms : mapping of str to path
         By sample id: the moving volumes (NIfTI, or what else nibabel reads), and their transforms
         to MNI152 (`read_transform`). Volumes without a transform are told in the result.
-    store : TensorStore
-    tensor : str
+    pieces : Pieces
+        Gets those that it does not have yet; the first must be those of the same volumes.
     voxel_size : float
         Of the grid, in mm (`regreveal.brain_atlas.grid`).
     fixed : path or (shape, affine)
@@ -143,20 +149,23 @@ def register_files(
     """
     with_both = [sample_id for sample_id in volumes if sample_id in transforms]
     work = partial(_register_file, voxel_size=voxel_size, fixed=fixed)
-    tasks = [(volumes[sample_id], transforms[sample_id]) for sample_id in with_both]
+    to_do, description = with_both[pieces.done :], "Applying transforms"
+    if pieces.done:
+        description += f" ({pieces.done} of {len(with_both)} are done)"
+    tasks = [(volumes[sample_id], transforms[sample_id]) for sample_id in to_do]
+    results = parallel_map(work, tasks, description, workers)
+    for sample_id, (registered, reason, alike) in zip(to_do, results, strict=True):
+        pieces.add(
+            [sample_id],
+            registered[None],
+            pd.DataFrame({"ok": [not reason], "reason": reason, "correlation": alike}),
+            units="intensity",
+            voxel_size=(voxel_size,) * 3,
+            source="ready transform",
+        )
     rows = dict.fromkeys(volumes, (False, "no transform", np.nan))
-    results = parallel_map(work, tasks, "Applying transforms", workers)
-    for sample_id, (registered, reason, alike) in zip(with_both, results, strict=True):
-        rows[sample_id] = (not reason, reason, alike)
-        if not reason:
-            store.write(
-                tensor,
-                registered[None],
-                [sample_id],
-                units="intensity",
-                voxel_size=(voxel_size,) * 3,
-                source="ready transform",
-            )
+    if with_both:
+        rows |= {row[0]: row[1:] for row in pieces.tables()[0].itertuples(index=False)}
     qc = pd.DataFrame(rows.values(), columns=["ok", "reason", "correlation"])
     qc.insert(0, "sample_id", list(rows))
     return qc

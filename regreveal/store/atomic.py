@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from regreveal.store.faults import NO_LOCKS, explained, explaining
 # Twelve random digits, as `atomic_path`, the shards of a store and a biobank in the making have
 # them; what the report draws into; folders in the making (but ".unfinished", a GWAS that goes on).
 UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{12}(\..+)?|\.figures-\w{8}|\..+\.unfinished")
+WHOLE, DECIDED_BY = "whole", "decided_by"  # in a folder that a killed process is to go on with
 
 
 def make_folder(folder: Path) -> None:
@@ -128,6 +130,70 @@ def atomic_folder(target: str | os.PathLike) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             lock.unlink(missing_ok=True)
+
+
+def resumable(target: Path) -> Path:
+    """Where what is to be a folder grows, and is kept if the process that makes it is killed."""
+    return target.with_name(f".{target.name}.resumable")
+
+
+@contextmanager
+def resumed_folder(target: str | os.PathLike, decided_by: str) -> Iterator[Path]:
+    """Make a folder as `atomic_folder` does, from where a process that was killed had come to.
+
+    Parameters
+    ----------
+    target : path-like
+        Where the finished folder is to be. What is there stays until the block succeeds.
+    decided_by : str
+        Fingerprint of everything that decides the content: what was begun of another is removed.
+
+    Yields
+    ------
+    Path
+        A folder, in which `WHOLE` is the folder that is to become `target`; whatever else is put
+        beside that goes when it does. If the block does not succeed, it is left for the next
+        process, unless it holds no file yet.
+
+    Raises
+    ------
+    InputError
+        As `atomic_folder` does.
+    """
+    target = Path(target)
+    work, lock = resumable(target), target.with_name(f".{target.name}.lock")
+    with locked(lock, wait=False, place=target):
+        try:
+            with explaining(target):
+                _begin_or_go_on(work, target, decided_by)
+                yield work
+                if target.exists():
+                    os.replace(target, work / "earlier")
+                os.replace(work / WHOLE, target)
+                shutil.rmtree(work)
+        finally:
+            if not any(path.is_file() for path in work.glob("*/**/*")):
+                shutil.rmtree(work, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+
+
+def _begin_or_go_on(work: Path, target: Path, decided_by: str) -> None:
+    whole, noted = work / WHOLE, work / DECIDED_BY
+    same = noted.is_file() and noted.read_bytes() == decided_by.encode()
+    if same and not whole.exists() and target.exists():
+        os.replace(target, whole)  # it had been finished, which nobody came to know
+    if same and whole.exists():
+        remove_unfinished(work)
+        return
+    if work.exists():
+        warnings.warn(
+            f"{target}: what was begun there is of other inputs or options; it is begun anew",
+            stacklevel=4,
+        )
+        shutil.rmtree(work)
+    whole.mkdir(parents=True)
+    with atomic_path(noted) as temporary:
+        temporary.write_text(decided_by)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -142,13 +142,32 @@ class TensorStore:
             unfinished.unlink(missing_ok=True)
         return shard
 
+    def shards(self, name: str) -> list[Path]:
+        """Files that hold a tensor, by number.
+
+        Listed anew only if the folder may have changed: there may be 100,000.
+        """
+        folder = self._folder(name)
+        try:
+            changed = folder.stat().st_mtime_ns
+        except OSError:
+            return []
+        if name in self._listed and self._listed[name][0] == changed:
+            return self._listed[name][1]
+        now = time.time_ns()
+        # From the hundred thousandth on, numbers are longer.
+        shards = sorted(folder.glob("part-*.h5"), key=lambda shard: (len(shard.name), shard.name))
+        if now - changed > SETTLED:
+            self._listed[name] = (changed, shards)
+        return shards
+
     def sample_ids(self, name: str) -> list[str]:
         """Ids of everyone who has the tensor, in the order of the shards."""
-        return [sample_id for shard in self._shards(name) for sample_id in self._ids(shard)]
+        return [sample_id for shard in self.shards(name) for sample_id in self._ids(shard)]
 
     def bytes_a_participant(self, name: str) -> float:
         """Size on disk of everybody's tensors, over their number."""
-        size = sum(shard.stat().st_size for shard in self._shards(name))
+        size = sum(shard.stat().st_size for shard in self.shards(name))
         return size / len(self.sample_ids(name))
 
     def read(self, name: str, sample_ids: Sequence[str] | None = None) -> np.ndarray:
@@ -170,7 +189,7 @@ class TensorStore:
             If there is no such tensor, or an id does not have it.
         """
         self._first_shard(name)
-        location = self._locations(name, self._shards(name))
+        location = self._locations(name, self.shards(name))
         shape, dtype = self.shape(name), self._dtype(name)
         wanted = list(location) if sample_ids is None else [str(i) for i in sample_ids]
         missing = [sample_id for sample_id in wanted if sample_id not in location]
@@ -243,22 +262,6 @@ class TensorStore:
             raise InputError(f"tensor name '{name}': expected 'group/name'")
         return self.path.joinpath(*parts)
 
-    def _shards(self, name: str) -> list[Path]:
-        """List the shards by number, anew if the folder may have changed: there may be 100,000."""
-        folder = self._folder(name)
-        try:
-            changed = folder.stat().st_mtime_ns
-        except OSError:
-            return []
-        if name in self._listed and self._listed[name][0] == changed:
-            return self._listed[name][1]
-        now = time.time_ns()
-        # From the hundred thousandth on, numbers are longer.
-        shards = sorted(folder.glob("part-*.h5"), key=lambda shard: (len(shard.name), shard.name))
-        if now - changed > SETTLED:
-            self._listed[name] = (changed, shards)
-        return shards
-
     def _shards_so_far(self, name: str) -> list[Path]:
         """Shards that a further one is to be beside: those known, and what came after by number.
 
@@ -266,14 +269,14 @@ class TensorStore:
         """
         known, _ = self._found.get(name, ([], {}))
         if not known or not known[-1].exists():
-            return self._shards(name)
+            return self.shards(name)
         shards, folder = list(known), self._folder(name)
         while (following := _next_shard(folder, shards)).exists():
             shards.append(following)
         return shards
 
     def _first_shard(self, name: str) -> Path:
-        shards = self._shards(name)
+        shards = self.shards(name)
         if not shards:
             there = ", ".join(self.names()) or "none"
             raise InputError(f"{self.path}: no tensor '{name}' (there are: {there})")

@@ -34,7 +34,9 @@ def folder(tmp_path_factory):
     images[5] = 0
     store = TensorStore(folder / "tensors")
     store.write("dxa/hip", images, list(BMI), units="grey value", voxel_size=(1.0, 1.0))
-    table = pd.DataFrame({"sample_id": list(BMI), "bmi": BMI.values()})
+    table = pd.DataFrame(
+        {"sample_id": list(BMI), "bmi": BMI.values(), "age": [50, 51, 62, 63, 55, 54]}
+    )
     table.to_csv(folder / "phenotypes.tsv", sep="\t", index=False)
     cv2.imwrite(str(folder / "reference.png"), images[4].astype(np.uint8))
     return folder
@@ -82,6 +84,45 @@ def test_a_cluster_does_the_same_work(folder, by_exemplar, tmp_path):
         register(folder, tmp_path / "out", *phenotypes, "--dask", address)
     here, there = (TensorStore(out / "registered") for out in (by_exemplar[0], tmp_path / "out"))
     np.testing.assert_array_equal(here.read("dxa/hip"), there.read("dxa/hip"))
+
+
+def test_killed_while_it_registers_it_does_not_fit_again(
+    folder, by_exemplar, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    def counted(registration, images):
+        fits.append(images)
+        return fit(registration, images)
+
+    def register_to(column="bmi"):
+        register(folder, out, "--exemplar", column, "--phenotypes", folder / "phenotypes.tsv")
+
+    out, fits, fit = tmp_path / "out", [], Homography.fit
+    monkeypatch.setattr(Homography, "fit", counted)
+    with monkeypatch.context() as patched:
+        patched.setattr("regreveal.registration.pieces.write_table", killed)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                register_to()
+    register_to()
+    assert len(fits) == 1
+    there, expected = (
+        {file.relative_to(of): file.read_bytes() for file in of.rglob("*") if file.is_file()}
+        for of in (out, by_exemplar[0])
+    )
+    assert there == expected
+    (out / "registered").rename(tmp_path / "elsewhere")
+    with monkeypatch.context() as patched:
+        patched.setattr("regreveal.registration.pieces.write_table", killed)
+        with pytest.raises(Killed):
+            register_to()
+    register_to("age")  # of whom another participant has the median
+    assert len(fits) == 3
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from regreveal.errors import InputError
 from regreveal.experiment import workers
 from regreveal.experiment.manifest import Manifest, fingerprint
+from regreveal.store.atomic import resumable
 
 
 class Counted:
@@ -67,6 +68,24 @@ def test_a_stage_broken_off_goes_on_with_what_it_left(stage):
     stage.fail = False
     run(stage)
     assert stage.output.read_text() == "True 2"
+
+
+@pytest.mark.parametrize("settings", [1, 2])
+def test_what_was_begun_of_a_folder_is_kept_for_the_same_stage_alone(tmp_path, settings):
+    begun, found = resumable(tmp_path / "made"), []
+
+    def begin():
+        begun.mkdir()
+        raise KeyboardInterrupt
+
+    with Manifest(tmp_path, seed=1) as manifest, pytest.raises(KeyboardInterrupt):
+        manifest.run("stage", begin, outputs=[tmp_path / "made"], settings=1)
+    with Manifest(tmp_path, seed=1) as manifest:
+        outputs = [tmp_path / "made"]
+        manifest.run(
+            "stage", lambda: found.append(begun.is_dir()), outputs=outputs, settings=settings
+        )
+    assert found == [settings == 1]
 
 
 def test_a_changed_input_file_runs_it_again(stage, tmp_path):

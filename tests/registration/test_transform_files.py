@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from regreveal.brain_atlas import template
 from regreveal.errors import InputError
+from regreveal.registration.pieces import Pieces
 from regreveal.registration.transform_files import apply_transform, read_transform
 from regreveal.registration.volume_ready import register_files
-from regreveal.store.tensors import TensorStore
 
 SMALL_TURN = Rotation.from_euler("xyz", [4, -7, 11], degrees=True).as_matrix()
 
@@ -222,10 +222,9 @@ def test_files_are_brought_to_the_template_and_wrong_transforms_are_told(tmp_pat
         (tmp_path / f"{name}.lta").write_text(lta(1, matrix)[0])
         volumes[name], transforms[name] = tmp_path / f"{name}.nii.gz", tmp_path / f"{name}.lta"
     del transforms["b"]
-    store = TensorStore(tmp_path / "store")
-    qc = register_files(
-        volumes, transforms, store, "brain/t1_mni_6mm", voxel_size=6, workers=1
-    ).set_index("sample_id")
+    pieces = Pieces(tmp_path / "made", "brain/t1_mni_6mm")
+    qc = register_files(volumes, transforms, pieces, voxel_size=6, workers=1)
+    qc, store = qc.set_index("sample_id"), pieces.store
     assert qc["ok"].to_dict() == {"a": True, "wrong way": False, "b": False}
     assert qc.loc["b", "reason"] == "no transform"
     assert store.sample_ids("brain/t1_mni_6mm") == ["a"]

@@ -125,7 +125,8 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
 
 
 def test_only_what_a_killed_writer_left_is_taken_away(tmp_path):
-    kept = [tmp_path / name for name in (".lock", "a.tsv", ".notes.txt", "deep/.unfinished/a.tsv")]
+    goes_on = ("deep/.unfinished/a.tsv", "arm/.registered.resumable/whole/a.h5")
+    kept = [tmp_path / name for name in (".lock", "a.tsv", ".notes.txt", *goes_on)]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("kept")

@@ -49,8 +49,8 @@ def ready_mgz(folder):
 
 
 def read_ready(folder, name, content):
+    from regreveal.registration.pieces import Pieces
     from regreveal.registration.volume_ready import register_files
-    from regreveal.store.tensors import TensorStore
 
     (folder / name).write_bytes(content)
     (folder / "a.xfm").write_text(
@@ -58,7 +58,7 @@ def read_ready(folder, name, content):
         "1 0 0 0\n0 1 0 0\n0 0 1 0;\n"
     )
     files = {"a": folder / name}, {"a": folder / "a.xfm"}
-    return register_files(*files, TensorStore(folder / "store"), workers=1)
+    return register_files(*files, Pieces(folder, "brain/t1_mni"), workers=1)
 
 
 @case("NumPy reference that promises 16 TB", "not a readable image")
