@@ -322,8 +322,19 @@ def take_lock(path: str | os.PathLike, wait: bool = True, place: Path | None = N
             f"{path.parent}: this file system has no locks ({error.strerror}); choose a folder on "
             "another, or have it mounted with them (Lustre: -o flock)"
         ) from None
+    if not _is_still_there(lock, path):
+        lock.close()
+        return take_lock(path, wait, place)
     with explaining(path):
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
     return lock
+
+
+def _is_still_there(lock: TextIO, path: Path) -> bool:
+    """Say whether a lock is of the file that others find: its last holder may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

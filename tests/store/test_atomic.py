@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -113,6 +114,20 @@ def test_a_lock_names_its_holder_and_is_free_once_that_is_killed(tmp_path):
     with locked(lock, wait=False):
         assert f"process {os.getpid()} on" in lock.read_text()
     take_lock(lock, wait=False).close()
+
+
+def test_a_lock_whose_file_was_removed_while_it_was_waited_for_is_taken_anew(tmp_path, monkeypatch):
+    """As by who made a folder, and ended between another's opening and locking it."""
+    path, flock = tmp_path / ".lock", fcntl.flock
+
+    def removed(file, how):
+        monkeypatch.undo()
+        path.unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed)
+    with locked(path), pytest.raises(InputError, match="another process is writing there"):
+        take_lock(path, wait=False)
 
 
 def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
