@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from distributed.cli import dask_worker
 from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
@@ -279,6 +280,16 @@ def test_workers_wait_for_the_scheduler_and_find_it(services):
     assert worker["depends_on"] == {"scheduler": {"condition": "service_healthy"}}
     assert "tcp://scheduler:8786" in worker["entrypoint"]
     assert "8786" in services["scheduler"]["entrypoint"]
+
+
+def test_there_is_a_worker_a_core_with_one_thread(services):
+    """With "auto" for their number, Dask decides of threads whatever it is told."""
+    _, _, _, kind, *arguments = services["worker"]["entrypoint"]
+    assert kind == "worker"
+    told = dask_worker.main.make_context("dask worker", arguments).params
+    assert (told["n_workers"], told["nthreads"]) == ("-1", 1)
+    environment = services["worker"]["environment"]
+    assert environment == {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def test_what_the_page_tells_compose_to_do_can_be_done(services):
