@@ -11,7 +11,11 @@ from regreveal.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-STARTS = ("regreveal ", "python ", "make ", "mkdocs ")
+# A page's line that begins so is a command; variables may be set before it.
+COMMAND = re.compile(
+    r"(?:\w+=\S+ )*(?:apptainer|dask|docker|export|make|mkdir|mkdocs|pip|python|regenie|regreveal|"
+    r"sbatch|source) "
+)
 PROGRAM = typer.main.get_command(app)
 FENCE = re.compile(r"^\s*```")
 TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -42,7 +46,7 @@ def commands_of(path: Path) -> list[Command]:
     for number, line in enumerate(lines):
         if FENCE.match(line):
             fenced = not fenced
-        if (fenced or line.startswith("    ")) and line.strip().startswith(STARTS):
+        if (fenced or line.startswith("    ")) and COMMAND.match(line.strip()):
             found.append(_command(path.name, _with_continuations(lines[number:])))
     return found
 
@@ -51,6 +55,19 @@ def inline_commands_of(path: Path) -> list[Command]:
     """Every `regreveal …` within a sentence; such a one need not be complete."""
     texts = (" ".join(text.split()) for text in INLINE.findall(path.read_text()))
     return [Command(path.name, _plain(text), True) for text in texts]
+
+
+def complete_inline_commands_of(path: Path) -> list[Command]:
+    """Those of them that could be copied as they stand; the others are names of commands."""
+    complete = []
+    for command in inline_commands_of(path):
+        whole = Command(command.page, command.text, synopsis=False)
+        try:
+            parse(whole)
+        except typer.BadParameter.__base__:
+            continue
+        complete.append(whole)
+    return complete
 
 
 def files_of(path: Path) -> dict[str, str]:
@@ -100,10 +117,13 @@ def parse(command: Command) -> None:
     found = PROGRAM
     while hasattr(found, "get_command"):
         flags = {name for option in found.params if option.is_flag for name in option.opts}
+        does_something = asks_for_help or command.synopsis
         while words and words[0] in flags:
-            words.pop(0)
-        if not words:
+            does_something = words.pop(0)
+        if not words and does_something:
             return
+        if not words:
+            raise typer.BadParameter("no command")
         name = words.pop(0)
         group, found = found, found.get_command(typer.Context(found), name)
         if found is None:

@@ -1,59 +1,93 @@
 """Running the commands of a page from top to bottom, in a folder of its own.
 
 They are as the page has them but for sizes: a biobank of a hundred people, trainings of two steps.
-A command that an earlier page has had, too, is not run again: what it left is taken.
+A command that an earlier page has had, too, is not run again: what it left is taken. So is what a
+page's commands name and an earlier page has made.
 """
 
+import json
 import os
 import runpy
 import shlex
 import shutil
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import h5py
-import numpy as np
-import pandas as pd
+# Else it would log to what a command's output went to, when that is gone.
+import distributed  # noqa: F401
 import pytest
 import tensorflow
-import wfdb
 from typer.testing import CliRunner
 
 from regreveal import compute
-from regreveal.brain_atlas import template
 from regreveal.cli.main import app
-from regreveal.ecg_leads import LEADS
-from regreveal.experiment import workers
-from regreveal.simulation.ecg import phantom
-from regreveal.store.cohort import read_table
-from regreveal.store.tensors import TensorStore
-from tests.docs.commands import Command, commands_of, files_of
-from tests.ingest.image_files import body, brain, write_brain, write_cine, write_picture
+from regreveal.experiment import dry_run, workers
+from regreveal.experiment import run as experiment_run
+from tests.docs.commands import ROOT, Command, commands_of, complete_inline_commands_of, files_of
+from tests.docs.raw_files import (
+    complete_people,
+    few_variants,
+    link,
+    write_predictions,
+    write_raw_files,
+)
 
 FEW_STEPS = ["--steps", "2", "--batch-size", "8"]
 FEW_SAMPLES = ["--bootstraps", "5", "--permutations", "99"]
-# The one experiment that is run: what another's page says, this one's says, too.
+# Of methods that learn.
+FEW_PARAMETERS = {
+    "VoxelMorph": {"steps": 2, "batch_size": 2, "features": [2, 4]},
+    "DeepCycle": {"steps": 10, "batch_size": 2, "learning_rate": 0.01},
+}
+# The one experiment that is run to its end: what another's page says, this one's says, too.
 RUN = "regreveal run pulse.toml --out runs/pulse"
+# The page whose results other pages go on from.
+FIRST_STEPS = "README.md"
 # What is only taken apart (by test_commands.py), and why.
 PARSED_ONLY = {
     "make": "makes an environment of its own; .ci/run is `make test`, the demo takes ten minutes",
-    "regreveal doctor": "measures for twenty seconds; tests/doctor",
-    "regreveal run": "takes minutes; tests/experiment/test_run.py runs one of their kind",
-    "regreveal compare": "needs two runs; tests/comparison has them",
-    "regreveal register VoxelMorph": "trains for minutes; tests/registration trains it in little",
-    "regreveal register DeepCycle": "trains for minutes; tests/registration trains it in little",
-    "regreveal register-ready": "takes other programs' transforms; tests/cli writes some",
-    "regreveal train dxa.body": "on several GPUs; tests/models trains in half precision",
+    "mkdocs serve": "serves until it is stopped; test_site.py builds the site",
+    "pip install": "installs; tests/install_wheel.py does, by hand",
+    "mkdir": "is the shell's own",
+    "export": "is the shell's own",
+    "source": "is the shell's own",
+    "docker": "wants Docker; tests/test_docker.py holds what it is asked for to be there",
+    "apptainer": "wants Apptainer; tests/test_docker.py looks into its definition",
+    "sbatch": "wants SLURM; tests/test_slurm.py runs the scripts",
+    "dask": "runs until it is stopped; tests/test_cluster.py has schedulers and workers",
+    "regenie": "is another program; tests/genetics/test_known.py has its results",
+    "_REGREVEAL_COMPLETE": "writes into the user's home; tests/cli/test_completion.py",
+    "regreveal --install-completion": "likewise",
+    "regreveal --debug": "is an option, not a command; tests/cli/test_defects.py",
+    "regreveal doctor --dask": "asks a cluster; tests/test_cluster.py",
+    "regreveal run experiment.toml --out RUN --dask": "tests/test_stages_on_cluster.py runs one",
+    "regreveal run experiments/paper_table1.toml": "tests/experiment/test_dry_run.py does it",
     "regreveal zoo check": "simulates people for minutes; tests/cli/test_zoo_commands.py",
     "regreveal zoo pack": "needs a run; tests/cli/test_zoo_commands.py",
+    "regreveal train brain.t1_mni": "is of several hosts; tests/models/test_hosts.py",
+    "python slurm/dask_workers.py --queue cpu --account biobank --jobs 20": "submits jobs",
 }
+PARSE_ARGUMENTS = ArgumentParser.parse_args
+
+
+class BegunError(Exception):
+    """What was called has come to its work: all that it asks for is there."""
 
 
 def only_parsed(command: Command) -> bool:
     """Whether a command is not run, for a reason that `PARSED_ONLY` has."""
-    return command.text != RUN and command.text.startswith(tuple(PARSED_ONLY))
+    if command.text.endswith(" --show"):
+        return False
+    return command.text.startswith(tuple(PARSED_ONLY))
+
+
+def runnable_commands_of(page: Path) -> list[Command]:
+    """Every command of a page that is not only parsed: first those on lines of their own."""
+    commands = [*commands_of(page), *complete_inline_commands_of(page)]
+    return [command for command in commands if not only_parsed(command)]
 
 
 def succeed(words: list[str]) -> None:
@@ -64,6 +98,7 @@ def succeed(words: list[str]) -> None:
         with pytest.MonkeyPatch.context() as patch:
             for module in (compute, workers):
                 patch.setattr(module, "available_cores", lambda: 1)
+            patch.setattr(dry_run, "measured_rate", lambda rank: 1e9)
             result = CliRunner().invoke(app, words)
     finally:
         tensorflow.config.run_functions_eagerly(False)
@@ -78,17 +113,19 @@ class World:
     Parameters
     ----------
     folder : Path
-    modalities : sequence of str
-        Of the simulated people's recordings.
     """
 
-    def __init__(self, folder: Path, modalities: tuple[str, ...]):
+    def __init__(self, folder: Path):
         self.people, self.raw = folder / "data", folder / "raw"
         few = ["--participants", "100", "--variants", "300"]
-        named = [word for name in modalities for word in ("--modality", name)]
+        named = [word for name in ("ecg", "dxa", "cardiac") for word in ("--modality", name)]
         succeed(["simulate", str(self.people), *few, *named])
-        _write_raw_files(self.raw, self.people)
+        complete_people(self.people)
+        write_raw_files(self.raw, self.people)
+        for name in ("experiment.toml", "FILE.toml"):
+            (self.raw / name).write_text(files_of(ROOT / "docs/ecg.md")["ecg.toml"])
         self.earlier: dict[str, Path] = {}
+        self.results: dict[str, Path] = {}
 
     def walk(self, page: Path, folder: Path) -> None:
         """Run a page's commands in an empty folder, the working directory."""
@@ -96,36 +133,121 @@ class World:
         for name, content in files_of(page).items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(content.replace("steps = 400", "steps = 2"))
-        commands = [command for command in commands_of(page) if not only_parsed(command)]
+        commands = runnable_commands_of(page)
         assert commands
         if not any(command.text.startswith("regreveal simulate") for command in commands):
-            _link(self.people, folder / "data")
+            link(self.people, folder / "data")
         with _modules_forgotten(folder):
             for command in commands:
                 print(command)
-                if not command.synopsis:
-                    self._run(_in_little(command), folder)
+                self._run(command, self._in_little(command), folder)
 
-    def _run(self, words: list[str], folder: Path) -> None:
+    def _run(self, command: Command, words: list[str], folder: Path) -> None:
+        words = words[1:] if "=" in words[0] else words
         program, *arguments = words
         out = arguments[arguments.index("--out") + 1] if "--out" in arguments else None
+        self._bring(words, out, folder)
+        asks_only = {"--dry-run", "--help"} & set(arguments)
         if program == "python":
-            _run_script(arguments[0], folder)
-        elif program == "regreveal" and arguments[0] == "simulate":
-            _link(self.people, folder / arguments[1])
+            _run_script(arguments, folder)
+        elif arguments[0] == "simulate":
+            link(self.people, folder / arguments[1])
         elif out and (made := self.earlier.get(shlex.join(words))):
-            _link(made, folder / out)
-        elif program == "regreveal":
+            link(made, folder / out)
+        elif arguments[0] == "run" and command.text != RUN and not asks_only:
+            _begin(arguments)
+            return
+        else:
             succeed(arguments)
-            if out:
-                self.earlier[shlex.join(words)] = folder / out
+        if not out or not (folder / out).exists():
+            return
+        self.earlier.setdefault(shlex.join(words), folder / out)
+        if command.page == FIRST_STEPS:
+            self.results[out] = folder / out
+        if command.text == RUN:
+            self.results |= dict.fromkeys(("RUN", "RUN_A", "RUN_B"), folder / out)
+        if arguments[0] == "regenie-inputs":
+            write_predictions(folder, folder / out)
+
+    def _bring(self, words: list[str], out: str | None, folder: Path) -> None:
+        """Give a command what earlier pages have made under the names that it has."""
+        names = [f"{name}/" for word in words if (name := word.rpartition("=")[2]) != out]
+        for made, place in self.results.items():
+            if any(name.startswith(f"{made}/") for name in names) and not (folder / made).exists():
+                link(place, folder / made)
+
+    def _in_little(self, command: Command) -> list[str]:
+        words = command.words
+        name = words[1] if words[0] == "regreveal" else ""
+        if name == "train":
+            for option in ("--steps", "--batch-size"):
+                _drop(words, option)
+            return words + FEW_STEPS
+        if name == "clusters":
+            # A hundred people have no loci.
+            _drop(words, "--loci")
+            _drop(words, "--variants")
+            for option in FEW_SAMPLES[::2]:
+                _drop(words, option)
+            return [*words, "--variants", "lead_variants.txt", *FEW_SAMPLES]
+        if name == "compare":
+            return [word.replace("ecg_", "") for word in words]
+        if name == "directions" and "--variants" in words:
+            words[words.index("--variants") + 1] = ",".join(few_variants(self.people)[:2])
+        if name == "doctor" and "--quick" not in words:
+            # tests/doctor does each self-test.
+            words.append("--quick")
+        if name == "register" and words[2] in FEW_PARAMETERS:
+            words += ["--parameters", json.dumps(FEW_PARAMETERS[words[2]])]
+        if name == "register-ready":
+            _drop(words, "--to")
+            _drop(words, "--voxel-size")
+            return [*words, "--to", "brain.t1_mni_6mm", "--voxel-size", "6"]
+        if name == "run" and words[2].startswith(("experiments/", "model_zoo/")):
+            # They simulate more people than are wanted here.
+            words[2] = str(ROOT / words[2])
+            return words if "--dry-run" in words else [*words, "--dry-run"]
+        return words
 
 
-def _run_script(name: str, folder: Path) -> None:
-    """Run a script of a page as `python NAME` would."""
+def _drop(words: list[str], option: str) -> None:
+    if option in words:
+        del words[words.index(option) : words.index(option) + 2]
+
+
+def _begin(words: list[str]) -> None:
+    """Run an experiment up to the first of its stages."""
+
+    def begin(*_):
+        raise BegunError
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment_run, "_make_latents", begin)
+        with pytest.raises(BegunError):
+            succeed(words)
+
+
+def _run_script(words: list[str], folder: Path) -> None:
+    """Run a script of a page as `python SCRIPT ARGUMENTS` would; the repository's, see below.
+
+    Of those in benchmarks and tests, which nobody needs to run, only the arguments are read.
+    """
+    script = words[0]
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", words)
         patch.syspath_prepend(str(folder))
-        runpy.run_path(name, run_name="__main__")
+        if script.startswith(("benchmarks/", "tests/")):
+            patch.setattr(ArgumentParser, "parse_args", _parse_and_leave)
+            stack.enter_context(pytest.raises(BegunError))
+        there = ROOT / script if (ROOT / script).exists() else script
+        patch.syspath_prepend(str(Path(there).parent))
+        runpy.run_path(str(there), run_name="__main__")
+
+
+def _parse_and_leave(parser: ArgumentParser, arguments: list[str] | None = None) -> None:
+    PARSE_ARGUMENTS(parser, arguments)
+    raise BegunError
 
 
 @contextmanager
@@ -139,70 +261,3 @@ def _modules_forgotten(folder: Path) -> Iterator[None]:
             if str(folder) in str(getattr(sys.modules.get(module), "__path__", "")):
                 for inner in [each for each in sys.modules if each.partition(".")[0] == module]:
                     del sys.modules[inner]
-
-
-def _in_little(command: Command) -> list[str]:
-    words = command.words
-    if words[1:2] == ["train"]:
-        for option in ("--steps", "--batch-size"):
-            if option in words:
-                del words[words.index(option) : words.index(option) + 2]
-        return words + FEW_STEPS
-    if words[1:2] == ["clusters"]:
-        # A hundred people have no loci.
-        place = words.index("--loci")
-        words[place : place + 2] = ["--variants", "lead_variants.txt"]
-        return words + FEW_SAMPLES
-    return words
-
-
-def _link(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=os.link)
-    else:
-        os.link(source, target)
-
-
-def _write_raw_files(folder: Path, people: Path) -> None:
-    """Write one participant's raw files of every modality, and files that other programs leave."""
-    ecg, _ = phantom(1, np.random.default_rng(0))
-    (folder / "recordings").mkdir(parents=True)
-    wfdb.wrsamp(
-        "p1",
-        500,
-        ["mV"] * 12,
-        list(LEADS),
-        ecg[0].astype(float),
-        write_dir=str(folder / "recordings"),
-    )
-    (folder / "hd5").mkdir()
-    with h5py.File(folder / "hd5" / "1.hd5", "w") as file:
-        for lead, samples in zip(LEADS, ecg[0].T, strict=True):
-            file[f"/ukb_ecg_rest/strip_{lead}/instance_0"] = samples * 200
-    write_picture(folder / "images/p1.png", body(400, 200))
-    write_brain(folder / "scans/p1.nii.gz", brain((60, 70, 60)))
-    write_cine(folder / "cines/p1", frames=50)
-    cohort = read_table(people / "cohort.tsv")
-    latents = np.random.default_rng(0).normal(size=(len(cohort), 4))
-    table = pd.DataFrame(latents, cohort.index).add_prefix("latent_")
-    table.to_csv(folder / "hidden_inference_dxa.tsv", sep="\t")
-    _link(people / "cohort.tsv", folder / "cohort.tsv")
-    for file in (people / "genotypes").iterdir():
-        _link(file, folder / file.name)
-    variants = (people / "genotypes" / "genome.bim").read_text().splitlines()
-    chosen = [line.split("\t")[1] for line in variants[::60]]
-    (folder / "lead_variants.txt").write_text("\n".join(chosen) + "\n")
-
-
-def write_brains(people: Path) -> None:
-    """Put brains into a data folder: the template's, moved, since to simulate heads takes long."""
-    image = np.pad(template(6)[0], 3)
-    moved = [np.roll(image, shift, (0, 1, 2)) for shift in ((0, 0, 0), (1, 0, -1), (0, 2, 1))]
-    ids = read_table(people / "cohort.tsv").index[: len(moved)].tolist()
-    TensorStore(people / "tensors").write(
-        "brain/t1_native_6mm",
-        (200 * np.stack(moved)).astype(np.uint8),
-        ids,
-        units="intensity",
-        voxel_size=(6.0,) * 3,
-    )
