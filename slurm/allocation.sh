@@ -19,19 +19,21 @@ fi
 # A worker for each core: TensorFlow would take all cores in every one.
 export TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-address=tcp://$(hostname -s):${DASK_PORT:-8786}
-dask scheduler --port "${DASK_PORT:-8786}" --no-dashboard &
-scheduler=$!
+# Of the job's number, since another job of these may have begun on the same node.
+port=${DASK_PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}
+started=$(mktemp)
+trap 'kill $(jobs -p) 2> /dev/null || true; rm -f "$started"' EXIT
+
+# It writes the file once it answers. Whoever else answers at its port must not be taken for it.
+dask scheduler --port "$port" --no-dashboard --scheduler-file "$started" &
+until [[ -s $started ]]; do
+    if ! kill -0 $! 2> /dev/null; then
+        echo "The Dask scheduler has ended; where its port $port is taken, set DASK_PORT to another." >&2
+        exit 1
+    fi
+    sleep 0.2
+done
+address=tcp://$(hostname -s):$port
 srun --cpu-bind=none dask worker "$address" --nworkers "${SLURM_CPUS_PER_TASK:-16}" --nthreads 1 \
     --no-dashboard --local-directory "${TMPDIR:-/tmp}" &
-workers=$!
-trap 'kill "$workers" "$scheduler" 2> /dev/null || true' EXIT
-
-# The scheduler takes some seconds to answer.
-for _ in {1..60}; do
-    if (: < "/dev/tcp/$(hostname -s)/${DASK_PORT:-8786}") 2> /dev/null; then
-        break
-    fi
-    sleep 1
-done
 regreveal run "$@" --dask "$address"

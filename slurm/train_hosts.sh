@@ -18,7 +18,8 @@ if [[ -n ${REGREVEAL_ACTIVATE:-} ]]; then
     source "$REGREVEAL_ACTIVATE" # such as /shared/regreveal/bin/activate
 fi
 export KERAS_BACKEND=jax
-KERAS_DISTRIBUTION_JOB_ADDRESSES=$(hostname -s):${TRAINING_PORT:-12345}
+# A port of the job's number, since another job may train on the same node.
+KERAS_DISTRIBUTION_JOB_ADDRESSES=$(hostname -s):${TRAINING_PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}
 export KERAS_DISTRIBUTION_JOB_ADDRESSES
 export KERAS_DISTRIBUTION_NUM_PROCESSES=$SLURM_NNODES
 

@@ -45,7 +45,11 @@ def node(tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "hostname").write_text("#!/bin/bash\necho localhost\n")
-    (programs / "dask").write_text('#!/bin/bash\necho "dask $*" >> "$LOG"\nexec sleep 5\n')
+    # The scheduler says in a file that it answers, or that its port is taken.
+    (programs / "dask").write_text(
+        '#!/bin/bash\necho "dask $1 $2 $3" >> "$LOG"\n[[ -z ${TAKEN:-} ]] || exit 1\n'
+        '[[ $1 = worker ]] || echo "{}" > "${!#}"\nexec sleep 5\n'
+    )
     (programs / "regreveal").write_text(
         '#!/bin/bash\necho "regreveal $*" >> "$LOG"\n'
         'env | grep ^KERAS_ | sort >> "$LOG"\nexit "${STATUS:-0}"\n'
@@ -59,6 +63,7 @@ def node(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     monkeypatch.setenv("SLURM_NNODES", "2")
+    monkeypatch.setenv("SLURM_JOB_ID", "1234567")
     return tmp_path / "log"
 
 
@@ -71,7 +76,7 @@ def run(recipe: str, *arguments: str) -> int:
 def test_every_host_of_a_training_is_told_which_it_is(node):
     assert run("train_hosts.sh", "ecg.median", "--out", "a model") == 0
     command = "regreveal train ecg.median --out a model --devices all --precision mixed_bfloat16"
-    told = ["KERAS_BACKEND=jax", "KERAS_DISTRIBUTION_JOB_ADDRESSES=localhost:12345"]
+    told = ["KERAS_BACKEND=jax", "KERAS_DISTRIBUTION_JOB_ADDRESSES=localhost:24567"]
     told.append("KERAS_DISTRIBUTION_NUM_PROCESSES=2")
     assert node.read_text().splitlines() == [
         *(command, *told, "KERAS_DISTRIBUTION_PROCESS_ID=0"),
@@ -88,11 +93,16 @@ def test_a_training_takes_all_gpus_of_its_node(node):
 @pytest.mark.parametrize("status", [0, 1])
 def test_an_allocation_ends_with_its_run_and_has_its_status(node, monkeypatch, status):
     monkeypatch.setenv("STATUS", str(status))
-    with create_server(("localhost", 0)) as scheduler:  # what stands for it answers at once
+    assert run("allocation.sh", "experiment.toml", "--out", "RUN") == status
+    lines = node.read_text().splitlines()
+    assert lines[0] == "dask scheduler --port 24567"
+    assert "regreveal run experiment.toml --out RUN --dask tcp://localhost:24567" in lines
+
+
+def test_an_allocation_takes_no_scheduler_of_another_job_for_its_own(node, monkeypatch):
+    monkeypatch.setenv("TAKEN", "yes")
+    with create_server(("localhost", 0)) as scheduler:  # who has the port answers
         port = str(scheduler.getsockname()[1])
         monkeypatch.setenv("DASK_PORT", port)
-        assert run("allocation.sh", "experiment.toml", "--out", "RUN") == status
-    lines = node.read_text().splitlines()
-    address = f"tcp://localhost:{port}"
-    assert f"dask scheduler --port {port} --no-dashboard" in lines
-    assert f"regreveal run experiment.toml --out RUN --dask {address}" in lines
+        assert run("allocation.sh", "experiment.toml", "--out", "RUN") == 1
+    assert node.read_text().splitlines() == [f"dask scheduler --port {port}"]
