@@ -45,7 +45,7 @@ def join_hosts(devices: int | str) -> None:
         other, or processes have different numbers of devices.
     """
     count = host_count()
-    if count == 1:
+    if count == 1 and is_first_host():
         return
     place = _number(PLACE, -1)
     if not os.environ.get(ADDRESS) or not 0 <= place < count:

@@ -46,6 +46,7 @@ def test_one_host_has_all_of_a_batch():
         ({}, "jax", 1, "devices is 1; several hosts"),
         ({PLACE: "2"}, "jax", "all", "expected 0 to 1, and host:port of 0"),
         ({ADDRESS: ""}, "jax", "all", "expected 0 to 1, and host:port of 0"),
+        ({COUNT: "1"}, "jax", "all", f"{COUNT} is 1, {PLACE} 1 .* expected 0 to 0"),
         ({COUNT: "two"}, "jax", "all", f"{COUNT} is 'two'; expected a whole number"),
     ],
 )
