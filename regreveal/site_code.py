@@ -35,10 +35,13 @@ def import_of_site(name: str, what: str, directory: Path | None = None) -> Modul
     with importable(name, what, directory):
         try:
             return importlib.import_module(name)
-        except (ImportError, SyntaxError) as error:
+        except InputError:
+            raise
+        # Broad, since a site's code may raise anything, which is no defect of RegReveal.
+        except Exception as error:
             raise InputError(
-                f"{what} '{name}' cannot be imported ({error}); expected an installed package, "
-                "or one in the working directory"
+                f"{what} '{name}' cannot be imported ({type(error).__name__}: {error}); expected "
+                "an installed package, or one in the working directory"
             ) from error
 
 

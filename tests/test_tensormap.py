@@ -84,11 +84,16 @@ def test_what_lies_in_the_working_directory_does_not_hide_what_is_installed(
     assert find_tensor_map("ecg.median").shape == (600, 12)
 
 
-def test_a_package_that_lacks_something_says_what(site_folder):
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("import no_such_library", "no_such"), ("PULSE = undefined", "NameError: name 'undefined'")],
+)
+def test_a_package_that_lacks_something_says_what(site_folder, code, told):
+    """It is the site's to repair, and no defect of RegReveal."""
     package = site_folder / "site_maps"
     package.mkdir()
-    (package / "retina.py").write_text("import no_such_library\n")
-    with pytest.raises(InputError, match=r"site_maps\.retina.* cannot be imported .*no_such"):
+    (package / "retina.py").write_text(f"{code}\n")
+    with pytest.raises(InputError, match=rf"site_maps\.retina.* cannot be imported .*{told}"):
         list_tensor_maps("site_maps")
 
 
