@@ -334,8 +334,10 @@ def _draw_planted(axes: Axes, genome: Genome, scan: GenomeScan) -> None:
     if scan.planted is None:
         return
     upward = not axes.yaxis_inverted()
-    found = scan.planted["found"].to_numpy(bool)
-    x = genome.x(scan.planted)
+    # The genotypes may be of some chromosomes only.
+    planted = scan.planted[scan.planted["chromosome"].astype(str).isin(genome.chromosomes)]
+    found = planted["found"].to_numpy(bool)
+    x = genome.x(planted)
     inches = axes.get_position().height * axes.get_figure().get_size_inches()[1]
     offset = -0.055 / inches if upward else 1 + 0.055 / inches
     for rows, face, edge in ((~found, "white", GREY), (found, scan.colour, scan.colour)):

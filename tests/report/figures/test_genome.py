@@ -101,6 +101,16 @@ def test_a_scan_without_loci_has_no_names(drawn, tmp_path):
     assert not drawn[1].axes[0].texts
 
 
+def test_what_was_planted_on_a_chromosome_without_genotypes_is_not_drawn(drawn):
+    table = _table(1000)
+    table = table[table["chromosome"] == "7"].assign(chromosome="7")
+    planted = pd.DataFrame({"chromosome": [7, 9], "position": [5, 6], "found": [False, True]})
+    scan = GenomeScan("native", "red", table, table.iloc[:0].assign(gene=""), planted)
+    miami(scan, dataclasses.replace(scan, name="aligned"), "unused.png")
+    triangles = [marks for marks in drawn[0].axes[0].collections if len(marks.get_offsets()) == 1]
+    assert [marks.get_offsets()[0][0] for marks in triangles] == [5]
+
+
 def test_a_locus_without_a_gene_has_no_name(drawn):
     table = _table(1000)
     manhattan(table, "unused.png", table.iloc[[3]].assign(gene=""))
