@@ -83,9 +83,9 @@ def options(
 def main() -> None:
     """Run the command line; end with one line and a status that says what happened.
 
-    The status is 0 for what is done, 1 for input, disks or permissions at fault, 2 for arguments
-    that the command does not take, and 70 for a defect; `start` adds those of signals. Tracebacks
-    are shown after `--debug` only.
+    The status is 0 for what is done, 1 for input, disks, permissions or too little memory, 2 for
+    arguments that the command does not take, and 70 for a defect; `start` adds those of signals.
+    Tracebacks are shown after `--debug` only.
     """
     given: dict[str, bool] = {}
     try:
@@ -95,6 +95,11 @@ def main() -> None:
         if given.get("debug"):
             traceback.print_exc()
         told = explained(error) if isinstance(error, OSError) else error
+        if isinstance(error, MemoryError):
+            told = InputError(
+                f"memory is at an end ({str(error) or 'no more is to be had'}); let the command "
+                "have more, and run the same again"
+            )
         if isinstance(told, InputError):
             fail(told)
         exit_with_defect(error)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from regreveal import tensormap
@@ -36,6 +37,17 @@ def test_input_at_fault_has_a_traceback_with_debug_only(regreveal, options):
     assert result.returncode == 1
     assert ("Traceback" in result.stderr) == bool(options)
     assert "regreveal: package of tensor maps 'nowhere'" in result.stderr
+
+
+def test_too_little_memory_is_no_defect(regreveal, monkeypatch):
+    def listed(package):
+        np.empty(2**60, np.uint8)
+
+    monkeypatch.setattr(tensormap, "list_tensor_maps", listed)
+    result = regreveal("tensormaps")
+    assert result.returncode == 1
+    assert result.stderr.startswith("regreveal: memory is at an end (Unable to allocate 1.00 EiB")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_wrong_option_is_no_defect(broken):
