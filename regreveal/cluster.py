@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import os
 import pickle
 import sys
 import threading
@@ -286,10 +287,16 @@ class _Shared:
         return _Shared, (_packed(self.function),)
 
 
-def _apply(shared: _Shared, item: bytes) -> object:
+def compute_with_one_thread() -> None:
+    """Hold the libraries of this process to one thread: other cores have processes of their own."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it first computes
+
+
+def _apply(shared: _Shared, item: bytes) -> object:
+    compute_with_one_thread()
     before = _on_worker.set(True)
     try:
         return shared.function(pickle.loads(item))

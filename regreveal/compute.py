@@ -14,7 +14,12 @@ from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TypeVar
 
-from regreveal.cluster import cluster_address, cluster_map, is_piece_of_cluster
+from regreveal.cluster import (
+    cluster_address,
+    cluster_map,
+    compute_with_one_thread,
+    is_piece_of_cluster,
+)
 from regreveal.errors import InputError
 from regreveal.progress import track
 
@@ -160,16 +165,10 @@ def end_with_parent(parent: int) -> None:
 
 
 def _start_worker(function: Callable[[Item], Result], parent: int) -> None:
-    """Keep what a worker does for every item, and its libraries to one thread.
-
-    The other cores have workers of their own.
-    """
-    from threadpoolctl import threadpool_limits
-
+    """Keep what a worker does for every item."""
     end_with_parent(parent)
     _of_this_worker.append(function)
-    threadpool_limits(1)
-    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # read by OpenCV when it is imported
+    compute_with_one_thread()
 
 
 _of_this_worker: list[Callable] = []

@@ -68,8 +68,11 @@ def use(loaded: Loaded, x: int) -> tuple[str, int]:
     return loaded.value(), x
 
 
-def cores(_: int) -> int:
-    return available_cores()
+def cores(_: int) -> tuple[int, int]:
+    """Those that RegReveal takes itself to have, and OpenCV."""
+    import cv2
+
+    return available_cores(), cv2.getNumThreads()
 
 
 def write_address(path: Path) -> None:

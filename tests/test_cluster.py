@@ -60,7 +60,7 @@ def test_what_stages_divide_goes_to_the_cluster_and_back_here_afterwards(address
 
 
 def test_a_piece_has_one_core(address):
-    assert list(cluster_map(work.cores, range(2), address)) == [1, 1]
+    assert list(cluster_map(work.cores, range(2), address)) == [(1, 1), (1, 1)]
 
 
 def test_paths_may_be_relative_to_where_the_command_runs(address, tmp_path, monkeypatch):
