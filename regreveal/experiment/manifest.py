@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -325,6 +326,7 @@ def _versions() -> dict:
     }
 
 
+@functools.cache  # asked for with every stage; to look takes a millisecond a package
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
