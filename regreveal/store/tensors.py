@@ -1,5 +1,6 @@
 """TensorStore: tensors of many participants in a folder of HDF5 shards."""
 
+import errno
 import math
 import os
 import secrets
@@ -20,6 +21,8 @@ from regreveal.store.shards import ids_of, open_shard, tensor_of, unreadable
 # Nanoseconds after which a folder that has not changed is taken for what it was when it was listed:
 # more than the clocks of file systems are coarse.
 SETTLED = 2 * 10**9
+# What file systems without hard links answer, such as those of memory cards and of some clouds.
+NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class _Layout(NamedTuple):
@@ -135,9 +138,12 @@ class TensorStore:
             # made again, since another writer may have taken the same ids meanwhile.
             with locked(folder / ".lock"):
                 shards = self._shards_so_far(name)
-                self._check_against(shards, name, tensors, ids, attributes)
-                shard = _next_shard(folder, shards)
-                os.rename(unfinished, shard)
+                while True:
+                    self._check_against(shards, name, tensors, ids, attributes)
+                    shard = _next_shard(folder, shards)
+                    if _named(unfinished, shard):
+                        break
+                    shards = [*shards, shard]
         finally:
             unfinished.unlink(missing_ok=True)
         return shard
@@ -334,6 +340,23 @@ class TensorStore:
 def _next_shard(folder: Path, shards: list[Path]) -> Path:
     number = int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
     return folder / f"part-{number:05d}.h5"
+
+
+def _named(unfinished: Path, shard: Path) -> bool:
+    """Give a shard its name, and say whether it was free.
+
+    A network file system may not show for a while what another host has written: renaming would
+    replace it.
+    """
+    try:
+        os.link(unfinished, shard)
+    except FileExistsError:
+        return shard.samefile(unfinished)  # where only the answer was lost, and it was asked again
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        os.rename(unfinished, shard)
+    return True
 
 
 def _shard_bytes(tensors: np.ndarray, ids: list[str], attributes: dict) -> bytes:

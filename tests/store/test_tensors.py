@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -128,6 +129,28 @@ def test_of_two_writers_of_one_id_at_once_one_is_refused(store, monkeypatch):
     assert TensorStore(store.path).sample_ids("ecg/rest_10s") == ["a", "b", "c", "d", "e"]
     np.testing.assert_array_equal(store.read("ecg/rest_10s", ["e"]), np.full((1, 3, 2), 2.0))
     assert len(list((store.path / "ecg/rest_10s").glob("*.h5"))) == 3
+
+
+def test_a_shard_that_is_not_seen_yet_is_not_replaced(tmp_path, monkeypatch):
+    """A network file system shows what another host has written a while later."""
+    for number in range(3):
+        store = TensorStore(tmp_path)
+        monkeypatch.setattr(store, "_shards_so_far", lambda _: [])
+        store.write("ecg/rest", np.full((1, 2), number, np.float32), [f"p{number}"], units="mV")
+    with pytest.raises(InputError, match="sample id 'p1' is already in"):
+        store.write("ecg/rest", np.zeros((1, 2), np.float32), ["p1"], units="mV")
+    assert store.read("ecg/rest")[:, 0].tolist() == [0, 1, 2]
+
+
+def test_shards_are_written_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = TensorStore(tmp_path)
+    for number in range(2):
+        store.write("ecg/rest", np.full((1, 2), number, np.float32), [f"p{number}"], units="mV")
+    assert store.read("ecg/rest")[:, 0].tolist() == [0, 1]
 
 
 def test_a_store_opened_before_sees_what_was_written_since(store):
