@@ -186,7 +186,7 @@ class Manifest:
             for earlier in [name, *self._that_wrote_to(outputs)]:
                 self._discard(earlier)
             for output in outputs:  # nothing in them is of this stage, whoever left it
-                _remove(output)
+                self._remove(output)
         entry = {
             "key": key,
             "finished": False,
@@ -233,9 +233,23 @@ class Manifest:
             return
         self._write()
         for output in entry["outputs"]:
-            _remove(self.folder / output)
+            self._remove(self.folder / output)
         for successor in [n for n, other in self.stages.items() if name in other["after"]]:
             self._discard(successor)
+
+    def _remove(self, path: Path) -> None:
+        """Remove a file, or a folder and what was begun of one, but nothing outside of the run."""
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise InputError(
+                f"{path}: leads out of the run by a link, where nothing is removed; name a run "
+                "folder on the disk that is to hold it all, or take the link away"
+            )
+        if resumable(path).is_dir():
+            shutil.rmtree(resumable(path))
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
     def _key(self, name: str, settings: object, inputs: dict, after: list[str]) -> str:
         content = {
@@ -332,13 +346,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, or a folder and what was begun of one."""
-    if resumable(path).is_dir():
-        shutil.rmtree(resumable(path))
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

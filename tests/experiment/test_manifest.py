@@ -229,6 +229,20 @@ def test_a_manifest_from_elsewhere_has_nothing_outside_the_run_removed(tmp_path,
     assert (tmp_path / "mine").is_dir()
 
 
+@pytest.mark.parametrize("output", ["link", "link/below"])
+def test_nothing_is_removed_where_a_link_leads_out_of_the_run(tmp_path, output):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    (tmp_path / "run/link").symlink_to(tmp_path / "mine")
+    outputs = [tmp_path / "run" / output]
+    with (
+        Manifest(tmp_path / "run", seed=1) as manifest,
+        pytest.raises(InputError, match="link.*: leads out of the run by a link"),
+    ):
+        manifest.run("stage", lambda: None, outputs=outputs)
+    assert (tmp_path / "mine" / "below").is_dir()
+
+
 def test_neither_the_clock_nor_the_order_of_files_in_time_decides_what_is_run(stage, tmp_path):
     """Inputs from the future, results from before them: a clock that was put back, or a copy."""
     source = tmp_path / "source.txt"
