@@ -63,14 +63,27 @@ class ResultFiles(UnfinishedFiles):
         """
         self.add_table(LOCI, loci)
         target = self.folder / SUMMARY
-        before = json.loads(target.read_text()).get("files", []) if target.is_file() else []
+        before = _files_of_earlier(target)
         target.unlink(missing_ok=True)
-        for name in set(before) - set(self._whole):
-            (self.folder / name).unlink(missing_ok=True)
+        for path in before - {self.folder / name for name in self._whole}:
+            path.unlink(missing_ok=True)
         self.move(self._whole)
         summary = summary | {"files": self._whole}
         write_json(summary, target)
         return summary
+
+
+def _files_of_earlier(summary: Path) -> set[Path]:
+    """Give what an earlier GWAS left in a folder, by its summary.
+
+    Nothing where that is damaged, and nothing outside of the folder: it may come from elsewhere.
+    """
+    folder = summary.parent.resolve()
+    try:
+        paths = {summary.parent / name for name in json.loads(summary.read_text())["files"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return {path for path in paths if path.resolve().is_relative_to(folder)}
 
 
 @contextmanager
