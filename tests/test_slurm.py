@@ -19,7 +19,10 @@ def dask_workers():
     return module
 
 
-def test_a_job_has_a_worker_a_core_and_ends_before_slurm_ends_it(dask_workers, capsys):
+def test_a_job_has_a_worker_a_core_and_ends_before_slurm_ends_it(
+    dask_workers, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where a folder for the jobs' logs is made
     named = ["--queue", "cpu", "--account", "biobank", "--first", "module load python"]
     sizes = ["--cores", "8", "--memory", "64GiB", "--hours", "2", "--port", "0"]
     dask_workers.main([*named, *sizes, "--show"])

@@ -52,10 +52,9 @@ def ecg(
     """Read ECGs into a store as 12 leads in mV at 500 Hz; one that is there already is skipped."""
     from regreveal.cluster import on_cluster
     from regreveal.ingest.ecg import ingest_ecg
-    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
 
-    check_folder(store)
+    _check_places(store, report)
     with on_cluster(dask):
         files = ingest_ecg(paths, TensorStore(store))
     _tell(files, report)
@@ -175,11 +174,10 @@ def _ingest_images(
     from regreveal.cluster import on_cluster
     from regreveal.errors import InputError
     from regreveal.ingest.images import ingest_images
-    from regreveal.store.atomic import check_folder
     from regreveal.store.tensors import TensorStore
     from regreveal.tensormap import find_tensor_map
 
-    check_folder(store)
+    _check_places(store, report)
     tensor_map = find_tensor_map(to, package)
     if tensor_map.modality != modality:
         raise InputError(
@@ -196,6 +194,15 @@ def _ingest_images(
             **allowed,
         )
     _tell(files, report)
+
+
+def _check_places(store: Path, report: Path | None) -> None:
+    """Raise InputError where the store or the report cannot be written, before files are read."""
+    from regreveal.store.atomic import check_file, check_folder
+
+    check_folder(store)
+    if report is not None:
+        check_file(report)
 
 
 def _lengths(text: str, count: int) -> list[float] | None:

@@ -281,16 +281,13 @@ def embed(
 ) -> None:
     """Embed everyone in a store by a trained encoder."""
     from regreveal.cluster import on_cluster
-    from regreveal.errors import InputError
     from regreveal.models import embedding
     from regreveal.models.model_folder import read_model_json, trained_tensor_map
     from regreveal.models.zoo import check_registered, find_model
-    from regreveal.store.atomic import check_folder
+    from regreveal.store.atomic import check_file
     from regreveal.store.tensors import TensorStore
 
-    check_folder(out.parent)
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; expected a file to write")
+    check_file(out)
     tensors, folder = TensorStore(store), find_model(model)
     facts = read_model_json(folder)
     trained_on = trained_tensor_map(facts)

@@ -48,6 +48,13 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{there}: cannot be written to ({os.strerror(errno.EACCES)})")
 
 
+def check_file(path: Path) -> None:
+    """Raise InputError where a file of results cannot be put, before the hours that it may take."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file to write")
+    check_folder(path.parent)
+
+
 @contextmanager
 def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside `target`; rename it to `target` if the block succeeds.

@@ -44,6 +44,17 @@ def test_dxa_by_the_number_of_its_series(pictures, tmp_path):
     assert TensorStore(tmp_path / "s").shape("dxa/dxa_11") == (928, 352)
 
 
+@pytest.mark.parametrize("place", ["raw/a.png/report.tsv", "raw"])
+@pytest.mark.parametrize("command", [("dxa", "--series", 11), ("ecg",)])
+def test_a_report_that_cannot_be_written_is_refused_before_files_are_read(
+    pictures, tmp_path, command, place
+):
+    store, report = tmp_path / "s", tmp_path / place
+    with pytest.raises(InputError, match="; expected a f"):
+        run(command[0], pictures, "--store", store, "--report", report, *command[1:])
+    assert not store.exists()
+
+
 def test_a_brain_at_the_resolution_asked_for(tmp_path):
     head = np.zeros((208, 256, 200), np.uint8)
     head[40:170, 40:210, 40:160] = 100
