@@ -25,7 +25,7 @@ hip = TensorMap("mysite.hip", "dxa/mysite", (400, 200, 1), "intensity", "dxa", "
 """
 LATENTS = 4
 # More are tested for being unlike the others, which takes more training than is done here.
-FEW_CINES = 6
+FEW_CINES = 4
 PIXEL_MM = 4.5
 
 

@@ -26,6 +26,7 @@ from regreveal import compute
 from regreveal.cli.main import app
 from regreveal.experiment import dry_run, workers
 from regreveal.experiment import run as experiment_run
+from regreveal.report import style
 from tests.docs.commands import ROOT, Command, commands_of, complete_inline_commands_of, files_of
 from tests.docs.raw_files import (
     complete_people,
@@ -39,8 +40,8 @@ FEW_STEPS = ["--steps", "2", "--batch-size", "8"]
 FEW_SAMPLES = ["--bootstraps", "5", "--permutations", "99"]
 # Of methods that learn.
 FEW_PARAMETERS = {
-    "VoxelMorph": {"steps": 2, "batch_size": 2, "features": [2, 4]},
-    "DeepCycle": {"steps": 10, "batch_size": 2, "learning_rate": 0.01},
+    "VoxelMorph": {"steps": 1, "batch_size": 1, "features": [2, 4]},
+    "DeepCycle": {"steps": 8, "batch_size": 2, "learning_rate": 0.01},
 }
 # The one experiment that is run to its end: what another's page says, this one's says, too.
 RUN = "regreveal run pulse.toml --out runs/pulse"
@@ -99,6 +100,7 @@ def succeed(words: list[str]) -> None:
             for module in (compute, workers):
                 patch.setattr(module, "available_cores", lambda: 1)
             patch.setattr(dry_run, "measured_rate", lambda rank: 1e9)
+            patch.setattr(style, "DOTS_PER_INCH", 30)
             result = CliRunner().invoke(app, words)
     finally:
         tensorflow.config.run_functions_eagerly(False)
