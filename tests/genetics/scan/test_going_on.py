@@ -49,7 +49,15 @@ def test_a_killed_process_leaves_nothing_that_looks_whole_and_goes_on(study):
     folder, bed, _ = study
     gwas(study, "whole", block_size=1)
     script = (
+        "import time\n"
         "from regreveal.genetics.gwas import run_gwas\n"
+        "from regreveal.genetics.output.files import ResultFiles\n"
+        "add_unit = ResultFiles.add_unit\n"
+        "def add(files, *unit):\n"
+        "    if files.units_done > 150:\n"  # it never ends, however late it is killed
+        "        time.sleep(600)\n"
+        "    add_unit(files, *unit)\n"
+        "ResultFiles.add_unit = add\n"
         f"run_gwas({str(folder / 'embedding.parquet')!r}, {str(bed)!r}, "
         f"{str(folder / 'covariates.tsv')!r}, {str(folder / 'killed')!r}, "
         "covariate_columns=['age'], sex_column='sex', block_size=1)\n"
