@@ -51,6 +51,14 @@ def test_nothing_is_fetched_from_elsewhere(site):
         assert not IN_STYLES.findall(path.read_text()), path.name
 
 
+def test_no_list_or_table_is_shown_as_one_paragraph(site):
+    """Markdown wants an empty line before one, and four spaces for what goes on within."""
+    paragraph, item = re.compile(r"<p>(.*?)</p>", re.DOTALL), re.compile(r"\n\s*([-*|]|\d+\.) ")
+    for path in site.rglob("*.html"):
+        for text in paragraph.findall(path.read_text()):
+            assert not item.search(text), f"{path.name}: {text}"
+
+
 def test_what_is_fetched_from_elsewhere_would_be_found():
     assert FETCHED.findall('<script defer src="https://cdn.example/x.js"></script>')
     assert FETCHED.findall('<link rel="stylesheet" href=//fonts.example/css>')
