@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 # Else it would log to what a command's output went to, when that is gone.
-import distributed  # noqa: F401
+import distributed
 import pytest
 import tensorflow
 from typer.testing import CliRunner
@@ -50,7 +50,7 @@ FIRST_STEPS = "README.md"
 # What is only taken apart (by test_commands.py), and why.
 PARSED_ONLY = {
     "make": "makes an environment of its own; .ci/run is `make test`, the demo takes ten minutes",
-    "mkdocs serve": "serves until it is stopped; test_site.py builds the site",
+    "mkdocs serve": "serves until it is stopped; tests/docs/test_site.py builds the site",
     "pip install": "installs; tests/install_wheel.py does, by hand",
     "mkdir": "is the shell's own",
     "export": "is the shell's own",
@@ -59,17 +59,17 @@ PARSED_ONLY = {
     "apptainer": "wants Apptainer; tests/test_docker.py looks into its definition",
     "sbatch": "wants SLURM; tests/test_slurm.py runs the scripts",
     "dask": "runs until it is stopped; tests/test_cluster.py has schedulers and workers",
-    "regenie": "is another program; tests/genetics/test_known.py has its results",
+    "regenie": "is another program; tests/genetics/test_loco.py reads what it leaves",
     "_REGREVEAL_COMPLETE": "writes into the user's home; tests/cli/test_completion.py",
-    "regreveal --install-completion": "likewise",
+    "regreveal --install-completion": "writes there, too; tests/cli/test_completion.py",
     "regreveal --debug": "is an option, not a command; tests/cli/test_defects.py",
-    "regreveal doctor --dask": "asks a cluster; tests/test_cluster.py",
-    "regreveal run experiment.toml --out RUN --dask": "tests/test_stages_on_cluster.py runs one",
     "regreveal run experiments/paper_table1.toml": "tests/experiment/test_dry_run.py does it",
     "regreveal zoo check": "simulates people for minutes; tests/cli/test_zoo_commands.py",
     "regreveal zoo pack": "needs a run; tests/cli/test_zoo_commands.py",
     "regreveal train brain.t1_mni": "is of several hosts; tests/models/test_hosts.py",
-    "python slurm/dask_workers.py --queue cpu --account biobank --jobs 20": "submits jobs",
+    "python slurm/dask_workers.py --queue cpu --account biobank --jobs 20": (
+        "submits jobs; tests/test_slurm.py looks at the job"
+    ),
 }
 PARSE_ARGUMENTS = ArgumentParser.parse_args
 
@@ -149,6 +149,10 @@ class World:
         program, *arguments = words
         out = arguments[arguments.index("--out") + 1] if "--out" in arguments else None
         self._bring(words, out, folder)
+        if "--dask" in arguments:
+            with _cluster() as address:
+                arguments[arguments.index("--dask") + 1] = address
+                return _begin(arguments) if arguments[0] == "run" else succeed(arguments)
         asks_only = {"--dry-run", "--help"} & set(arguments)
         if program == "python":
             _run_script(arguments, folder)
@@ -157,8 +161,7 @@ class World:
         elif out and (made := self.earlier.get(shlex.join(words))):
             link(made, folder / out)
         elif arguments[0] == "run" and command.text != RUN and not asks_only:
-            _begin(arguments)
-            return
+            return _begin(arguments)
         else:
             succeed(arguments)
         if not out or not (folder / out).exists():
@@ -215,6 +218,13 @@ class World:
 def _drop(words: list[str], option: str) -> None:
     if option in words:
         del words[words.index(option) : words.index(option) + 2]
+
+
+@contextmanager
+def _cluster() -> Iterator[str]:
+    """Start a scheduler and a worker; give their address."""
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address
 
 
 def _begin(words: list[str]) -> None:
