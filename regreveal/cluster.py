@@ -145,9 +145,9 @@ def connected(address: str) -> Iterator["Client"]:
     """
     from distributed import Client
 
-    # That a scheduler is lost is told in one line; these would add tracebacks.
+    # That a scheduler is lost is told in one line; these would add theirs, and tracebacks.
     logging.getLogger("distributed.batched").setLevel(logging.ERROR)
-    logging.getLogger("distributed.client").addFilter(_is_no_attempt_given_up)
+    logging.getLogger("distributed.client").addFilter(_is_of_something_else)
     try:
         _greet(address)
         client = Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
@@ -178,9 +178,10 @@ def _greet(address: str) -> None:
         thread.submit(asyncio.run, asyncio.wait_for(greet(), SCHEDULER_TIMEOUT)).result()
 
 
-def _is_no_attempt_given_up(record: logging.LogRecord) -> bool:
-    """Leave out that a client, once closed, no longer tries to reach its scheduler again."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+def _is_of_something_else(record: logging.LogRecord) -> bool:
+    """Leave out that a client could not reach its scheduler again, or was closed while it tried."""
+    cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cancelled and not str(record.msg).startswith("Failed to reconnect to scheduler")
 
 
 def _threads(client, address: str) -> int:

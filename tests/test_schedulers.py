@@ -119,7 +119,9 @@ def test_a_scheduler_that_is_lost_and_does_not_come_back_is_one_clear_line(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_a_scheduler_that_is_lost_while_an_item_is_made_is_one_clear_line(schedulers, monkeypatch):
+def test_a_scheduler_that_is_lost_while_an_item_is_made_is_one_clear_line(
+    schedulers, monkeypatch, caplog
+):
     monkeypatch.setattr(clusters, "SCHEDULER_TIMEOUT", 0.5)
     first, _ = schedulers
     clients, threads = [], clusters._threads
@@ -139,6 +141,7 @@ def test_a_scheduler_that_is_lost_while_an_item_is_made_is_one_clear_line(schedu
     monkeypatch.setattr(clusters, "_threads", asked)
     with pytest.raises(InputError, match="scheduler was lost; run the same again"):
         list(cluster_map(abs, items(), start(first, 0)))
+    assert not [record for record in caplog.records if record.name == "distributed.client"]
 
 
 def test_a_scheduler_that_is_held_is_waited_for(schedulers, monkeypatch):
