@@ -21,6 +21,7 @@ from tests.docs.commands import (
 
 USAGE_ERROR = typer.BadParameter.__base__
 TENSOR_MAP = re.compile(r"(?:ecg|dxa|brain|cardiac)\.(?!toml$)\w+")
+COMMANDS_FILE = re.compile(r"(benchmarks|experiments|model_zoo)/")
 REPOSITORY_FILE = re.compile(
     r"`((?:benchmarks|docs|experiments|model_zoo|regreveal|tensormaps|tests)/[\w./-]+\.\w+)`"
 )
@@ -28,17 +29,25 @@ REPOSITORY_FILE = re.compile(
 
 def on_every_page(test):
     return pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)(test)
-COMMANDS_FILE = re.compile(r"(benchmarks|experiments|model_zoo)/")
 
 
-@on_every_page
-def test_every_command_is_one_that_there_is(page):
+def check_commands_of(page):
     for command in [*commands_of(page), *inline_commands_of(page)]:
         if command.text.startswith("regreveal"):
             try:
                 parse(command)
             except USAGE_ERROR as error:
                 pytest.fail(f"{command}: {error}")
+
+
+@on_every_page
+def test_every_command_is_one_that_there_is(page):
+    check_commands_of(page)
+
+
+def test_every_command_on_a_card_of_the_zoo_is_one_that_there_is():
+    for name in zoo_names():
+        check_commands_of(ROOT / "model_zoo" / name / "README.md")
 
 
 @pytest.mark.parametrize(
