@@ -30,7 +30,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--scratch", default="$TMPDIR", help="folder on a node's disk ($TMPDIR)")
     parser.add_argument("--interface", help="network between nodes, such as ib0")
-    parser.add_argument("--port", type=int, default=8786, help="of the scheduler (8786)")
+    # On a login node that is shared, Dask's usual one is likely to be somebody else's.
+    parser.add_argument("--port", type=int, default=0, help="of the scheduler (any that is free)")
     parser.add_argument("--show", action="store_true", help="print a job's script and end")
     return parser.parse_args(arguments)
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import subprocess
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import create_server
 
@@ -24,8 +25,11 @@ def test_a_job_has_a_worker_a_core_and_ends_before_slurm_ends_it(
 ):
     monkeypatch.chdir(tmp_path)  # where a folder for the jobs' logs is made
     named = ["--queue", "cpu", "--account", "biobank", "--first", "module load python"]
-    sizes = ["--cores", "8", "--memory", "64GiB", "--hours", "2", "--port", "0"]
-    dask_workers.main([*named, *sizes, "--show"])
+    sizes = ["--cores", "8", "--memory", "64GiB", "--hours", "2"]
+    with ExitStack() as stack:
+        with suppress(OSError):  # if another has Dask's usual port, all the better
+            stack.enter_context(create_server(("", 8786)))
+        dask_workers.main([*named, *sizes, "--show"])
     script = capsys.readouterr().out.splitlines()
     for line in (
         "#SBATCH -p cpu",
