@@ -122,7 +122,7 @@ def _write_ecg(folder: Path) -> None:
 
 def _write_ready_transform(folder: Path) -> None:
     """Write a head that lies elsewhere than the template's, with ITK's transform to there."""
-    image, affine = template(2)
+    image, affine = template(4)
     nibabel.Nifti1Image(image, affine).to_filename(folder / "FSL_REFERENCE.nii.gz")
     there = affine.copy()
     there[:3, 3] += 6, -4, 9
