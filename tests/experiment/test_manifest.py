@@ -424,7 +424,10 @@ def test_a_killed_run_leaves_no_process_that_goes_on_writing(tmp_path):
 
 
 def _alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # which it may become at any moment
+        return False
 
 
 def until(true, seconds: float = 60.0) -> None:
