@@ -24,9 +24,9 @@ SCALE = Standardize(mean=100, standard_deviation=50)
 hip = TensorMap("mysite.hip", "dxa/mysite", (400, 200, 1), "intensity", "dxa", "A hip.", SCALE)
 """
 LATENTS = 4
-# More are tested for being unlike the others, which takes more training than is done here.
-FEW_CINES = 4
-PIXEL_MM = 4.5
+# How many are kept of what takes long to register. Of more cines, each is held to be like the
+# others, which takes more training than is done here.
+FEW = {"cardiac/lax_4ch_small": 4, "dxa/body": 40}
 
 
 def link(source: Path, target: Path) -> None:
@@ -79,15 +79,13 @@ def complete_people(people: Path) -> None:
         units="intensity",
         voxel_size=(6.0,) * 3,
     )
-    cines = store.read("cardiac/lax_4ch_small")[:FEW_CINES]
-    shutil.rmtree(people / "tensors/cardiac/lax_4ch_small")
-    TensorStore(people / "tensors").write(
-        "cardiac/lax_4ch_small",
-        cines,
-        ids[:FEW_CINES],
-        units="intensity",
-        voxel_size=(PIXEL_MM,) * 2,
-    )
+    for name, count in FEW.items():
+        tensors, attributes = store.read(name)[:count], store.attributes(name)
+        shutil.rmtree(people / "tensors" / name)
+        size = attributes["voxel_size"]
+        TensorStore(people / "tensors").write(
+            name, tensors, ids[:count], units=attributes["units"], voxel_size=size
+        )
 
 
 def write_predictions(folder: Path, step1: Path) -> None:
