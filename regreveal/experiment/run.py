@@ -74,14 +74,15 @@ def _run_stages(experiment: Experiment, text: str, manifest: Manifest) -> Path:
     from regreveal.report.html import build_report
 
     folder = manifest.folder
+    settings = experiment.model_dump_json(indent=2) + "\n"
+    data, training = prepare_data(experiment, folder, manifest)
+    experiment = _with_last_day(experiment, data, manifest)
+    check_data(experiment, data, training)
     with atomic_path(folder / "experiment.toml") as temporary:
         temporary.write_text(text)
     # What the file leaves to defaults, too: a report of another version must not guess them.
     with atomic_path(folder / "settings.json") as temporary:
-        temporary.write_text(experiment.model_dump_json(indent=2) + "\n")
-    data, training = prepare_data(experiment, folder, manifest)
-    experiment = _with_last_day(experiment, data, manifest)
-    check_data(experiment, data, training)
+        temporary.write_text(settings)
     arms = {name: ArmStages(name, experiment, data, training, manifest) for name in experiment.arms}
     _make_latents(experiment, arms, data, training, manifest)
     _compare(experiment, arms, data, manifest)

@@ -354,13 +354,24 @@ def test_a_site_whose_bim_is_missing_is_told_so(tmp_path, run):
     [
         ("qrs_duraton", "no column 'qrs_duraton'"),
         ("native.heart_rate", "'native.heart_rate': this arm has no registration"),
-        ("registered.heartrate", "has no figure 'heartrate'"),
     ],
 )
-def test_an_unknown_probe_target_is_named_with_those_there_are(run, tmp_path, target, message):
+def test_an_unknown_probe_target_is_named_and_a_finished_run_left_as_it_is(
+    run, tmp_path, target, message
+):
     path = tmp_path / "typo.toml"
     path.write_text(EXPERIMENT.replace("qrs_duration", target))
+    files = [run / name for name in ("experiment.toml", "settings.json", "manifest.json")]
+    before = [file.read_text() for file in files]
     with pytest.raises(InputError, match=message):
+        run_experiment(path, run)
+    assert [file.read_text() for file in files] == before
+
+
+def test_an_unknown_figure_of_a_registration_is_named_with_those_there_are(run, tmp_path):
+    path = tmp_path / "typo.toml"
+    path.write_text(EXPERIMENT.replace("qrs_duration", "registered.heartrate"))
+    with pytest.raises(InputError, match="has no figure 'heartrate'"):
         run_experiment(path, run)
 
 
